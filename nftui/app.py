@@ -1,0 +1,124 @@
+"""The application: screens, themes and keys put together. It knows nothing about flows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.reactive import var
+from textual.screen import Screen
+
+from nftui.config import DisplaySettings
+from nftui.engine.query import KEYS, BackEnd
+from nftui.errors import ConfigError, UsageError
+from nftui.printable import printable
+from nftui.screens import keys, themes
+from nftui.screens.live import LiveScreen
+from nftui.screens.view import MINUTE, Range, View, parse_range
+
+if TYPE_CHECKING:
+    from nftui.screens.flows import FlowsScreen
+
+
+def now() -> int:
+    """Return microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+def _flows_screen() -> FlowsScreen:
+    from nftui.screens.flows import FlowsScreen
+
+    return FlowsScreen()
+
+
+class NftuiApp(App[None], inherit_bindings=False):
+    """The dashboard."""
+
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {"live": LiveScreen, "flows": _flows_screen}
+    DEFAULT_MODE = "live"
+    ESCAPE_TO_MINIMIZE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "switch_mode('live')", "Live", show=False, id="app.live", tooltip="The Live screen"),
+        Binding("2", "switch_mode('flows')", "Flows", show=False, id="app.flows", tooltip="The Flows screen"),
+        Binding("colon,ctrl+p", "command_palette", "Palette", show=False, id="app.palette", tooltip="Find a command by its name"),
+        Binding("T", "next_theme", "Theme", show=False, id="app.theme", tooltip="The next theme"),
+        Binding("q", "quit", "Quit", id="app.quit", tooltip="Close a window, else leave the program"),
+        Binding("ctrl+c", "quit", "Quit", show=False, priority=True, id="app.quit_always", tooltip="Leave the program"),
+    ]
+    view: var[View] = var(View(), init=False)
+
+    def __init__(
+        self,
+        back_end: BackEnd,
+        display: DisplaySettings,
+        *,
+        title: str = "",
+        listening: str = "",
+        demo: bool = False,
+        clock: Callable[[], int] = now,
+    ) -> None:
+        """Put the dashboard together.
+
+        Args:
+            back_end: Answers what the screens ask.
+            display: How it looks and what it starts with.
+            title: What is being looked at, for the first line.
+            listening: Where exporters should send to, `10.1.2.3:9995`, for the words shown while there are no flows.
+            demo: Whether the exporters are simulated.
+            clock: Returns the present in microseconds since 1970.
+        Raises:
+            ConfigError: The theme, the range, the group-by or the id of a key can't be used.
+        """
+        super().__init__()
+        self.back_end, self.display_settings, self.clock = back_end, display, clock
+        self.title, self.listening, self.demo = printable(title), printable(listening), demo
+        self.filter_history: list[str] = []
+        self.find_history: list[str] = []
+        for name in themes.names():
+            self.register_theme(themes.load(name))
+        if display.theme not in themes.names():
+            themes.load(display.theme)
+        self.theme = display.theme
+        if display.keys:
+            keys.check(display.keys, NftuiApp)
+            self.set_keymap(display.keys)
+        self.set_reactive(NftuiApp.view, _first_view(display))
+
+    def action_next_theme(self) -> None:
+        """Take the next theme."""
+        known = themes.names()
+        self.theme = known[(known.index(self.theme) + 1) % len(known)]
+
+    def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
+        """Yield a command for each key of the screen, and one for a picture of it."""
+        seen: set[str] = set()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.id is None or binding.id in seen or binding.id.startswith("table.") or binding.id == "app.palette":
+                continue
+            seen.add(binding.id)
+            name = f"{binding.description} ({self.get_key_display(binding)})"
+            yield SystemCommand(name, binding.tooltip, self._runner(binding.action, active.node))
+        yield SystemCommand("Picture (SVG)", "Save the screen as an SVG file", lambda: self.call_later(self.action_screenshot))
+
+    def _runner(self, action: str, node: object) -> Callable[[], None]:
+        async def run() -> None:
+            await self.run_action(action, node)  # type: ignore[arg-type]
+
+        def call() -> None:
+            self.call_later(run)
+
+        return call
+
+
+def _first_view(display: DisplaySettings) -> View:
+    try:
+        chosen: Range = parse_range(display.range)
+    except UsageError as error:
+        raise ConfigError(f"display.range: {error}") from error
+    if display.by not in KEYS:
+        raise ConfigError(f"display.by is {display.by!r}; there are: {', '.join(KEYS)}")
+    return View(chosen, home=chosen.length or 15 * MINUTE, by=display.by, limit=display.max_values)

@@ -1,0 +1,154 @@
+"""Layouts: what a list of fields means, compiled once: which octets of a record fill which columns, and how.
+
+A layout knows nothing of exporters or template ids, so that data sets of all templates with the same fields are read together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from nftui.elements import ELEMENTS, IANA, PADDING, SYSTEM_INIT_TIME
+
+VARIABLE = 65535
+"""The length of a field whose records each state their own (RFC 7011, section 7)."""
+SCOPE = -1
+"""Stands for the enterprise number of a NetFlow v9 scope field: those types are no information elements (RFC 3954, section 6.1)."""
+_BOOKKEEPING = {(IANA, PADDING), (IANA, SYSTEM_INIT_TIME)}
+_ADDRESS_SIZES = (4, 16)
+_TUNNEL_MARKS = {(IANA, 4), (IANA, 8), (IANA, 27)}
+_TEXTS = ("text", "octets")
+
+
+class Field(NamedTuple):
+    """One field of a template."""
+
+    enterprise: int
+    element: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where one column may be read from.
+
+    Attributes:
+        element: The information element's id.
+        reading: A key of `values.READINGS`.
+        name: The field of the structured dtype.
+        size: Its octets.
+    """
+
+    element: int
+    reading: str
+    name: str
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The meaning of a list of fields of fixed length.
+
+    Attributes:
+        fields: As in the template.
+        size: Octets of a record.
+        dtype: Reads a record; unknown fields are gaps in it. Numbers are big-endian unsigned, addresses raw words, others octets.
+        columns: For each column its sources, all of the lowest rank present, in the order of the template.
+        outer: For each column of the outer header its sources in the order of the template; empty unless the template repeats the
+            protocol or a source address.
+        unknown: (enterprise, id) of the elements that fill no column.
+        system_init: The field of the dtype that holds systemInitTimeMilliseconds, or empty.
+    """
+
+    fields: tuple[Field, ...]
+    size: int
+    dtype: np.dtype[np.void]
+    columns: dict[str, tuple[Source, ...]]
+    outer: dict[str, tuple[Source, ...]]
+    unknown: tuple[tuple[int, int], ...]
+    system_init: str
+
+    @cached_property
+    def unknown_names(self) -> tuple[str, ...]:
+        """The unknown elements as `enterprise:id`."""
+        return tuple(f"{'scope' if enterprise == SCOPE else enterprise}:{element}" for enterprise, element in self.unknown)
+
+
+@lru_cache(maxsize=512)
+def compile_layout(fields: tuple[Field, ...]) -> Layout:
+    """Compile a list of fields, none of variable length.
+
+    Args:
+        fields: In the order of the wire; a length of 0 holds nothing and is passed over.
+    """
+    names: list[str] = []
+    formats: list[object] = []
+    offsets: list[int] = []
+    found: dict[str, list[tuple[int, Source]]] = {}
+    unknown: dict[tuple[int, int], None] = {}
+    system_init, offset = "", 0
+    for field in fields:
+        element = ELEMENTS.get((field.enterprise, field.element))
+        sources = [
+            (mapping, Source(field.element, mapping.reading, f"at{offset}", field.length))
+            for mapping in (element.mappings if element and field.length else ())
+            if _readable(mapping.reading, field.length)
+        ]
+        is_init = field[:2] == (IANA, SYSTEM_INIT_TIME) and field.length == 8
+        if sources or is_init:
+            names.append(f"at{offset}")
+            formats.append(_format(sources[0][1].reading if sources else "milliseconds", field.length))
+            offsets.append(offset)
+            for mapping, source in sources:
+                found.setdefault(mapping.column, []).append((mapping.rank, source))
+        if is_init:
+            system_init = f"at{offset}"
+        if not sources and field.length and field[:2] not in _BOOKKEEPING:
+            unknown[field[:2]] = None
+        offset += field.length
+    dtype = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": offset})
+    columns = {column: _best(ranked) for column, ranked in found.items()}
+    return Layout(fields, offset, dtype, columns, _outer(fields, columns), tuple(unknown), system_init)
+
+
+def _readable(reading: str, length: int) -> bool:
+    if reading == "address":
+        return length in _ADDRESS_SIZES
+    if reading in ("ntp", "milliseconds"):
+        return length == 8 or (reading == "milliseconds" and length < 8)
+    return reading in _TEXTS or length <= 8
+
+
+def _format(reading: str, length: int) -> object:
+    if reading == "address":
+        return "<u4" if length == 4 else ("<u8", (2,))
+    if reading in _TEXTS:
+        return f"S{length}" if reading == "text" else f"V{length}"
+    return f">u{length}" if length in (1, 2, 4, 8) else ("u1", (length,))
+
+
+def _best(ranked: list[tuple[int, Source]]) -> tuple[Source, ...]:
+    """Keep the sources of the lowest rank; of a repeated element that is no address only the last, which is the inner header's."""
+    lowest = min(rank for rank, _ in ranked)
+    best = [source for rank, source in ranked if rank == lowest]
+    if best[0].reading == "address":
+        return tuple(best)
+    last = {source.element: source for source in best}
+    return tuple(source for source in best if last[source.element] is source)
+
+
+def _outer(fields: tuple[Field, ...], columns: dict[str, tuple[Source, ...]]) -> dict[str, tuple[Source, ...]]:
+    """Return the sources of the outer header of a tunnel, when the template has one: it stands first."""
+    marks = [field[:2] for field in fields if field[:2] in _TUNNEL_MARKS and field.length]
+    if len(set(marks)) == len(marks):
+        return {}
+    outer = {f"outer_{name}": columns[name] for name in ("source_address", "destination_address") if len(columns.get(name, ())) > 1}
+    offset, protocols = 0, []
+    for field in fields:
+        if field[:2] == (IANA, 4) and field.length and _readable("number", field.length):
+            protocols.append(Source(4, "number", f"at{offset}", field.length))
+        offset += field.length
+    return outer | {"outer_protocol": (protocols[0],)} if outer and len(protocols) > 1 else outer

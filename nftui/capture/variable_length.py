@@ -1,0 +1,124 @@
+"""Variable length: records whose fields state their own length, rewritten as records of fixed length.
+
+All data sets are walked together, one record of each in a step, so that nothing loops over flows as long as they come in many
+messages. Of the fields of variable length only texts and octets are kept, padded with zero octets to the longest of the batch;
+the others are dropped. Thereafter the records are read like any others.
+
+Source: RFC 7011, section 7.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nftui.capture.layouts import VARIABLE, Field, Layout, compile_layout
+from nftui.capture.sets import Integers, Octets
+from nftui.elements import ELEMENTS
+
+LONGEST = 256
+"""Octets kept of a text; longer ones are cut."""
+MAX_RECORDS = 16_384
+"""Records of one set; no message has room for more of 4 octets each."""
+SHORTEST, BUDGET = 16, 16 << 20
+"""With very many records texts are cut shorter, so that each text column takes about so many octets at most."""
+_LONG_FORM = 255
+
+
+def to_fixed(
+    flat: Octets, start: Integers, end: Integers, fields: tuple[Field, ...]
+) -> tuple[Layout, Octets, Integers, npt.NDArray[np.bool_]]:
+    """Rewrite the records of data sets of one template.
+
+    Args:
+        flat: The block, shape (octets,).
+        start: Shape (sets,), the first octet of each set's content in the block.
+        end: Shape (sets,), behind the last.
+        fields: Of the template; at least one is variable.
+    Returns:
+        The layout of the new records; their octets, shape (records, layout.size), ordered by set; the set of each, shape
+        (records,); and, shape (sets,), whether a set ends within a record (padding of zero octets is none).
+    """
+    least = sum(1 if field.length == VARIABLE else field.length for field in fields)
+    at, lane = start.copy(), np.arange(len(start))
+    places: list[tuple[Integers, Integers]] = []
+    owners: list[Integers] = []
+    broken = np.zeros(len(start), np.bool_)
+    for _ in range(MAX_RECORDS):
+        lane = lane[at[lane] + least <= end[lane]]
+        if not len(lane):
+            break
+        where, length, after = _one_record(flat, at[lane], end[lane], fields)
+        fits = after <= end[lane]
+        broken[lane[~fits]] = _not_zero(flat, at[lane[~fits]], end[lane[~fits]])
+        lane = lane[fits]
+        at[lane] = after[fits]
+        places.append((where[fits], length[fits]))
+        owners.append(lane)
+    else:
+        broken[lane[at[lane] + least <= end[lane]]] = True
+    if not any(map(len, owners)):
+        kept = tuple(field if field.length != VARIABLE else field._replace(length=0) for field in fields)
+        return compile_layout(kept), np.empty((0, 0), np.uint8), np.empty(0, np.int64), broken
+    order = np.argsort(owner := np.concatenate(owners), kind="stable")
+    where, length = (np.concatenate([part[side] for part in places])[order] for side in (0, 1))
+    layout, octets = _gather(flat, where, length, fields)
+    return layout, octets, owner[order], broken
+
+
+def _one_record(flat: Octets, at: Integers, end: Integers, fields: tuple[Field, ...]) -> tuple[Integers, Integers, Integers]:
+    """Find the fields of one record of each set: their places and lengths, shape (sets, fields), and what follows them."""
+    where = np.empty((len(at), len(fields)), np.int64)
+    length = np.empty_like(where)
+    last = len(flat) - 3
+    for place, field in enumerate(fields):
+        if field.length == VARIABLE:
+            short = flat[np.minimum(at, last)].astype(np.int64)
+            long = (flat[np.minimum(at + 1, last)].astype(np.int64) << 8) | flat[np.minimum(at + 2, last)]
+            is_long = short == _LONG_FORM
+            size = np.where(is_long, long, short)
+            at = at + np.where(is_long, 3, 1)
+        else:
+            size = np.full(len(at), field.length, np.int64)
+        where[:, place], length[:, place] = at, size
+        at = np.minimum(at + size, end + 1)
+    return where, length, at
+
+
+def _gather(flat: Octets, where: Integers, length: Integers, fields: tuple[Field, ...]) -> tuple[Layout, Octets]:
+    """Copy the fields to places of fixed length."""
+    last = {field[:2]: place for place, field in enumerate(fields)}
+    most = min(LONGEST, max(SHORTEST, BUDGET // len(where)))
+    sizes = []
+    for place, field in enumerate(fields):
+        element = ELEMENTS.get(field[:2])
+        textual = element is not None and any(mapping.reading in ("text", "octets") for mapping in element.mappings)
+        longest = min(int(length[:, place].max()), most) if textual and last[field[:2]] == place else 0
+        sizes.append(min(1 << (longest - 1).bit_length(), LONGEST) if longest else 0)
+    kept = tuple(
+        field if field.length != VARIABLE else field._replace(length=size) for field, size in zip(fields, sizes, strict=True)
+    )
+    layout = compile_layout(kept)
+    octets = np.zeros((len(where), layout.size), np.uint8)
+    to, place = 0, 0
+    while place < len(kept):
+        field = kept[place]
+        width, following = field.length, place + 1
+        if fields[place].length == VARIABLE:
+            if width:
+                column = np.arange(width)
+                inside = column < length[:, place, None]
+                taken = np.minimum(where[:, place, None] + column, len(flat) - 1)
+                octets[:, to : to + width] = np.where(inside, flat[taken], 0)
+        else:
+            while following < len(kept) and fields[following].length != VARIABLE:
+                width += kept[following].length
+                following += 1
+            octets[:, to : to + width] = flat[where[:, place, None] + np.arange(width)]
+        to += width
+        place = following
+    return layout, octets
+
+
+def _not_zero(flat: Octets, start: Integers, end: Integers) -> npt.NDArray[np.bool_]:
+    return np.array([flat[a:b].any() for a, b in zip(start.tolist(), end.tolist(), strict=True)], np.bool_)

@@ -1,0 +1,244 @@
+"""The command line: arguments in, exit status out; one small function a command, each importing what it needs.
+
+Results go to stdout, progress and diagnostics to stderr. A mistake is one line: exit status 2 for usage, 1 for anything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from nftui import __version__
+from nftui.errors import FilterError, NftuiError, UsageError
+
+EXAMPLES = """examples:
+  nftui                                    the dashboard, with a collector on port 9995
+  nftui demo                               the same, on a simulated network
+  nftui collect --data /var/lib/nftui      the collector alone
+  nftui top -t -1h -s record/packets -s record/bytes 'dst port 443'
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: Words of the command line; None for the process's own.
+    Returns:
+        The exit status: 0, 1 for a failure, 2 for a mistake in the arguments.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = _parser().parse_args(_joined(arguments))
+        run: Callable[[argparse.Namespace], int] = options.run
+        return run(options)
+    except UsageError as error:
+        return _fail(str(error), 2)
+    except FilterError as error:
+        return _fail(f"{error}\n  {error.text}\n  {' ' * error.column}^" if error.text else str(error), 2)
+    except NftuiError as error:
+        return _fail(str(error), 1)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        return _fail(f"{error.filename or 'system'}: {error.strerror or error}", 1)
+
+
+def _joined(words: list[str]) -> list[str]:
+    """Join `-t -15m` to one word: argparse takes what begins with a dash for an option."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] in ("-t", "--time") and word[:1] == "-" and word[1:2].isdigit():
+            joined[-1] += word if joined[-1] == "-t" else f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _fail(text: str, status: int) -> int:
+    from nftui.printable import printable
+
+    first, *more = text.split("\n")
+    print(f"nftui: {printable(first, 2000)}", *(printable(line, 2000) for line in more), sep="\n", file=sys.stderr)
+    return status
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with one line an error."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    shared = _Parser(add_help=False)
+    shared.add_argument("--data", metavar="DIR", type=Path, default=argparse.SUPPRESS, help="the data directory")
+    shared.add_argument("--config", metavar="FILE", type=Path, default=argparse.SUPPRESS, help="the configuration file")
+    parser = _Parser(
+        prog="nftui",
+        description="NetFlow and IPFIX: collect, store, ask, see.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared],
+    )
+    parser.add_argument("--version", action="version", version=f"nftui {__version__}")
+    parser.add_argument("--no-collect", action="store_true", help="only read: start no collector")
+    parser.add_argument("--listen", action="append", metavar="[ADDR:]PORT", help="of the embedded collector (default 9995/udp)")
+    parser.set_defaults(run=_dashboard)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    _add_collecting(commands, shared)
+    _add_asking(commands, shared)
+    return parser
+
+
+def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    demo = commands.add_parser("demo", parents=[shared], help="the dashboard on a simulated network")
+    demo.add_argument("--network", metavar="FILE", help="the network to simulate, TOML")
+    demo.add_argument("--seed", type=int, default=1, help="of the simulation")
+    demo.add_argument("--no-screen", action="store_true", help="only the collector and the exporters, until interrupted")
+    demo.set_defaults(run=_demo)
+    exporters = commands.add_parser("demo-exporters", parents=[shared], help="only the simulated exporters")
+    exporters.add_argument("--to", required=True, metavar="HOST:PORT", help="the collector")
+    exporters.add_argument("--network", metavar="FILE")
+    exporters.add_argument("--seed", type=int, default=1)
+    exporters.add_argument("--minutes", type=int, default=0, help="of history to send first")
+    exporters.set_defaults(run=_demo_exporters)
+    collect = commands.add_parser("collect", parents=[shared], help="the collector alone, until SIGTERM")
+    collect.add_argument("--listen", action="append", metavar="[ADDR:]PORT[/udp]", help="repeatable; default 9995/udp")
+    collect.add_argument("--interval", type=int, metavar="S", help="seconds of a segment (default 300)")
+    collect.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
+    collect.add_argument("--check", action="store_true", help="print what it would bind and which elements it takes")
+    collect.set_defaults(run=_collect)
+    importing = commands.add_parser("import", parents=[shared], help="pcap files of flow exports into the store")
+    importing.add_argument("paths", nargs="+", metavar="PATH", type=Path)
+    importing.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    importing.set_defaults(run=_import)
+    status = commands.add_parser("status", parents=[shared], help="the collector's counters, per exporter")
+    status.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    status.set_defaults(run=_status)
+
+
+def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    asking = _Parser(add_help=False, parents=[shared])
+    asking.add_argument("filter", nargs="*", metavar="FILTER", help="a filter expression: 'dst port 443 and net 10.0.0.0/8'")
+    asking.add_argument("-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data)")
+    asking.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
+    asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown"), default="text")
+    asking.add_argument("-N", "--plain", action="store_true", help="plain numbers")
+    asking.add_argument("--units", choices=("si", "iec"), default="si", help="of octets")
+    asking.add_argument("--raw", action="store_true", help="counters as exported: sampling not applied")
+    asking.add_argument("--metric", choices=("octets", "packets", "flows"), default="octets")
+    flows = commands.add_parser("flows", parents=[asking], help="list flow records")
+    flows.add_argument("-c", "--count", type=int, metavar="N", help="at most N (default: all in a pipe, 1,000 on a terminal)")
+    flows.add_argument("-O", "--order", metavar="KEY", default="flow_start", help="a column, highest last as `KEY/asc` (default)")
+    flows.set_defaults(run=_flows)
+    top = commands.add_parser("top", parents=[asking], help="statistics, as nfdump -s")
+    top.add_argument("-s", "--statistic", action="append", metavar="STAT[/ORDER]", help="repeatable; default record/bytes")
+    top.add_argument("-n", "--limit", type=int, default=10, metavar="N")
+    top.set_defaults(run=_top)
+    series = commands.add_parser("series", parents=[asking], help="the data table: sums of the metric a bin")
+    series.add_argument("--by", metavar="KEY", default="dstip", help="srcip, dstip, srcport, dstport, proto, none")
+    series.add_argument("-n", "--limit", type=int, default=10, metavar="N")
+    series.add_argument(
+        "--resolution", metavar="R", default="medium", help="low, medium, high, ultra, hourly, daily or a number of bins"
+    )
+    series.set_defaults(run=_series)
+    summary = commands.add_parser("summary", parents=[asking], help="totals, rates, time range, coverage")
+    summary.set_defaults(run=_summary)
+
+
+def _dashboard(options: argparse.Namespace) -> int:
+    from nftui import dashboard
+
+    config = getattr(options, "config", None)
+    return dashboard.run(
+        _data(options), _config(options), collect=not options.no_collect, listen=options.listen, config_path=config
+    )
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from nftui import dashboard
+
+    data = getattr(options, "data", None)
+    return dashboard.demo(data, _config(options), network=options.network, seed=options.seed, screen=not options.no_screen)
+
+
+def _demo_exporters(options: argparse.Namespace) -> int:
+    from nftui import demo
+
+    host, _, port = options.to.rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"--to {options.to}: write HOST:PORT")
+    return demo.run_process(host, int(port), options.network, options.seed, options.minutes)
+
+
+def _collect(options: argparse.Namespace) -> int:
+    from nftui import collecting
+
+    return collecting.collect(
+        _data(options), _config(options), options.listen, options.interval, check=options.check, with_parent=options.with_parent
+    )
+
+
+def _import(options: argparse.Namespace) -> int:
+    from nftui import collecting
+
+    return collecting.import_files(_data(options), options.paths, options.output)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from nftui import collecting
+
+    return collecting.status(_data(options), options.output)
+
+
+def _flows(options: argparse.Namespace) -> int:
+    from nftui import asking
+
+    return asking.flows(_data(options), options, given=hasattr(options, "data"))
+
+
+def _top(options: argparse.Namespace) -> int:
+    from nftui import asking
+
+    return asking.top(_data(options), options, given=hasattr(options, "data"))
+
+
+def _series(options: argparse.Namespace) -> int:
+    from nftui import asking
+
+    return asking.series(_data(options), options, given=hasattr(options, "data"))
+
+
+def _summary(options: argparse.Namespace) -> int:
+    from nftui import asking
+
+    return asking.summary(_data(options), options, given=hasattr(options, "data"))
+
+
+def _config(options: argparse.Namespace) -> Config:
+    from nftui import config
+
+    return config.load(getattr(options, "config", None))
+
+
+def _data(options: argparse.Namespace) -> Path:
+    from nftui import config
+
+    named: Path | None = getattr(options, "data", None)
+    if named is not None:
+        return named
+    path = _config(options).store.path
+    return Path(path).expanduser() if path else config.default_data()
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from nftui.config import Config

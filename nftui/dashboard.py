@@ -1,0 +1,179 @@
+"""The commands that open the dashboard: `nftui` and `nftui demo`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from nftui.config import Config
+from nftui.engine.local import LocalBackEnd
+from nftui.engine.store import Store, make_folder
+from nftui.errors import ListenError, StoreError
+
+STOP_S = 30.0
+READY_S = 10.0
+HISTORY_MINUTES = 15
+
+
+class Child:
+    """A process of ours that ends with us: it is asked first, and killed when it doesn't listen."""
+
+    def __init__(self, words: list[str], log: Path) -> None:
+        """Start `nftui` with these arguments; what it prints goes to a file.
+
+        Args:
+            words: The arguments.
+            log: Where its output goes; it is begun anew.
+        """
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "nftui", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def problem(self) -> str:
+        """Return why the process ended by itself, in its own words; empty while it runs."""
+        if self.process.poll() is None:
+            return ""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"ended with status {self.process.returncode}"
+
+    def stop(self) -> None:
+        """End the process, and wait until it has finished its work."""
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def run(data: Path, config: Config, *, collect: bool, listen: list[str] | None = None, config_path: Path | None = None) -> int:
+    """Open the dashboard on a store; with no collector at work there, and `collect`, with one of our own."""
+    with ExitStack() as stack:
+        child = None
+        if collect and not Store(data).collector_running():
+            child = _start_collector(data, listen or list(config.collector.listen), config.collector.interval, config_path)
+            stack.callback(child.stop)
+        entries = tuple(listen or config.collector.listen)
+        port = entries[0].rsplit(":", 1)[-1].split("/")[0] if entries else "9995"
+        return _show(data, config, listening=f"{own_address()}:{port}", problem=child)
+
+
+def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
+    """Open the dashboard on a simulated network, with ports and, unless one is named, a store of its own."""
+    with ExitStack() as stack:
+        if data is None:
+            data = Path(tempfile.mkdtemp(prefix="nftui-demo-"))
+            stack.callback(shutil.rmtree, data, ignore_errors=True)
+        if Store(data).collector_running():
+            raise StoreError(
+                f"{data}: a collector writes to it; the demo wants a store of its own: leave --data out or name another"
+            )
+        port = free_port()
+        collector = _start_collector(data, [f"127.0.0.1:{port}/udp"], config.collector.interval, None)
+        stack.callback(collector.stop)
+        words = ["demo-exporters", "--to", f"127.0.0.1:{port}", "--seed", str(seed), "--minutes", str(HISTORY_MINUTES)]
+        if network is not None:
+            words += ["--network", network]
+        exporters = ExitStack()
+        stack.push(exporters)
+
+        def start() -> None:
+            if _wait_ready(data, collector):
+                exporters.callback(Child(words, data / "exporters.log").stop)
+
+        starter = threading.Thread(target=start, name="demo", daemon=True)
+        starter.start()
+        stack.callback(starter.join)
+        if screen:
+            return _show(data, config, listening=f"127.0.0.1:{port}", problem=collector, demo=True)
+        print(f"demo: collector on 127.0.0.1:{port}, store {data}; look at it with `nftui --no-collect --data {data}`", flush=True)
+        return _until_told(collector)
+
+
+def own_address() -> str:
+    """Return the address that exporters elsewhere would most likely reach this machine at; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+def free_port() -> int:
+    """Return a UDP port of the loopback that is free now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _show(data: Path, config: Config, *, listening: str, problem: Child | None, demo: bool = False) -> int:
+    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        raise ListenError("", 0, "the dashboard wants a terminal; `nftui top`, `flows`, `series` and `summary` print to anything")
+    from nftui.app import NftuiApp
+
+    # A terminal that goes away, or a polite kill, ends our children too.
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    app = NftuiApp(
+        LocalBackEnd(data),
+        config.display,
+        title=str(data),
+        listening=listening,
+        demo=demo,
+    )
+    app.run()
+    return app.return_code or 0
+
+
+def _start_collector(data: Path, listen: list[str], interval: int, config_path: Path | None) -> Child:
+    try:
+        make_folder(data)
+        words = ["collect", "--data", str(data), "--interval", str(interval), "--with-parent", str(os.getpid())]
+        words += [word for text in listen for word in ("--listen", text)]
+        if config_path is not None:
+            words += ["--config", str(config_path)]
+        return Child(words, data / "collector.log")
+    except OSError as error:
+        raise StoreError(f"{data}: {error.strerror}; choose a data directory you may write with --data DIR") from error
+
+
+def _wait_ready(data: Path, collector: Child) -> bool:
+    store = Store(data)
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline and collector.process.poll() is None:
+        status = store.status()
+        if status is not None and status.get("pid") == collector.process.pid:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def _until_told(collector: Child) -> int:
+    stop = threading.Event()
+
+    def told(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, told)
+    signal.signal(signal.SIGINT, told)
+    while not stop.wait(0.5):
+        if problem := collector.problem():
+            raise StoreError(f"the demo's collector: {problem}")
+    return 0

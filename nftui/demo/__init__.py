@@ -1,0 +1,9 @@
+"""The simulated network of `nftui demo`: exporters described in TOML send real NetFlow v5, v9 and IPFIX datagrams over loopback.
+
+network -> hosts, conversations (with scenarios) -> meter -> exporters (encoded by nftui.export) -> UDP
+"""
+
+from nftui.demo.exporters import DemoExporters, Sent, run_process
+from nftui.demo.network import Network, load_network
+
+__all__ = ["DemoExporters", "Network", "Sent", "load_network", "run_process"]

@@ -1,0 +1,332 @@
+"""The collector process: sockets -> decoder -> store, and its own account of it.
+
+Two threads: one receives and decodes, and does nothing that can wait for a disk; the other writes the tail and the status once a
+second. Between them a bounded queue, which drops and counts when the disk can't follow. A niced child process seals the tail.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import polars as pl
+
+from nftui import __version__
+from nftui.capture.datagrams import ROWS, UdpReceiver, parse_listen
+from nftui.capture.decoder import Decoder
+from nftui.config import CollectorSettings, size
+from nftui.engine.store import Lock, replace_file
+from nftui.engine.writer import StoreWriter, remove_temporary
+from nftui.errors import StoreError
+
+QUEUE_FLOWS = 4_000_000
+"""Flows that wait for the disk at most; what comes on top is dropped and counted."""
+TICK_S = 1.0
+GATHER_S = 0.05
+"""How long datagrams may gather in the kernel, at most: few big blocks cost far less than many small ones."""
+DATAGRAM_SHARE = 8192
+"""Octets of the receive buffer for each datagram that may gather: a datagram of 1,500 octets takes 2,304, and some room stays."""
+EVENTS = 100
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Socket:
+    """A bound socket, and what came through it.
+
+    Attributes:
+        address: Where it listens; None for all addresses.
+        receiver: The socket.
+        datagrams: Received so far.
+        octets: Of their payload.
+    """
+
+    address: str | None
+    receiver: UdpReceiver
+    datagrams: int = 0
+    octets: int = 0
+
+    def description(self) -> str:
+        """Return one line for whoever starts the collector."""
+        where = f"[{self.address}]" if self.address and ":" in self.address else self.address or "all addresses"
+        granted, asked = self.receiver.granted // 2, self.receiver.asked
+        small = "" if granted >= asked else f" of {asked:,} asked for: raise it with `sysctl net.core.rmem_max={asked}`"
+        return (
+            f"listening on {where}, port {self.receiver.port}/udp: NetFlow v5, v9 and IPFIX, told apart by content; "
+            f"receive buffer {granted:,} octets{small}"
+        )
+
+    def status(self) -> dict[str, Any]:
+        """Return the socket's part of the status."""
+        return {
+            "address": self.address or "*",
+            "port": self.receiver.port,
+            "transport": "udp",
+            # The kernel doubles what it is asked for, to have room for its own accounts (socket(7)).
+            "receive_buffer": self.receiver.granted // 2,
+            "receive_buffer_asked": self.receiver.asked,
+            "drops": self.receiver.drops(),
+            "truncated": self.receiver.truncated,
+            "datagrams": self.datagrams,
+            "octets": self.octets,
+        }
+
+
+class Collector:
+    """Receives on some sockets and stores what comes, until told to stop."""
+
+    def __init__(self, root: Path, settings: CollectorSettings) -> None:
+        """Take the store and bind the sockets.
+
+        Raises:
+            StoreLocked: Another collector has the store.
+            StoreError: The data directory can't be used.
+            ListenError: A socket can't be bound.
+            ConfigError: A `listen` entry can't be understood.
+        """
+        self.root, self.settings = root, settings
+        listens = [parse_listen(text) for text in settings.listen]
+        self._lock = Lock(root)
+        buffer = size(settings.receive_buffer)
+        self.sockets = [Socket(address, UdpReceiver(address, port, buffer)) for address, port, _ in listens]
+        try:
+            remove_temporary(root / "tail")
+            self._writer = StoreWriter(root)
+        except OSError as error:
+            raise StoreError(f"{root}: {error.strerror}; choose a data directory you may write with --data DIR") from error
+        self._decoder = Decoder()
+        self._load_templates()
+        self._queue: deque[list[pl.DataFrame]] = deque()
+        self._queued = 0
+        self._dropped = 0
+        self._guard = threading.Lock()
+        self._stop = threading.Event()
+        self._drained = threading.Event()
+        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
+        self._started = time.time_ns() // 1000
+        self._rates: deque[tuple[float, int, int]] = deque(maxlen=6)
+        self._saved_templates = b""
+        self._drops_told = 0
+        self._sealer: subprocess.Popen[bytes] | None = None
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Collect until `stop`, then write and seal what was received.
+
+        Args:
+            ready: Called once when datagrams are being received.
+        """
+        self._start_sealer()
+        writer = threading.Thread(target=self._write, name="store", daemon=True)
+        writer.start()
+        ready()
+        try:
+            self._receive()
+        finally:
+            self._stop.set()
+            self._drained.set()
+            writer.join()
+            self._end_sealer()
+            for bound in self.sockets:
+                bound.receiver.close()
+            self._lock.close()
+
+    def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
+        """Have `run` finish; may be called from a signal handler."""
+        self._stop.set()
+
+    # -- receiving
+
+    def _receive(self) -> None:
+        poller = select.poll()
+        by_handle = {bound.receiver.fileno(): bound for bound in self.sockets}
+        for handle in by_handle:
+            poller.register(handle, select.POLLIN)
+        before = time.monotonic()
+        while not self._stop.is_set():
+            taken = sum(self._take(by_handle[handle]) for handle, _ in poller.poll(200))
+            now = time.monotonic()
+            if 0 < taken < ROWS // 2:
+                self._stop.wait(self._nap(taken / max(now - before, 1e-4)))
+            before = now
+        for bound in self.sockets:
+            while self._take(bound):
+                pass
+
+    def _nap(self, rate: float) -> float:
+        """Return how long datagrams that come at some rate a second may gather: for most of a block, and a part of the buffer."""
+        room = min(bound.receiver.granted for bound in self.sockets) // DATAGRAM_SHARE
+        return min(GATHER_S, 0.6 * min(ROWS, room) / rate)
+
+    def _take(self, bound: Socket) -> int:
+        block = bound.receiver.receive()
+        if block is None:
+            return 0
+        bound.datagrams += len(block.length)
+        bound.octets += int(block.length.sum())
+        frames = self._decoder.decode(block)
+        count = sum(frame.height for frame in frames)
+        with self._guard:
+            if self._queued + count > QUEUE_FLOWS:
+                self._dropped += count
+            elif count:
+                self._queue.append(frames)
+                self._queued += count
+        return len(block.length)
+
+    # -- storing
+
+    def _write(self) -> None:
+        while not self._stop.wait(TICK_S - time.time() % TICK_S):
+            self._tick()
+        self._drained.wait()
+        self._tick(running=False)
+
+    def _tick(self, *, running: bool = True) -> None:
+        with self._guard:
+            batches, self._queue, self._queued = self._queue, deque(), 0
+        for frames in batches:
+            self._writer.append(frames)
+        try:
+            self._writer.write_tail()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            self._tell(f"the store can't be written: {error}; {self._writer.pending} flows wait")
+            self._shed()
+        self._watch_sealer(running)
+        try:
+            self._save_templates()
+            replace_file(self.root / "status.json", json.dumps(self.status(running=running)).encode())
+        except OSError as error:
+            log.warning("the status can't be written: %s", error)
+
+    def _shed(self) -> None:
+        """Drop what a disk that stays full can't take, oldest last, so that memory stays bounded."""
+        if self._writer.pending > QUEUE_FLOWS:
+            self._dropped += self._writer.forget()
+
+    def status(self, *, running: bool = True) -> dict[str, Any]:
+        """Return the collector's account of itself, as `status.json` holds it."""
+        now = time.time_ns() // 1000
+        decoded = self._decoder.status(now)
+        listens = [bound.status() for bound in self.sockets]
+        drops = sum(int(one["drops"]) for one in listens)
+        if drops > self._drops_told:
+            self._tell(f"{drops - self._drops_told} datagrams dropped by the kernel: the receive buffer was full")
+            self._drops_told = drops
+        self._rates.append((time.monotonic(), int(decoded["flows"]), int(decoded["datagrams"])))
+        (then, flows, datagrams), (recent, flows_now, datagrams_now) = self._rates[0], self._rates[-1]
+        seconds = max(recent - then, 1e-9) if recent > then else 1.0
+        events = sorted(
+            [*self._events, *({"time": when, "text": text} for when, text in self._decoder.events)], key=lambda one: one["time"]
+        )
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "running": running,
+            "started": self._started,
+            "now": now,
+            "interval": self.settings.interval,
+            "listen": listens,
+            "drops": drops,
+            "queue_dropped": self._dropped,
+            "datagrams": decoded["datagrams"],
+            "datagrams_per_s": round((datagrams_now - datagrams) / seconds, 1),
+            "flows": decoded["flows"],
+            "flows_per_s": round((flows_now - flows) / seconds, 1),
+            "flows_stored": self._writer.flows,
+            "flows_odd": self._writer.odd,
+            "flows_pending": self._writer.pending + self._queued,
+            "sequence_lost": sum(int(one["sequence_lost"]) for one in decoded["exporters"]),
+            "exporters": decoded["exporters"],
+            "events": events[-EVENTS:],
+        }
+
+    def _tell(self, text: str) -> None:
+        """Make something an event, once until something else happens."""
+        if not self._events or self._events[-1]["text"] != text:
+            log.warning("%s", text)
+            self._events.append({"time": time.time_ns() // 1000, "text": text})
+
+    # -- templates
+
+    def _load_templates(self) -> None:
+        try:
+            tree = json.loads((self.root / "templates.json").read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return
+        if isinstance(tree, dict):
+            self._decoder.load_templates(tree)
+
+    def _save_templates(self) -> None:
+        octets = json.dumps(self._decoder.save_templates()).encode()
+        if octets != self._saved_templates:
+            replace_file(self.root / "templates.json", octets)
+            self._saved_templates = octets
+
+    # -- the child
+
+    def _start_sealer(self) -> None:
+        command = [sys.executable, "-m", "nftui.engine.sealer", str(self.root), str(self.settings.interval), str(os.getpid())]
+        self._sealer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+
+    def _watch_sealer(self, running: bool) -> None:
+        if running and self._sealer is not None and self._sealer.poll() is not None:
+            self._tell(f"the sealing child ended with status {self._sealer.returncode} and was started again")
+            self._start_sealer()
+
+    def _end_sealer(self) -> None:
+        if self._sealer is None:
+            return
+        self._sealer.terminate()
+        try:
+            self._sealer.wait(60)
+        except subprocess.TimeoutExpired:
+            self._sealer.kill()
+            self._sealer.wait()
+
+
+def serve(root: Path, settings: CollectorSettings, announce: Callable[[str], None]) -> int:
+    """Run a collector as this process until SIGTERM or SIGINT; flows received by then are stored and sealed.
+
+    Args:
+        root: The data directory.
+        settings: What to listen to, and the interval.
+        announce: Takes a line for each bound socket.
+    Returns:
+        The exit status, 0.
+    Raises:
+        NftuiError: As `Collector`.
+    """
+    collector = Collector(root, settings)
+    signal.signal(signal.SIGTERM, collector.stop)
+    signal.signal(signal.SIGINT, collector.stop)
+    for bound in collector.sockets:
+        announce(bound.description())
+    announce(f"storing in {root}, segments of {settings.interval} s")
+    collector.run(ready=notify_ready)
+    return 0
+
+
+def notify_ready() -> None:
+    """Tell systemd that datagrams are being received (sd_notify(3)), where it asked to be told."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        try:
+            notify.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
+        except OSError as error:
+            log.warning("NOTIFY_SOCKET can't be reached: %s", error)

@@ -1,0 +1,280 @@
+"""The words of the filter language: text -> tokens, and a token -> a value. Knows nothing of trees and grammar."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from nftui.engine.filter_tree import FIRST_TIME, FLAG_LETTERS, LAST_TIME, Kind, Network, unmapped
+from nftui.engine.names import PROTOCOLS, SERVICES
+from nftui.errors import FilterError
+
+LONGEST_VALUE = 64
+MULTIPLIERS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+_TOKEN = re.compile(
+    r"""(?P<space> [\s]+ | \#[^\n]* )
+      | (?P<word> [A-Za-z0-9_:./@-]+ )
+      | (?P<quoted> '[^'\n]*' | "[^"\n]*" )
+      | (?P<symbol> && | \|\| | == | <= | >= | != | [()\[\],<>=!] )""",
+    re.VERBOSE,
+)
+_NUMBER = re.compile(r"([0-9]+)(?:\.([0-9]+))?([kmgt]?)", re.IGNORECASE)
+_HEX = re.compile(r"0x[0-9a-f]{1,32}", re.IGNORECASE)
+_MAC = re.compile(r"[0-9a-f]{1,2}([:-])(?:[0-9a-f]{1,2}\1){4}[0-9a-f]{1,2}", re.IGNORECASE)
+_TIME = re.compile(
+    r"([0-9]{4})(?:-([0-9]{1,2})(?:-([0-9]{1,2})(?:[T ]([0-9]{1,2})(?::([0-9]{1,2})(?::([0-9]{1,2})(?:\.([0-9]{1,6}))?)?)?)?)?)?Z?",
+    re.IGNORECASE,
+)
+_SHORT_NET = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word, value or symbol.
+
+    Attributes:
+        kind: `word`, `quoted`, `symbol` or `end`.
+        text: As written, without quotes.
+        column: Where it starts, counted from 0.
+    """
+
+    kind: str
+    text: str
+    column: int
+
+    @property
+    def key(self) -> str:
+        """The keyword or symbol that it may be, lower case; a quoted word is none, the end is the empty one."""
+        return "" if self.kind == "quoted" else self.text.lower()
+
+    @property
+    def shown(self) -> str:
+        """The token for a message: short, on one line, control characters escaped."""
+        return "the end of the filter" if self.kind == "end" else shown(self.text)
+
+    @property
+    def bare(self) -> str:
+        """The token for a hint that spells a filter: as shown, without quotes."""
+        return shown(self.text)[1:-1]
+
+
+class Refused(ValueError):
+    """A token that is no value of the wanted kind.
+
+    Attributes:
+        hint: What to write instead, or empty.
+    """
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(problem)
+        self.hint = hint
+
+
+def shown(word: str) -> str:
+    """Return a word for a message: quoted, capped, control characters escaped."""
+    return ascii(word if len(word) <= LONGEST_VALUE else word[: LONGEST_VALUE - 1] + "~")
+
+
+def tokens(text: str) -> list[Token]:
+    """Cut a filter into tokens, the last of which is the end.
+
+    Raises:
+        FilterError: A character that has no place in a filter.
+    """
+    return [*_scan(text), Token("end", "", len(text))]
+
+
+def _scan(text: str) -> Iterator[Token]:
+    column = 0
+    while column < len(text):
+        match = _TOKEN.match(text, column)
+        if match is None:
+            character = text[column]
+            problem, hint = _STRAY.get(character, ("unexpected character {}", ""))
+            raise FilterError(text, column, character, problem.format(shown(character)), hint)
+        kind, found = str(match.lastgroup), match.group()
+        if kind != "space":
+            yield Token(kind, found[1:-1] if kind == "quoted" else found, column)
+        column = match.end()
+
+
+_STRAY: dict[str, tuple[str, str]] = {
+    "'": ("the quote {} is not closed", "add the closing quote on the same line"),
+    '"': ("the quote {} is not closed", "add the closing quote on the same line"),
+    "&": ("unexpected {}", "write and"),
+    "|": ("unexpected {}", "write or"),
+    "~": ("{} is not supported yet", ""),
+}
+
+
+# -- values ------------------------------------------------------------------------------------------------------------------
+
+
+def number(word: str) -> int:
+    """Read a number: decimal, hexadecimal `0x…`, or with one suffix k m g t; a fraction where the result is whole.
+
+    Raises:
+        Refused: No number, or not a whole one.
+    """
+    if _HEX.fullmatch(word):
+        return int(word, 16)
+    match = _NUMBER.fullmatch(word)
+    if match is None or len(word) > LONGEST_VALUE:
+        raise Refused(f"expected a number, found {shown(word)}", "numbers are decimal or 0x…, with one suffix k m g t at most")
+    whole, fraction, suffix = match[1], (match[2] or "").rstrip("0"), match[3].lower()
+    scale: int = 10 ** len(fraction)
+    value, rest = divmod(int(whole + fraction) * MULTIPLIERS[suffix], scale)
+    if rest:
+        raise Refused(f"{shown(word)} is not a whole number", f"write {value}")
+    return value
+
+
+def _named(names: dict[str, int], what: str) -> Callable[[str], int]:
+    """Return a reader of numbers or names."""
+
+    def read(word: str) -> int:
+        if (value := names.get(word.lower())) is not None:
+            return value
+        if word[:1].isdigit():
+            return number(word)
+        raise Refused(f"{shown(word)} is not {what} that is known", _suggestion(word, names) or "write its number")
+
+    return read
+
+
+def _suggestion(word: str, names: dict[str, int]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(word.lower()[:LONGEST_VALUE], names, 1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def mac(word: str) -> int:
+    """Read a MAC address, six octets in hexadecimal.
+
+    Raises:
+        Refused: No MAC address.
+    """
+    if not _MAC.fullmatch(word):
+        raise Refused(f"expected a MAC address, found {shown(word)}", "write it as 00:11:22:33:44:55")
+    return int.from_bytes(bytes(int(octet, 16) for octet in re.split("[:-]", word)), "big")
+
+
+def time(word: str) -> int:
+    """Read a time, ISO 8601 in UTC, from the year on truncatable, as microseconds since 1970.
+
+    Raises:
+        Refused: No time, or none of the years 1970 to 9999.
+    """
+    match = _TIME.fullmatch(word)
+    if match is None:
+        if word.lower() == "now" or re.fullmatch(r"-[0-9]+[a-z]*", word, re.IGNORECASE):
+            raise Refused(f"the relative time {shown(word)} is not supported yet", "write a time as 2023-11-14T22:13:14")
+        raise Refused(f"expected a time, found {shown(word)}", "write it as 2023-11-14T22:13:14, UTC")
+    year, month, day, hour, minute, second = (int(part) if part else None for part in match.groups()[:6])
+    micros = int((match[7] or "").ljust(6, "0"))
+    try:
+        moment = datetime(year or 0, month or 1, day or 1, hour or 0, minute or 0, second or 0, tzinfo=UTC)
+    except ValueError as error:
+        raise Refused(f"{shown(word)} is not a time: {error}", "write it as 2023-11-14T22:13:14, UTC") from None
+    value = int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * 1_000_000 + micros
+    if not FIRST_TIME <= value <= LAST_TIME:
+        raise Refused(f"the time {shown(word)} is out of range", "the years 1970 to 9999 are accepted")
+    return value
+
+
+def flags(word: str) -> int:
+    """Read TCP flags by their letters, X for the first six, as a mask.
+
+    Raises:
+        Refused: Another letter, or none.
+    """
+    letters = set(word.upper())
+    if not letters or not letters <= {*FLAG_LETTERS, "X"}:
+        raise Refused(f"expected TCP flags, found {shown(word)}", "letters of FSRPAUEC, or a number 0 to 255")
+    return sum({bit for letter in letters for bit in ([1, 2, 4, 8, 16, 32] if letter == "X" else [FLAG_LETTERS[letter]])})
+
+
+def address(word: str) -> Network:
+    """Read an address as a network of full length, or a network `A/len`; bits beyond its length are cleared.
+
+    Raises:
+        Refused: No address.
+    """
+    base, slash, length = word.partition("/")
+    return network(base, length) if slash else unmapped(ip_network(_address(word)))
+
+
+def _address(word: str) -> IPv4Address | IPv6Address:
+    try:
+        if "%" not in word:
+            return ip_address(word)
+    except ValueError:
+        pass
+    if _SHORT_NET.fullmatch(word):
+        raise Refused(f"{shown(word)} is not a whole address", f"write net {word}")
+    if word.lower() == "tor":
+        raise Refused("the list 'tor' is not supported yet")
+    if re.fullmatch(r"[0-9.]+|.*[:%].*", word) or not word:
+        raise Refused(f"{shown(word)} is not an address")
+    raise Refused(f"{shown(word)} is not an address, and names are not supported yet", "write the address")
+
+
+def network(base: str, length: str = "") -> Network:
+    """Read a network from its address and its length or IPv4 mask; `10`, `192.168` and `10.0.1` are short for /8, /16 and /24.
+
+    Raises:
+        Refused: No address, or a length or mask that does not fit it.
+    """
+    full = base
+    if _SHORT_NET.fullmatch(base):
+        octets = base.count(".") + 1
+        full, length = base + ".0" * (4 - octets), length or str(8 * octets)
+    start = _address(full)
+    length = length or str(start.max_prefixlen)
+    if not re.fullmatch(r"[0-9]{1,3}|[0-9]{1,3}(\.[0-9]{1,3}){3}", length):
+        raise Refused(f"expected the length of a network, found {shown(length)}", "write net 10.0.0.0/8")
+    if "." in length and not _is_mask(length, start.version):
+        raise Refused(f"{shown(length)} is not a mask of {start}", "write net 10.0.1.0 255.255.255.0, or net 10.0.1.0/24")
+    if "." not in length and int(length) > start.max_prefixlen:
+        raise Refused(f"the length {length} of {shown(base)} is out of range", f"0 to {start.max_prefixlen}")
+    return unmapped(ip_network(f"{start}/{length}", strict=False))
+
+
+def _is_mask(text: str, version: int) -> bool:
+    octets = [int(octet) for octet in text.split(".")]
+    if version != 4 or max(octets) > 255:
+        return False
+    inverse = int.from_bytes(bytes(octets), "big") ^ 0xFFFFFFFF
+    return inverse & (inverse + 1) == 0
+
+
+READERS: dict[Kind, Callable[[str], int]] = {
+    Kind.NUMBER: number,
+    Kind.PORT: _named(SERVICES, "a port or service"),
+    Kind.PROTOCOL: _named(PROTOCOLS, "a protocol"),
+    Kind.FLAGS: number,
+    Kind.MAC: mac,
+    Kind.TIME: time,
+}
+"""How a value of each kind is read; addresses are networks, see `address`."""
+
+
+_LIKENESS: dict[Kind, Callable[[str], bool]] = {
+    Kind.NUMBER: lambda word: word[:1].isdigit(),
+    Kind.PORT: lambda word: word[:1].isdigit() or word.lower() in SERVICES,
+    Kind.PROTOCOL: lambda word: word[:1].isdigit() or word.lower() in PROTOCOLS,
+    Kind.FLAGS: lambda word: word[:1].isdigit() or set(word) <= {*FLAG_LETTERS, "X"},
+    Kind.MAC: lambda word: _MAC.fullmatch(word) is not None,
+    Kind.TIME: lambda word: word[:1].isdigit(),
+    Kind.ADDRESS: lambda word: word[:1].isdigit() or ":" in word,
+}
+
+
+def looks_like(kind: Kind, word: str) -> bool:
+    """Return whether a word is meant as a value of a kind rather than as a keyword."""
+    return bool(word) and _LIKENESS[kind](word)

@@ -1,0 +1,406 @@
+"""The tree of a filter: frozen, hashable nodes, free of any engine, and the printer that turns a tree back into text.
+
+A leaf names a field of `FIELDS` and compares it with constants. A field stands for one or more columns of the schema; a comparison
+holds if it holds for any one of them (direction omitted is source or destination). A column that a flow lacks compares false, so
+that `not` of it is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from functools import singledispatch
+from ipaddress import IPv4Network, IPv6Network
+
+from nftui.engine.names import PRINTED_PROTOCOLS
+from nftui.units import rfc3339
+
+Network = IPv4Network | IPv6Network
+Columns = tuple[str, ...]
+
+FLAG_LETTERS: dict[str, int] = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "C": 128}
+LARGEST = 2**63 - 1
+FIRST_TIME, LAST_TIME = 0, 253_402_300_799_999_999
+"""Microseconds since 1970 that a filter may name: the years 1970 to 9999."""
+
+
+class Direction(StrEnum):
+    """Which end or side of a flow; the value is its spelling."""
+
+    NONE = ""
+    SRC = "src"
+    DST = "dst"
+    IN = "in"
+    OUT = "out"
+    IN_SRC = "in src"
+    IN_DST = "in dst"
+    OUT_SRC = "out src"
+    OUT_DST = "out dst"
+    PREV = "prev"
+    NEXT = "next"
+    BGP_NEXT = "bgp next"
+    ROUTER = "router"
+    FIRST = "first"
+    LAST = "last"
+
+
+class Operator(StrEnum):
+    """A comparison; the value is its spelling."""
+
+    EQ = "="
+    LT = "<"
+    GT = ">"
+    LE = "<="
+    GE = ">="
+
+
+class Kind(Enum):
+    """What values a field takes, and how they are written."""
+
+    NUMBER = "a number"
+    PORT = "a port"
+    PROTOCOL = "a protocol"
+    FLAGS = "TCP flags"
+    MAC = "a MAC address"
+    TIME = "a time"
+    ADDRESS = "an address"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Something of a flow that a filter compares.
+
+    Attributes:
+        columns: Of each direction that the field has, the columns of the schema, any one of which may match; () where the value is
+            computed from several.
+        kind: What it is compared with.
+        high: The largest value.
+        low: The smallest value.
+        same: A direction that means the same as none.
+        ends: The directions whose union none is; () where none is a single column.
+    """
+
+    columns: Mapping[Direction, Columns]
+    kind: Kind = Kind.NUMBER
+    high: int = LARGEST
+    low: int = 0
+    same: Direction = Direction.NONE
+    ends: tuple[Direction, ...] = ()
+
+
+def _pair(source: str, destination: str, kind: Kind, high: int, **more: str) -> Field:
+    """Return a field of both ends; `more` are columns of further directions, by the name of the member."""
+    columns: dict[Direction, Columns] = {
+        Direction.NONE: (source, destination),
+        Direction.SRC: (source,),
+        Direction.DST: (destination,),
+    }
+    columns.update({Direction[name]: (column,) for name, column in more.items()})
+    return Field(columns, kind, high, ends=(Direction.SRC, Direction.DST))
+
+
+def _single(column: str = "", kind: Kind = Kind.NUMBER, high: int = LARGEST) -> Field:
+    return Field({Direction.NONE: (column,) if column else ()}, kind, high)
+
+
+_MACS = ("source_mac", "destination_mac", "post_source_mac", "post_destination_mac")
+
+FIELDS: dict[str, Field] = {
+    "ip": _pair(
+        "source_address",
+        "destination_address",
+        Kind.ADDRESS,
+        2**128 - 1,
+        NEXT="next_hop",
+        BGP_NEXT="bgp_next_hop",
+        ROUTER="exporter_address",
+    ),
+    "port": _pair("source_port", "destination_port", Kind.PORT, 65535),
+    "proto": _single("protocol", Kind.PROTOCOL, 255),
+    "icmp-type": _single(high=255),
+    "icmp-code": _single(high=255),
+    "flags": _single(kind=Kind.FLAGS, high=255),
+    "tos": Field({Direction.NONE: ("tos",), Direction.DST: ("destination_tos",)}, high=255, same=Direction.SRC),
+    "bytes": Field({Direction.NONE: ("octets",), Direction.OUT: ("out_octets",)}, same=Direction.IN),
+    "packets": Field({Direction.NONE: ("packets",), Direction.OUT: ("out_packets",)}, same=Direction.IN),
+    "flows": _single(),
+    "duration": _single(),
+    "bps": _single(),
+    "pps": _single(),
+    "bpp": _single(),
+    "if": Field(
+        {
+            Direction.NONE: ("ingress_interface", "egress_interface"),
+            Direction.IN: ("ingress_interface",),
+            Direction.OUT: ("egress_interface",),
+        },
+        high=2**32 - 1,
+        ends=(Direction.IN, Direction.OUT),
+    ),
+    "as": _pair("source_as", "destination_as", Kind.NUMBER, 2**32 - 1, PREV="previous_as", NEXT="next_as"),
+    "mask": _pair("source_mask", "destination_mask", Kind.NUMBER, 255),
+    "vlan": _pair("source_vlan", "destination_vlan", Kind.NUMBER, 65535),
+    "mac": Field(
+        {
+            Direction.NONE: _MACS,
+            Direction.SRC: (_MACS[0], _MACS[2]),
+            Direction.DST: (_MACS[1], _MACS[3]),
+            Direction.IN: _MACS[:2],
+            Direction.OUT: _MACS[2:],
+            Direction.IN_SRC: _MACS[:1],
+            Direction.IN_DST: _MACS[1:2],
+            Direction.OUT_SRC: _MACS[2:3],
+            Direction.OUT_DST: _MACS[3:],
+        },
+        Kind.MAC,
+        2**48 - 1,
+        ends=(Direction.SRC, Direction.DST),
+    ),
+    "seen": Field({Direction.FIRST: ("flow_start",), Direction.LAST: ("flow_end",)}, Kind.TIME, LAST_TIME, FIRST_TIME),
+}
+"""Every field, by its canonical name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Base of all nodes of a filter's tree: immutable, hashable, comparable, free of any engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Any_(Filter):
+    """Matches every flow."""
+
+
+ANY: Filter = Any_()
+
+
+@dataclass(frozen=True, slots=True)
+class And(Filter):
+    """All of two or more terms; nested conjunctions are flattened."""
+
+    terms: tuple[Filter, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "terms", _flat(And, self.terms))
+
+
+@dataclass(frozen=True, slots=True)
+class Or(Filter):
+    """Any of two or more terms; nested disjunctions are flattened."""
+
+    terms: tuple[Filter, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "terms", _flat(Or, self.terms))
+
+
+@dataclass(frozen=True, slots=True)
+class Not(Filter):
+    """What the term does not match, flows without the compared columns included."""
+
+    term: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Family(Filter):
+    """Address family of the flow, 4 or 6: either address is of it."""
+
+    version: int
+
+    def __post_init__(self) -> None:
+        if self.version not in (4, 6):
+            raise ValueError(f"address family {self.version}")
+
+
+@dataclass(frozen=True, slots=True)
+class AddressIn(Filter):
+    """The address of a direction lies in one of the networks; a single address is a network of full length.
+
+    Attributes:
+        networks: At least one, sorted, IPv4 never in its IPv6-mapped form.
+        direction: A direction of the field `ip`.
+    """
+
+    networks: tuple[Network, ...]
+    direction: Direction = Direction.NONE
+
+    def __post_init__(self) -> None:
+        if not self.networks:
+            raise ValueError("no network")
+        _check_direction("ip", self.direction)
+        ordered = sorted({unmapped(network) for network in self.networks}, key=_network_order)
+        object.__setattr__(self, "networks", tuple(ordered))
+
+
+@dataclass(frozen=True, slots=True)
+class Compare(Filter):
+    """A field compared with a number: `port > 1023`. Times are microseconds since 1970, MAC addresses 48 bit numbers."""
+
+    field: str
+    operator: Operator
+    value: int
+    direction: Direction = Direction.NONE
+
+    def __post_init__(self) -> None:
+        _check_value(self.field, self.direction, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf(Filter):
+    """A field equals one of two or more numbers: `port in [80 443]`; sorted, each once."""
+
+    field: str
+    values: tuple[int, ...]
+    direction: Direction = Direction.NONE
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(sorted(set(self.values))))
+        if len(self.values) < 2 or self.field in ("flags", "seen"):
+            raise ValueError(f"{self.field} in {self.values}")
+        for value in self.values:
+            _check_value(self.field, self.direction, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Flags(Filter):
+    """A TCP flow with all flags of the mask set, others at will; `exact`: with these and no others."""
+
+    mask: int
+    exact: bool = field(default=False)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.mask <= 255:
+            raise ValueError(f"flags {self.mask}")
+
+
+def all_of(*filters: Filter) -> Filter:
+    """Return what all filters match; ANY for none."""
+    terms = tuple(term for term in filters if term != ANY)
+    return And(terms) if len(terms) > 1 else terms[0] if terms else ANY
+
+
+def any_of(*filters: Filter) -> Filter:
+    """Return what at least one of the filters matches; at least one must be given."""
+    if ANY in filters:
+        return ANY
+    return Or(filters) if len(filters) > 1 else filters[0]
+
+
+def unmapped(network: Network) -> Network:
+    """Return a network of IPv4-mapped IPv6 addresses as the IPv4 network it is; others as they are."""
+    if isinstance(network, IPv4Network) or network.prefixlen < 96 or network.network_address.ipv4_mapped is None:
+        return network
+    return IPv4Network((int(network.network_address) & 0xFFFFFFFF, network.prefixlen - 96))
+
+
+def _flat(kind: type[And | Or], terms: tuple[Filter, ...]) -> tuple[Filter, ...]:
+    flat = tuple(inner for term in terms for inner in (term.terms if isinstance(term, kind) else (term,)))
+    if len(flat) < 2:
+        raise ValueError(f"{kind.__name__} of {len(flat)} terms")
+    return flat
+
+
+def _network_order(network: Network) -> tuple[int, int, int]:
+    return network.version, int(network.network_address), network.prefixlen
+
+
+def _check_direction(name: str, direction: Direction) -> None:
+    if name not in FIELDS or direction not in FIELDS[name].columns:
+        raise ValueError(f"no field {direction.value} {name}")
+
+
+def _check_value(name: str, direction: Direction, value: int) -> None:
+    _check_direction(name, direction)
+    if FIELDS[name].kind is Kind.ADDRESS or not FIELDS[name].low <= value <= FIELDS[name].high:
+        raise ValueError(f"{name} {value}")
+
+
+# -- printing ----------------------------------------------------------------------------------------------------------------
+
+
+@singledispatch
+def text(filter: Filter) -> str:
+    """Return a filter in nfdump's spelling; parsing the text gives an equal tree.
+
+    Equal trees have equal texts, so the text serves as a key too. Brackets stand wherever `and` and `or` meet.
+    """
+    raise TypeError(f"no text for {filter!r}")
+
+
+@text.register
+def _(filter: Any_) -> str:
+    return "any"
+
+
+@text.register
+def _(filter: And) -> str:
+    return " and ".join(_bracketed(term) for term in filter.terms)
+
+
+@text.register
+def _(filter: Or) -> str:
+    return " or ".join(_bracketed(term) for term in filter.terms)
+
+
+@text.register
+def _(filter: Not) -> str:
+    return f"not {_bracketed(filter.term)}"
+
+
+@text.register
+def _(filter: Family) -> str:
+    return f"ipv{filter.version}"
+
+
+@text.register
+def _(filter: AddressIn) -> str:
+    prefix = _spaced(filter.direction)
+    if len(filter.networks) > 1:
+        return f"{prefix}ip in [{' '.join(_network_text(network) for network in filter.networks)}]"
+    network = filter.networks[0]
+    return f"{prefix}{'ip' if network.prefixlen == network.max_prefixlen else 'net'} {_network_text(network)}"
+
+
+@text.register
+def _(filter: Compare) -> str:
+    value = _value_text(filter.field, filter.value)
+    shown = "" if filter.operator is Operator.EQ and filter.field != "seen" else f"{filter.operator.value} "
+    if filter.field == "proto" and not shown:
+        value = PRINTED_PROTOCOLS.get(filter.value, value)
+    return f"{_spaced(filter.direction)}{filter.field} {shown}{value}"
+
+
+@text.register
+def _(filter: OneOf) -> str:
+    values = " ".join(_value_text(filter.field, value) for value in filter.values)
+    return f"{_spaced(filter.direction)}{filter.field} in [{values}]"
+
+
+@text.register
+def _(filter: Flags) -> str:
+    letters = "".join(letter for letter, bit in FLAG_LETTERS.items() if filter.mask & bit)
+    return f"flags {'=' if filter.exact else ''}{letters}"
+
+
+def _bracketed(term: Filter) -> str:
+    return f"({text(term)})" if isinstance(term, (And, Or)) else text(term)
+
+
+def _spaced(direction: Direction) -> str:
+    return f"{direction.value} " if direction.value else ""
+
+
+def _network_text(network: Network) -> str:
+    if network.prefixlen == network.max_prefixlen:
+        return str(network.network_address)
+    return str(network)
+
+
+def _value_text(name: str, value: int) -> str:
+    kind = FIELDS[name].kind
+    if kind is Kind.MAC:
+        return value.to_bytes(6, "big").hex(":")
+    if kind is Kind.TIME:
+        return rfc3339(value).removesuffix("Z").rstrip("0").removesuffix(".")
+    return str(value)

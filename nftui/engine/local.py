@@ -1,0 +1,428 @@
+"""The back end for a store on this machine: Polars over segments and tail, streaming.
+
+A question asked once reads all its parts in one pass. A question asked again (`keep`) costs what is new: each immutable part gives
+its partial once, an open question keeps the merged sums of the parts it has seen, and parts that leave the range are taken away
+again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from nftui.engine import records, series, top
+from nftui.engine.filters import ANY
+from nftui.engine.query import Answer, Coverage, Interval, Kind, Query, Totals
+from nftui.engine.segments import TAIL, Part, PartName
+from nftui.engine.series import Grid
+from nftui.engine.store import Store
+from nftui.errors import SegmentError, StoreError
+from nftui.schema import POLARS
+
+PARTIALS_OCTETS = 256 << 20
+OPEN_QUESTIONS = 8
+SPARE_GROUPS = 3
+"""An open question's series follows this many times the shown groups, so that a newcomer in the list seldom costs a new pass."""
+FEW_PARTS = 8
+"""More small parts than this that are new to a series are read in one pass."""
+ATTEMPTS = 4
+
+Wanted = dict[PartName, Interval | None]
+"""Parts that a question stands on, and the range each must be clipped to: None where all its flows lie inside."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What an open question has seen so far.
+
+    Attributes:
+        wanted: The parts whose sums `state` holds.
+        parts: Where they are, or were.
+        state: Merged sums of groups; None before the first answer.
+        followed: The groups that series tell apart, numbered.
+    """
+
+    wanted: Wanted = field(default_factory=dict)
+    parts: dict[PartName, Part] = field(default_factory=dict)
+    state: pl.DataFrame | None = None
+    followed: pl.DataFrame | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class _Bulk:
+    """A series' partial of many small parts, made in one pass: `key` says of which question."""
+
+    key: tuple[Any, ...]
+    names: frozenset[PartName]
+    frame: pl.DataFrame
+
+
+class LocalBackEnd:
+    """Answers queries from a store on this machine; one query at a time.
+
+    Attributes:
+        store: The store that is read.
+    """
+
+    def __init__(self, root: Path, *, keep: bool = True) -> None:
+        """Open a store for reading; it may be empty, or not exist yet.
+
+        Args:
+            root: The data directory.
+            keep: Whether partials are kept for questions asked again, as a screen does.
+        """
+        self.store = Store(root)
+        self._keep = keep
+        self._partials = _Partials(PARTIALS_OCTETS)
+        self._open: OrderedDict[Query, _Seen] = OrderedDict()
+        self._bulk: _Bulk | None = None
+
+    def status(self) -> dict[str, Any] | None:
+        """Return the collector's last status, unchecked; None where there is none."""
+        return self.store.status()
+
+    def held(self) -> Interval | None:
+        """Return the range of flow times that the store holds, by the names of its files."""
+        return _held(self.store.parts())
+
+    def answer(self, query: Query) -> Answer:
+        """Answer a question.
+
+        Raises:
+            StoreError: The store can't be read; a segment that can't be read is named.
+        """
+        began = time.perf_counter()
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._answer(query, began)
+            except (FileNotFoundError, SegmentError, pl.exceptions.PolarsError) as error:
+                # A part was superseded between listing and reading; what is really damaged fails again.
+                self._open.clear()
+                if attempt == ATTEMPTS - 1:
+                    raise StoreError(f"{self.store.root}: {error}") from error
+        raise AssertionError("unreachable")
+
+    def _answer(self, query: Query, began: float) -> Answer:
+        parts = self.store.parts(query.interval)
+        held = _held(parts)
+        if query.kind is Kind.FLOWS:
+            return self._list_flows(query, parts, held, began)
+        interval = query.interval or held or Interval(0, 1)
+        wanted: Wanted = {part.name: None if part.name.inside(query.interval) else query.interval for part in parts}
+        by_name = {part.name: part for part in parts}
+        read: set[PartName] = set()
+        state = self._groups(query, wanted, by_name, read)
+        shown = top.ranked(state, query, interval.length)
+        total = Totals(*(int(value or 0) for value in state.select(pl.col(top.SUMS).sum()).row(0)))
+        sampled = bool((state["sampling"].max() or 1) > 1) if state.height else False  # type: ignore[operator]
+        first, last = self._reach(query, parts, state)
+        grid = Grid(interval, query.bins) if query.bins else None
+        frame = self._series(query, wanted, by_name, grid, shown, state, read) if grid else None
+        return Answer(
+            query=query,
+            groups=self._dressed(shown, query),
+            total=total,
+            group_count=state.height,
+            coverage=self._coverage(query, parts, held, read, began, sampled),
+            series=frame,
+            bin_width=grid.width if grid else 0,
+            first=first,
+            last=last,
+            interval=interval,
+        )
+
+    # -- groups
+
+    def _groups(self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], read: set[PartName]) -> pl.DataFrame:
+        timed = query.times or query.order in ("bps", "pps") or (not query.keys and query.where != ANY)
+        if not self._keep or (timed and query.keys):
+            return self._in_one_pass(query, wanted, by_name, timed, read)
+        if not query.keys:
+            return top.merge([_empty_groups(query, timed), *self._each(query, wanted, by_name, timed, read)], query)
+        question = replace(query, interval=None, limit=None, bins=None, order="octets", ascending=False)
+        seen = self._open.setdefault(question, _Seen())
+        self._open.move_to_end(question)
+        while len(self._open) > OPEN_QUESTIONS:
+            self._open.popitem(last=False)
+        return self._moved(query, seen, wanted, by_name, read)
+
+    def _moved(self, query: Query, seen: _Seen, wanted: Wanted, by_name: dict[PartName, Part], read: set[PartName]) -> pl.DataFrame:
+        """Bring an open question's merged sums from the parts it has seen to those wanted now."""
+        for name in [name for name in wanted if name not in seen.wanted]:
+            self._renamed(seen, by_name[name], wanted)
+        come = {name: clip for name, clip in wanted.items() if seen.wanted.get(name, wanted) != clip}
+        gone = {name: clip for name, clip in seen.wanted.items() if wanted.get(name, seen) != clip}
+        if seen.state is None or len(come) > len(wanted) // 2 or not self._takes_away(query, seen, gone, read):
+            seen.state = self._in_one_pass(query, wanted, by_name, False, read)
+        elif come:
+            seen.state = top.merge([seen.state, *self._each(query, come, by_name, False, read)], query)
+        seen.wanted = dict(wanted)
+        seen.parts = {name: by_name[name] for name in wanted}
+        return seen.state
+
+    def _takes_away(self, query: Query, seen: _Seen, gone: Wanted, read: set[PartName]) -> bool:
+        """Take parts that left the range from the merged sums; False where one is neither remembered nor there any more."""
+        try:
+            partials = self._each(query, gone, seen.parts, False, read)
+        except (FileNotFoundError, KeyError, SegmentError, pl.exceptions.PolarsError):
+            return False
+        if partials and seen.state is not None:
+            state = top.merge([seen.state, *(top.negated(partial) for partial in partials)], query)
+            seen.state = state.filter((pl.col("octets") != 0) | (pl.col("packets") != 0) | (pl.col("flows") != 0))
+        return True
+
+    def _renamed(self, seen: _Seen, part: Part, wanted: Wanted) -> None:
+        """Where a part holds just the flows of parts already seen (the tail was sealed), let its name take their place."""
+        name = part.name
+        if name.level == TAIL or wanted[name] is not None:
+            return
+        held = [old for old, clip in seen.wanted.items() if clip is None and name.covers(old)]
+        numbers = sum(old.last - old.first + 1 for old in held)
+        if held and numbers == name.last - name.first + 1:
+            for old in held:
+                del seen.wanted[old]
+            seen.wanted[name] = None
+            seen.parts[name] = part
+
+    def _each(
+        self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], timed: bool, read: set[PartName]
+    ) -> list[pl.DataFrame]:
+        """Return the partial of each part, made now or before."""
+        partials = []
+        for name, clip in wanted.items():
+            key = _key(query, name, clip)
+            partial = self._partials.get(key)
+            if partial is None:
+                flows = self.store.scan([by_name[name]], top.columns(query, timed or clip is not None))
+                partial = top.groups(flows, query, clip, timed).collect(engine="streaming")
+                self._partials.put(key, partial)
+                read.add(name)
+            partials.append(partial)
+        return partials
+
+    def _in_one_pass(
+        self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], timed: bool, read: set[PartName]
+    ) -> pl.DataFrame:
+        read.update(wanted)
+        partials = [_empty_groups(query, timed)]
+        for clip, names in _passes(wanted):
+            flows = self.store.scan([by_name[name] for name in names], top.columns(query, timed or clip is not None))
+            partials.append(top.groups(flows, query, clip, timed).collect(engine="streaming"))
+        partials = [partial for partial in partials[1:] if partial.height] or partials[:1]
+        return top.merge(partials, query)
+
+    # -- series
+
+    def _series(
+        self,
+        query: Query,
+        wanted: Wanted,
+        by_name: dict[PartName, Part],
+        grid: Grid,
+        shown: pl.DataFrame,
+        state: pl.DataFrame,
+        read: set[PartName],
+    ) -> pl.DataFrame:
+        followed = self._followed(query, shown, state)
+        if self._keep:
+            frames = self._kept_series(query, wanted, by_name, grid, followed, read)
+        else:
+            in_order = sorted(wanted, key=lambda name: name.level)
+            frames = [self._spread(query, [by_name[name]], wanted[name], grid, followed) for name in in_order]
+        return self._binned(query, series.merge([series.nothing(), *frames]), grid, shown, followed)
+
+    def _kept_series(
+        self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], grid: Grid, followed: pl.DataFrame, read: set[PartName]
+    ) -> list[pl.DataFrame]:
+        """Return the partial of each part, made now or before; the tail's many small parts go together in one pass."""
+        about = (query.where, query.keys, query.sampling, query.measure, grid.width, grid.phase, tuple(followed.rows()))
+        bulk = self._bulk
+        if bulk is None or bulk.key != about or any(wanted.get(name, grid) is not None for name in bulk.names):
+            bulk = None
+        frames = [bulk.frame] if bulk else []
+        missing = []
+        for name, clip in wanted.items():
+            if bulk and name in bulk.names:
+                continue
+            frame = self._partials.get((name, clip, query.contained and clip is not None, *about))
+            if frame is None:
+                missing.append(name)
+            else:
+                frames.append(frame)
+        small = [name for name in missing if name.level == TAIL and wanted[name] is None]
+        if bulk is None and len(small) > FEW_PARTS:
+            frame = self._spread(query, [by_name[name] for name in small], None, grid, followed)
+            self._bulk = _Bulk(about, frozenset(small), frame)
+            frames.append(frame)
+            read.update(small)
+            missing = [name for name in missing if name not in self._bulk.names]
+        for name in missing:
+            frame = self._spread(query, [by_name[name]], wanted[name], grid, followed)
+            self._partials.put((name, wanted[name], query.contained and wanted[name] is not None, *about), frame)
+            frames.append(frame)
+            read.add(name)
+        return frames
+
+    def _spread(self, query: Query, parts: list[Part], clip: Interval | None, grid: Grid, followed: pl.DataFrame) -> pl.DataFrame:
+        flows = self.store.scan(parts, top.columns(query, timed=True))
+        return series.spread(flows, query, clip, grid, followed)
+
+    def _followed(self, query: Query, shown: pl.DataFrame, state: pl.DataFrame) -> pl.DataFrame:
+        """Return the keys that a series tells apart, numbered: those shown, and for an open question some more."""
+        if not query.keys:
+            return pl.DataFrame(schema={"group": pl.Int32})
+        keys = shown.select(query.keys)
+        if not self._keep:
+            return _numbered(keys)
+        question = replace(query, interval=None, limit=None, bins=None, order="octets", ascending=False)
+        seen = self._open.setdefault(question, _Seen())
+        if seen.followed is None or keys.join(seen.followed, on=list(query.keys), how="anti", nulls_equal=True).height:
+            spare = replace(query, limit=None if query.limit is None else query.limit * SPARE_GROUPS)
+            best = top.ranked(state, spare, 1).select(query.keys)
+            seen.followed = _numbered(pl.concat([keys, best]).unique(maintain_order=True))
+        return seen.followed
+
+    def _binned(self, query: Query, merged: pl.DataFrame, grid: Grid, shown: pl.DataFrame, followed: pl.DataFrame) -> pl.DataFrame:
+        """Return the series frame: those followed but not shown go to the others before the rounding."""
+        if query.keys:
+            numbers = shown.select(query.keys).join(
+                followed, on=list(query.keys), how="left", nulls_equal=True, maintain_order="left"
+            )
+            place = {number: index for index, number in enumerate(numbers["group"].to_list())}
+        else:
+            place = {0: 0}
+        merged = merged.with_columns(
+            pl.col("group").replace_strict(list(place), list(place.values()), default=series.OTHER, return_dtype=pl.Int32)
+        )
+        shown_bins, other = series.bins(merged, grid, len(place))
+        times = pl.Series("time", grid.starts(), dtype=pl.Int64).cast(POLARS["flow_start"])
+        columns = {f"g{index}": shown_bins[:, index] for index in range(len(place))}
+        return pl.DataFrame([times]).with_columns(
+            *(pl.Series(name, values, dtype=pl.Int64) for name, values in columns.items()),
+            pl.Series("other", other, dtype=pl.Int64),
+        )
+
+    # -- flow records
+
+    def _list_flows(self, query: Query, parts: list[Part], held: Interval | None, began: float) -> Answer:
+        if query.order not in POLARS:
+            raise StoreError(f"flows have no column {query.order!r} to sort by")
+        inside = [part for part in parts if part.name.inside(query.interval)]
+        across = [part for part in parts if not part.name.inside(query.interval)]
+        columns = tuple(POLARS)
+        flows = pl.concat(
+            [self.store.scan(inside, columns), records.within(self.store.scan(across, columns), query)], how="vertical"
+        )
+        flows = top.matching(flows, query)
+        listed, sums = records.first(flows, query), records.totals(flows, query)
+        rows, totals = pl.collect_all([listed, sums], engine="streaming")
+        octets, packets, count, sampling, first, last = totals.row(0)
+        present = [name for name in rows.columns if rows[name].null_count() < rows.height]
+        return Answer(
+            query=query,
+            groups=pl.DataFrame(schema=dict.fromkeys(top.SUMS, pl.Int64)),
+            total=Totals(octets or 0, packets or 0, count or 0),
+            group_count=0,
+            coverage=self._coverage(query, parts, held, {part.name for part in parts}, began, (sampling or 1) > 1),
+            flows=rows.select(present),
+            first=first,
+            last=last,
+            interval=query.interval or held,
+        )
+
+    # -- both
+
+    def _dressed(self, shown: pl.DataFrame, query: Query) -> pl.DataFrame:
+        frame = top.address_octets(shown, query.keys)
+        times = [pl.col("start").alias("first"), pl.col("end").alias("last")] if query.times else []
+        return frame.select(*query.keys, *top.SUMS, *times)
+
+    def _reach(self, query: Query, parts: list[Part], state: pl.DataFrame) -> tuple[int | None, int | None]:
+        """Return the first start and last end: from the names where that is exact, else from the flows where they were read."""
+        if "start" in state.columns:
+            return state["start"].min(), state["end"].max()  # type: ignore[return-value]
+        if query.where != ANY or not parts:
+            return None, None
+        first = min(part.name.min_start for part in parts)
+        last = max(part.name.max_end for part in parts)
+        if query.interval is None:
+            return first, last
+        return max(first, query.interval.start), min(last, query.interval.end)
+
+    def _coverage(
+        self, query: Query, parts: list[Part], held: Interval | None, read: set[PartName], began: float, sampled: bool
+    ) -> Coverage:
+        status = self.store.status() or {}
+        return Coverage(
+            asked=query.interval,
+            held=held,
+            parts=len(parts),
+            parts_read=len(read),
+            flows_scanned=self.store.flow_count([part for part in parts if part.name in read]),
+            octets_read=self.store.octets([part for part in parts if part.name in read]),
+            seconds=time.perf_counter() - began,
+            sampled=sampled,
+            drops=_count(status, "drops"),
+            lost=_count(status, "sequence_lost"),
+        )
+
+
+class _Partials:
+    """The partials made last, up to a number of octets."""
+
+    def __init__(self, octets: int) -> None:
+        self._limit, self._octets = octets, 0
+        self._frames: OrderedDict[tuple[Any, ...], tuple[pl.DataFrame, int]] = OrderedDict()
+
+    def get(self, key: tuple[Any, ...]) -> pl.DataFrame | None:
+        entry = self._frames.get(key)
+        if entry is None:
+            return None
+        self._frames.move_to_end(key)
+        return entry[0]
+
+    def put(self, key: tuple[Any, ...], frame: pl.DataFrame) -> None:
+        size = int(frame.estimated_size()) + 1000
+        self._frames[key] = (frame, size)
+        self._octets += size
+        while self._octets > self._limit and len(self._frames) > 1:
+            _, (_, gone) = self._frames.popitem(last=False)
+            self._octets -= gone
+
+
+def _key(query: Query, name: PartName, clip: Interval | None) -> tuple[Any, ...]:
+    return (name, clip, query.where, query.keys, query.sampling, query.contained and clip is not None, query.times)
+
+
+def _passes(wanted: Wanted) -> list[tuple[Interval | None, list[PartName]]]:
+    """Return what can be read in one pass each: the tail first, as its files are the first to go."""
+    passes: dict[tuple[bool, Interval | None], list[PartName]] = {}
+    for name, clip in wanted.items():
+        passes.setdefault((name.level > TAIL, clip), []).append(name)
+    return [(clip, names) for (_, clip), names in sorted(passes.items(), key=lambda item: item[0][0])]
+
+
+def _numbered(keys: pl.DataFrame) -> pl.DataFrame:
+    return keys.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias("group"))
+
+
+def _empty_groups(query: Query, timed: bool) -> pl.DataFrame:
+    columns = top.columns(query, timed)
+    flows = pl.LazyFrame(schema={name: POLARS[name] for name in columns})
+    return top.groups(flows, query, None, timed).collect()
+
+
+def _held(parts: list[Part]) -> Interval | None:
+    if not parts:
+        return None
+    return Interval(min(part.name.min_start for part in parts), max(part.name.max_end for part in parts) + 1)
+
+
+def _count(status: dict[str, Any], name: str) -> int:
+    value = status.get(name, 0)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0

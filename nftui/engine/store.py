@@ -1,0 +1,264 @@
+"""The store: a directory of immutable files, one writer, any number of readers.
+
+    lock            held by the collector (flock)
+    status.json     the collector's own account, replaced every second
+    templates.json  templates and options, so that nothing waits for them after a restart
+    tail/           flows not sealed yet, an Arrow IPC file a second
+    flows/Y/M/D/    sealed segments, Parquet, by day of receipt
+
+A file appears under its name only when it is whole. Readers take no lock: they list, and a file that vanishes between the listing
+and the reading has been superseded by another, so they list again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from nftui.engine.query import Interval
+from nftui.engine.segments import TAIL, Part, PartName, parse_name, without_superseded
+from nftui.errors import SegmentError, StoreError, StoreLocked
+from nftui.schema import POLARS
+
+FILE_MODE, DIRECTORY_MODE = 0o640, 0o750
+RACY_NS = 100_000_000
+"""A directory whose last change is younger than this when listed may change again under the same time stamp: not remembered."""
+STATUS_LIMIT = 16 << 20
+
+
+@dataclass(slots=True)
+class _Listing:
+    changed_ns: int
+    parts: list[Part]
+    folders: list[str]
+
+
+@dataclass(slots=True)
+class Store:
+    """A store to read.
+
+    Attributes:
+        root: The data directory.
+        foreign: Files among the segments whose names say nothing to us, as of the last listing.
+    """
+
+    root: Path
+    foreign: list[str] = field(default_factory=list)
+    _listings: dict[str, _Listing] = field(default_factory=dict)
+    _columns: dict[Path, tuple[str, ...]] = field(default_factory=dict)
+    _counts: dict[PartName, int] = field(default_factory=dict)
+
+    @property
+    def tail(self) -> Path:
+        """The folder of flows that are not sealed yet."""
+        return self.root / "tail"
+
+    @property
+    def flows(self) -> Path:
+        """The folder of sealed segments."""
+        return self.root / "flows"
+
+    def parts(self, interval: Interval | None = None) -> list[Part]:
+        """Return the parts that may hold flows of an interval, in the order of receipt; none twice, none superseded.
+
+        The tail is listed first: a part sealed meanwhile is then seen twice, which names resolve, and never missed.
+
+        Raises:
+            StoreError: The directory can't be listed.
+        """
+        current = without_superseded(self.listed())
+        return sorted((part for part in current if part.name.overlaps(interval)), key=lambda part: part.name)
+
+    def listed(self) -> list[Part]:
+        """Return every part there is, superseded ones too; the tail's were listed first.
+
+        Raises:
+            StoreError: The directory can't be listed.
+        """
+        self.foreign = []
+        found = list(self._list(self.tail))
+        return found + self._walk(self.flows)
+
+    def scan(self, parts: list[Part], columns: tuple[str, ...]) -> pl.LazyFrame:
+        """Return the flows of some parts, with just these columns; null where a part lacks one.
+
+        Raises:
+            SegmentError: A part can't be opened or is no such file. `FileNotFoundError` passes through: the part was superseded.
+        """
+        wanted = {name: POLARS[name] for name in columns}
+        segments = [part.path for part in parts if part.name.level > TAIL]
+        frames = [self._scan_tail(part, wanted) for part in parts if part.name.level == TAIL]
+        if segments:
+            frames.append(self._scan_segments(segments, wanted))
+        if not frames:
+            return pl.LazyFrame(schema=wanted)
+        return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
+
+    def flow_count(self, parts: list[Part]) -> int:
+        """Return how many flows some parts hold; those that vanished count none."""
+        total = 0
+        for part in parts:
+            known = self._counts.get(part.name)
+            if known is None:
+                try:
+                    frame = pl.scan_ipc(part.path) if part.name.level == TAIL else pl.scan_parquet(part.path)
+                    known = int(frame.select(pl.len()).collect().item())
+                except (OSError, pl.exceptions.PolarsError):
+                    known = 0
+                if len(self._counts) > 4096:
+                    self._counts.clear()
+                self._counts[part.name] = known
+            total += known
+        return total
+
+    def octets(self, parts: list[Part]) -> int:
+        """Return the size of some parts' files; those that vanished count none."""
+        total = 0
+        for part in parts:
+            try:
+                total += part.path.stat().st_size
+            except OSError:
+                continue
+        return total
+
+    def status(self) -> dict[str, Any] | None:
+        """Return the collector's last status; None where there is none or it can't be understood."""
+        try:
+            with (self.root / "status.json").open("rb") as file:
+                value = json.loads(file.read(STATUS_LIMIT))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    def collector_running(self) -> bool:
+        """Return whether a collector holds the store's lock."""
+        try:
+            handle = os.open(self.root / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        else:
+            return False
+        finally:
+            os.close(handle)
+
+    def _scan_segments(self, paths: list[Path], wanted: dict[str, pl.DataType]) -> pl.LazyFrame:
+        return pl.scan_parquet(
+            [str(path) for path in paths],
+            schema=wanted,
+            missing_columns="insert",
+            extra_columns="ignore",
+            glob=False,
+            hive_partitioning=False,
+        ).select(*wanted)
+
+    def _scan_tail(self, part: Part, wanted: dict[str, pl.DataType]) -> pl.LazyFrame:
+        present = self._columns.get(part.path)
+        if present is None:
+            try:
+                present = tuple(pl.read_ipc_schema(part.path))
+            except pl.exceptions.PolarsError as error:
+                raise SegmentError(str(part.path), f"can't be read: {error}") from error
+            if len(self._columns) > 4096:
+                self._columns.clear()
+            self._columns[part.path] = present
+        frame = pl.scan_ipc(part.path, glob=False, hive_partitioning=False)
+        return frame.select(
+            *(pl.col(name) if name in present else pl.lit(None, dtype=dtype).alias(name) for name, dtype in wanted.items())
+        )
+
+    def _walk(self, folder: Path) -> list[Part]:
+        parts = self._list(folder)
+        found = list(parts)
+        listing = self._listings.get(str(folder))
+        for name in listing.folders if listing else []:
+            found += self._walk(folder / name)
+        return found
+
+    def _list(self, folder: Path) -> list[Part]:
+        key = str(folder)
+        try:
+            changed_ns = folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            self._listings.pop(key, None)
+            return []
+        except OSError as error:
+            raise StoreError(f"{folder}: {error.strerror}") from error
+        known = self._listings.get(key)
+        if known is not None and known.changed_ns == changed_ns:
+            return known.parts
+        parts: list[Part] = []
+        folders: list[str] = []
+        listed_ns = time.time_ns()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    name = parse_name(entry.name)
+                    if name is not None:
+                        parts.append(Part(name, folder / entry.name))
+                    elif entry.is_dir():
+                        folders.append(entry.name)
+                    elif not entry.name.endswith(".tmp"):
+                        self.foreign.append(entry.name)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(f"{folder}: {error.strerror}") from error
+        racy = 0 <= listed_ns - changed_ns < RACY_NS
+        self._listings[key] = _Listing(-1 if racy else changed_ns, parts, sorted(folders))
+        return parts
+
+
+class Lock:
+    """The right to write to a store; held until `close`, or the end of the process."""
+
+    def __init__(self, root: Path) -> None:
+        """Take the lock, making the data directory where it is missing.
+
+        Raises:
+            StoreLocked: A collector has it.
+            StoreError: The directory can't be made or written.
+        """
+        try:
+            make_folder(root)
+            self._handle = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        except OSError as error:
+            raise StoreError(f"{root}: {error.strerror}; choose a data directory you may write with --data DIR") from error
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._handle, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._handle)
+            raise StoreLocked(
+                f"{root}: a collector (process {holder or '?'}) writes to it; stop it or choose --data DIR"
+            ) from error
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+
+    def close(self) -> None:
+        """Give the lock back."""
+        os.close(self._handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of the store, readable by its group."""
+    folder.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
+
+
+def replace_file(path: Path, octets: bytes) -> None:
+    """Give a file new content at one stroke: a reader sees the old or the new, never a part."""
+    temporary = path.with_name(path.name + ".tmp")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    with os.fdopen(handle, "wb") as file:
+        file.write(octets)
+    temporary.replace(path)

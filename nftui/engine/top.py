@@ -1,0 +1,174 @@
+"""Totals and groups: what a range of time sums to, and who takes most of it.
+
+A flow that lies across an edge of the range counts in proportion: with C(t) = floor(octets x (t - start) / (end - start)), the
+octets inside [a, b) are C(b) - C(a), a whole number, so that disjoint ranges, parts and groups add up to the octet. It counts as a
+flow where its last instant lies.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from nftui.engine.expressions import columns as filter_columns
+from nftui.engine.expressions import expression
+from nftui.engine.filters import ANY
+from nftui.engine.query import Interval, Query
+from nftui.schema import POLARS
+
+SUMS = ("octets", "packets", "flows")
+TIMES = ("flow_start", "flow_end", "received")
+START = pl.coalesce("flow_start", "flow_end", "received").to_physical()
+END = pl.max_horizontal(START, pl.coalesce("flow_end", "flow_start", "received").to_physical())
+
+
+def columns(query: Query, timed: bool) -> tuple[str, ...]:
+    """Return the columns that a query reads; `timed` where flow times matter."""
+    names = {"octets", "packets", "flow_count", "sampling_interval", *query.keys, *filter_columns(query.where)}
+    if timed:
+        names.update(TIMES)
+    return tuple(name for name in POLARS if name in names)
+
+
+def matching(flows: pl.LazyFrame, query: Query) -> pl.LazyFrame:
+    """Return the flows that the filter takes."""
+    if query.where == ANY:
+        return flows
+    return flows.filter(expression(query.where, sampling=query.sampling))
+
+
+def counted(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: bool) -> pl.LazyFrame:
+    """Return what each flow counts.
+
+    Args:
+        flows: The columns of `columns(query, timed)`.
+        query: For keys, filter and sampling.
+        clip: The range, where flows may reach beyond it; None where all lie inside.
+        timed: Whether start and end are wanted.
+    Returns:
+        Per flow that counts anything: the keys, `octets`, `packets`, `flows` (Int64, sampling applied), `sampling` (Int64, 1 where
+        none is known), and where `timed` or `clip` say so `start` and `end` (Int64, microseconds): of its part inside.
+    """
+    rate = pl.col("sampling_interval").fill_null(1)
+    scale = rate if query.sampling else pl.lit(1, dtype=pl.Int64)
+    sums = {
+        "octets": pl.col("octets").fill_null(0) * scale,
+        "packets": pl.col("packets").fill_null(0) * scale,
+        "flows": pl.col("flow_count").fill_null(1),
+    }
+    keys = [address_number(name) for name in query.keys]
+    times = [START.alias("start"), END.alias("end")] if timed or clip is not None else []
+    frame = matching(flows, query).select(
+        *keys, *(value.alias(name) for name, value in sums.items()), *times, rate.alias("sampling")
+    )
+    if clip is None:
+        return frame
+    if query.contained:
+        return frame.filter((pl.col("start") > clip.start) & (pl.col("end") < clip.end))
+    return _clipped(frame, clip)
+
+
+def groups(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: bool) -> pl.LazyFrame:
+    """Aggregate some parts.
+
+    Returns:
+        A row a group: the keys (addresses as UInt128), `octets`, `packets`, `flows`, `sampling` (the highest interval seen), and
+        where `timed` the earliest `start` and latest `end`. Partials of disjoint parts merge by `merge`.
+    """
+    sums = [pl.col(name).sum() for name in SUMS]
+    more = [pl.col("sampling").max()]
+    if timed:
+        more += [pl.col("start").min(), pl.col("end").max()]
+    frame = counted(flows, query, clip, timed)
+    if query.keys:
+        return frame.group_by(query.keys).agg(*sums, *more)
+    return frame.select(*sums, *more)
+
+
+def merge(partials: list[pl.DataFrame], query: Query) -> pl.DataFrame:
+    """Add partials of disjoint parts; a partial with negative sums takes its part away again."""
+    if len(partials) == 1:
+        return partials[0]
+    frame = pl.concat(partials, how="vertical")
+    sums = [pl.col(name).sum() for name in SUMS]
+    more = [pl.col("sampling").max()]
+    if "start" in frame.columns:
+        more += [pl.col("start").min(), pl.col("end").max()]
+    if query.keys:
+        return frame.lazy().group_by(query.keys).agg(*sums, *more).collect(engine="streaming")
+    return frame.select(*sums, *more)
+
+
+def negated(partial: pl.DataFrame) -> pl.DataFrame:
+    """Return a partial that takes another away when it is merged."""
+    return partial.with_columns(-pl.col(name) for name in SUMS)
+
+
+def ranked(state: pl.DataFrame, query: Query, length: int) -> pl.DataFrame:
+    """Return the groups in the query's order, those that are shown; ties in the order of their keys.
+
+    Args:
+        state: Merged partials.
+        query: For order and limit.
+        length: The range in microseconds, for rates; a group's own duration where it has times.
+    """
+    if not query.keys:
+        return state
+    order = _order(query.order, "start" in state.columns, length)
+    limit = state.height if query.limit is None else min(query.limit, state.height)
+    by = [order, *(pl.col(key) for key in query.keys)]
+    # A top-k by the order alone is quick; ties at its lower edge are then put right by the keys.
+    if limit < state.height:
+        edge = state.select((order.bottom_k(limit).max() if query.ascending else order.top_k(limit).min()).alias("edge")).item()
+        state = state.filter(order <= edge if query.ascending else order >= edge) if edge is not None else state
+    return state.sort(by, descending=[not query.ascending, *(False for _ in query.keys)], nulls_last=True).head(limit)
+
+
+def address_number(name: str) -> pl.Expr:
+    """Return a key to group by: an address as a number of 128 bit, which groups faster; any other column as it is."""
+    if POLARS[name] == pl.Binary and name.endswith(("address", "hop")):
+        return pl.col(name).bin.reinterpret(dtype=pl.UInt128, endianness="big").alias(name)
+    return pl.col(name)
+
+
+def address_octets(frame: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
+    """Turn addresses that `address_number` made numbers back into 16 octets; for the few rows that are shown."""
+    turned = [
+        pl.Series(name, [None if value is None else value.to_bytes(16, "big") for value in frame[name].to_list()], dtype=pl.Binary)
+        for name in keys
+        if frame.schema[name] == pl.UInt128
+    ]
+    return frame.with_columns(turned) if turned else frame
+
+
+def _order(order: str, timed: bool, length: int) -> pl.Expr:
+    spread = pl.max_horizontal(pl.col("end") - pl.col("start"), 1) if timed else pl.lit(max(length, 1))
+    if order == "bps":
+        return pl.col("octets") * 8 / spread
+    if order == "pps":
+        return pl.col("packets") / spread
+    if order == "bpp":
+        return pl.when(pl.col("packets") > 0).then(pl.col("octets") / pl.col("packets")).otherwise(0.0)
+    return pl.col(order)
+
+
+def _clipped(frame: pl.LazyFrame, clip: Interval) -> pl.LazyFrame:
+    start, end = pl.col("start"), pl.col("end")
+    first, last = pl.max_horizontal(start, clip.start), pl.min_horizontal(end, clip.end)
+    point = start == end
+    inside = pl.when(point).then((start >= clip.start) & (start < clip.end)).otherwise(last > first)
+    whole = (start >= clip.start) & (end <= clip.end)
+    length = pl.max_horizontal(end - start, 1).cast(pl.Int128)
+
+    def share(name: str) -> pl.Expr:
+        value = pl.col(name).cast(pl.Int128)
+        part = value * (last - start).cast(pl.Int128) // length - value * (first - start).cast(pl.Int128) // length
+        return pl.when(whole).then(pl.col(name)).otherwise(part.cast(pl.Int64)).alias(name)
+
+    instant = pl.max_horizontal(end - 1, start)
+    return frame.filter(inside).with_columns(
+        share("octets"),
+        share("packets"),
+        pl.when((instant >= clip.start) & (instant < clip.end)).then(pl.col("flows")).otherwise(0).alias("flows"),
+        first.alias("start"),
+        pl.max_horizontal(first, last).alias("end"),
+    )

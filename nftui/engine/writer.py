@@ -1,0 +1,216 @@
+"""Writing flows: the tail, a file a second, and sealing it into segments.
+
+The collector writes the tail; a niced child of it (`nftui.engine.sealer`) seals. Both leave a file under its final name only when
+it is whole, and a tail file goes only after the segment that holds its flows is on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from nftui.engine.segments import TAIL, Part, PartName, parse_name
+from nftui.engine.store import FILE_MODE, Store, make_folder
+from nftui.schema import TIME
+from nftui.units import SECOND, moment
+
+SEGMENT_FLOWS = 1_000_000
+RECHUNK_BELOW = 50_000
+ODD_BEFORE, ODD_AHEAD = 2 * 3600 * SECOND, 60 * SECOND
+"""A flow that starts more than this before its receipt, or ends more than this after it, goes to the odd stream."""
+
+START = pl.coalesce("flow_start", "flow_end", "received").to_physical()
+END = pl.max_horizontal(START, pl.coalesce("flow_end", "flow_start", "received").to_physical())
+_TIMES = ("flow_start", "flow_end", "received")
+_RECEIVED = pl.col("received").to_physical()
+IS_ODD = ((START < _RECEIVED - ODD_BEFORE) | (END > _RECEIVED + ODD_AHEAD)).fill_null(False)
+
+
+class StoreWriter:
+    """Writes the flows of one stream, and of its odd twin, into a store.
+
+    Attributes:
+        root: The data directory.
+        flows: Flows written to files so far.
+        odd: Those among them that went to the odd stream.
+    """
+
+    def __init__(self, root: Path, stream: str = "main") -> None:
+        """Go on where the stream stopped: sequence numbers follow the highest in the store.
+
+        Raises:
+            StoreError: The directory can't be listed.
+            OSError: It can't be written.
+        """
+        self.root, self.flows, self.odd = root, 0, 0
+        self._streams = (stream, "odd" if stream == "main" else f"odd{stream}")
+        self._next = dict.fromkeys(self._streams, 1)
+        self._pending: list[pl.DataFrame] = []
+        store = Store(root)
+        make_folder(store.tail)
+        make_folder(store.flows)
+        for part in store.parts():
+            if part.name.stream in self._next:
+                self._next[part.name.stream] = max(self._next[part.name.stream], part.name.last + 1)
+
+    @property
+    def pending(self) -> int:
+        """Flows taken and not in a file yet."""
+        return sum(frame.height for frame in self._pending)
+
+    def append(self, frames: list[pl.DataFrame]) -> None:
+        """Take flows; they are held in memory until they are written."""
+        self._pending.extend(frame for frame in frames if frame.height)
+
+    def forget(self) -> int:
+        """Drop what is pending, and return how many flows that were."""
+        count, self._pending = self.pending, []
+        return count
+
+    def write_tail(self) -> list[Path]:
+        """Write what was taken since the last call, as one tail file a stream.
+
+        Returns:
+            The files written, none where nothing was pending.
+        Raises:
+            OSError: The disk is full or the folder is gone; what was pending stays so.
+        """
+        return self._write(self._write_tail)
+
+    def write_segments(self) -> list[Path]:
+        """Write what was taken since the last call as sealed segments: for flows that come from files.
+
+        Returns, raises: As `write_tail`.
+        """
+        return self._write(self._write_segment)
+
+    def _write(self, write: Callable[[str, int, pl.DataFrame], Path]) -> list[Path]:
+        if not self._pending:
+            return []
+        frame = _joined(self._pending)
+        odd = frame.select(IS_ODD).to_series()
+        count = int(odd.sum())
+        halves = [frame, None] if not count else [frame.filter(~odd), frame.filter(odd)]
+        written = []
+        for stream, half in zip(self._streams, halves, strict=True):
+            if half is not None and half.height:
+                written.append(write(stream, self._next[stream], half))
+                self._next[stream] += 1
+        self._pending = []
+        self.flows += frame.height
+        self.odd += count
+        return written
+
+    def _write_tail(self, stream: str, number: int, frame: pl.DataFrame) -> Path:
+        path = self.root / "tail" / str(PartName(*span(frame), TAIL, stream, number, number))
+        temporary = path.with_name(path.name + ".tmp")
+        # A copy of many flows costs as much as writing them; few flows in many pieces cost whoever reads them.
+        (frame.rechunk() if frame.height < RECHUNK_BELOW else frame).write_ipc(temporary, compression="uncompressed")
+        return _appear(temporary, path)
+
+    def _write_segment(self, stream: str, number: int, frame: pl.DataFrame) -> Path:
+        name = PartName(*span(frame), 0, stream, number, number)
+        path = segment_path(self.root, name)
+        temporary = path.with_name(path.name + ".tmp")
+        frame.write_parquet(temporary, compression="zstd", compression_level=1, statistics=False)
+        return _appear(temporary, path)
+
+
+def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Join frames of different columns, with the time columns in any case, and without columns that are all null."""
+    frame = pl.concat(frames, how="diagonal", rechunk=False) if len(frames) > 1 else frames[0]
+    missing = [pl.lit(None, dtype=TIME).alias(name) for name in _TIMES if name not in frame.columns]
+    empty = [name for name in frame.columns if name not in _TIMES and frame[name].null_count() == frame.height]
+    return frame.drop(empty).with_columns(missing) if missing or empty else frame
+
+
+def segment_path(root: Path, name: PartName) -> Path:
+    """Return where a segment stands, making its folder: by the UTC day of receipt."""
+    folder = root / "flows" / moment(name.received_from).strftime("%Y/%m/%d")
+    make_folder(folder)
+    return folder / str(name)
+
+
+def span(frame: pl.DataFrame) -> tuple[int, int, int, int]:
+    """Return first receipt, last receipt, earliest start and latest end of some flows, microseconds, none below 0."""
+    received = pl.col("received").to_physical()
+    row = frame.select(received.min().alias("a"), received.max().alias("b"), START.min().alias("c"), END.max().alias("d")).row(0)
+    first, last, start, end = (max(int(value or 0), 0) for value in row)
+    return first, last, start, end
+
+
+def seal(root: Path, parts: list[Part]) -> Path:
+    """Make one segment of tail files of one stream, in the order of their sequence numbers.
+
+    The segment's name follows from the tail files, so sealing the same ones again, after a crash, makes the same file. The tail
+    files stay: whoever calls removes them when readers had time to move on.
+
+    Args:
+        root: The data directory.
+        parts: Tail files of one stream, one at least, without gaps in the sequence but for numbers that no file ever had.
+    Returns:
+        The segment.
+    Raises:
+        OSError: The disk is full, or a folder is gone; nothing has changed then.
+        polars.exceptions.PolarsError: A tail file is damaged.
+    """
+    parts = sorted(parts, key=lambda part: part.name.first)
+    names = [part.name for part in parts]
+    name = PartName(
+        min(one.received_from for one in names),
+        max(one.received_to for one in names),
+        min(one.min_start for one in names),
+        max(one.max_end for one in names),
+        0,
+        names[0].stream,
+        names[0].first,
+        names[-1].last,
+    )
+    path = segment_path(root, name)
+    temporary = path.with_name(path.name + ".tmp")
+    frames = [pl.scan_ipc(part.path, glob=False, hive_partitioning=False) for part in parts]
+    flows = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
+    flows.sink_parquet(
+        temporary,
+        compression="zstd",
+        compression_level=1,
+        statistics=False,
+        maintain_order=True,
+        sync_on_close="all",
+        engine="streaming",
+    )
+    _appear(temporary, path)
+    _sync_folder(path.parent)
+    return path
+
+
+def remove_temporary(folder: Path) -> list[Path]:
+    """Remove what an interrupted write left in a folder and below, and return it.
+
+    Files of the collector's own streams go at once: only who holds its lock may call, before it writes there. An import may be
+    under way in another process, so its files go when they are a day old.
+    """
+    left = []
+    for path in folder.rglob("*.tmp"):
+        name = parse_name(path.name.removesuffix(".tmp"))
+        if name is not None and (name.stream in ("main", "odd") or time.time() - path.stat().st_mtime > 86_400):
+            path.unlink(missing_ok=True)
+            left.append(path)
+    return left
+
+
+def _appear(temporary: Path, path: Path) -> Path:
+    temporary.chmod(FILE_MODE)
+    return temporary.rename(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,61 @@
+"""IPFIX: columns in, messages out. No state, no I/O, no loop over records.
+
+Source: RFC 7011.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nftui.export.netflow import EMPTY, HEAD, TAIL, Columns, Datagrams, Field, Template, described, join, number, sets
+from nftui.export.netflow import templates as make
+
+# RFC 7011, section 3.1. The sequence number counts the data records sent before, whatever their template.
+HEADER = np.dtype(
+    [
+        ("version", ">u2"),
+        ("length", ">u2"),
+        ("export_time", ">u4"),
+        ("sequence", ">u4"),
+        ("observation_domain", ">u4"),
+    ]
+)
+TEMPLATE_SET = 2
+# flowStartMilliseconds and flowEndMilliseconds, since 1970.
+TIMES = (Field("flow_start", 152, 152, 8), Field("flow_end", 153, 153, 8))
+REASON = (Field("flow_end_reason", 136, 136, 1),)
+
+
+def encode(columns: Columns, exported: NDArray[np.int64], *, domain: int, sequence: int, templates: bool = True) -> Datagrams:
+    """Encode flows as IPFIX for UDP.
+
+    Args:
+        columns: Flows, as `netflow` describes; the same columns in all calls of a stream, or the templates sent again.
+        exported: When each flow is exported, microseconds since 1970, ascending; the header tells the next whole second.
+        domain: The observation domain.
+        sequence: Data records sent before.
+        templates: Whether a message with the templates goes first.
+    """
+    if not len(exported):
+        return EMPTY._replace(sequence=sequence)
+    made = make(columns, HEAD + TIMES, TAIL + REASON)
+    milliseconds = {name: columns[name] // 1000 for name in ("flow_start", "flow_end") if name in columns}
+    parts = sets({**columns, **milliseconds}, made, exported, HEADER)
+    order, numbers, after = number(parts, sequence, by_record=True)
+    for part, sequences in zip(parts, numbers, strict=True):
+        header = part.datagrams["header"]
+        header["version"], header["length"] = 10, part.datagrams.dtype.itemsize
+        header["export_time"], header["sequence"] = -(-part.moments // 1_000_000), sequences & 0xFFFFFFFF
+        header["observation_domain"] = domain
+    leading = _announce(made, -(-int(exported[0]) // 1_000_000), domain, sequence) if templates else b""
+    return join(parts, order, after, leading)
+
+
+def _announce(made: tuple[Template, ...], seconds: int, domain: int, sequence: int) -> bytes:
+    """Return a message with all templates in one set (RFC 7011, sections 3.4.1 and 8.4)."""
+    body = described(made)
+    header = struct.pack(">HHIII", 10, HEADER.itemsize + 4 + len(body), seconds, sequence & 0xFFFFFFFF, domain)
+    return header + struct.pack(">HH", TEMPLATE_SET, 4 + len(body)) + body

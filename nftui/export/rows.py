@@ -1,0 +1,176 @@
+"""Answers to rows of plain values, and rows to JSON, NDJSON, CSV and Markdown.
+
+Field names are a contract: scripts read them. Times are RFC 3339 in UTC with microseconds, addresses text, counters numbers; what a
+flow does not carry is left out of JSON and empty in CSV.
+"""
+
+from __future__ import annotations
+
+import csv
+import ipaddress
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, TextIO
+
+import polars as pl
+
+from nftui.engine.filters import text as filter_text
+from nftui.engine.query import Answer, Query
+from nftui.printable import csv_field, printable
+from nftui.schema import BY_NAME
+from nftui.units import SECOND, rfc3339
+
+Row = dict[str, Any]
+_MAPPED = b"\x00" * 10 + b"\xff\xff"
+
+
+def address_text(octets: bytes) -> str:
+    """Return 16 octets as an address; IPv4-mapped ones as IPv4."""
+    if len(octets) != 16:
+        return octets.hex()
+    if octets[:12] == _MAPPED:
+        return ".".join(map(str, octets[12:]))
+    return str(ipaddress.IPv6Address(octets))
+
+
+def value(name: str, raw: object) -> Any:
+    """Return one value of a column of the schema as it stands in machine-readable output."""
+    column = BY_NAME.get(name)
+    if raw is None or column is None:
+        return raw
+    if isinstance(raw, datetime):
+        return raw.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if column.kind == "time" and isinstance(raw, int):
+        return rfc3339(raw)
+    if isinstance(raw, bytes):
+        return address_text(raw) if column.kind == "address" else raw.hex()
+    if column.kind == "mac" and isinstance(raw, int):
+        return ":".join(f"{octet:02x}" for octet in raw.to_bytes(6, "big"))
+    return raw
+
+
+def flow_rows(frame: pl.DataFrame) -> Iterator[Row]:
+    """Yield flow records; absent values are left out."""
+    times = [name for name, dtype in frame.schema.items() if dtype == pl.Datetime]
+    frame = frame.with_columns(pl.col(times).to_physical())
+    for row in frame.iter_rows(named=True):
+        yield {name: value(name, raw) for name, raw in row.items() if raw is not None}
+
+
+def group_rows(answer: Answer) -> list[Row]:
+    """Return the groups of an answer: keys, sums, rates over each group's own duration, shares of the total."""
+    rows = []
+    for group in answer.groups.iter_rows(named=True):
+        row = {key: value(key, group[key]) for key in answer.query.keys}
+        row.update({name: group[name] for name in ("octets", "packets", "flows")})
+        first, last = group.get("first"), group.get("last")
+        row.update(rates(row["octets"], row["packets"], (last - first) if first is not None and last is not None else 0))
+        for name in ("octets", "packets", "flows"):
+            total = getattr(answer.total, name)
+            row[f"{name}_percent"] = round(100 * row[name] / total, 4) if total else 0.0
+        if first is not None and last is not None:
+            row["first"], row["last"] = rfc3339(first), rfc3339(last)
+        rows.append(row)
+    return rows
+
+
+def series_rows(answer: Answer) -> list[Row]:
+    """Return a series: `time`, a column a value (`octets` where nothing is grouped), `other`."""
+    if answer.series is None:
+        return []
+    labels = [group_label(answer, index) for index in range(answer.groups.height)]
+    rows = []
+    for row in answer.series.with_columns(pl.col("time").to_physical()).iter_rows():
+        fields: Row = {"time": rfc3339(row[0]), **dict(zip(labels, row[1:-1], strict=True))}
+        if answer.query.keys:
+            fields["other"] = row[-1]
+        rows.append(fields)
+    return rows
+
+
+def summary_row(answer: Answer) -> Row:
+    """Return totals, rates and reach of an answer."""
+    total = answer.total
+    span = answer.last - answer.first if answer.first is not None and answer.last is not None else 0
+    return {
+        "flows": total.flows,
+        "octets": total.octets,
+        "packets": total.packets,
+        **rates(total.octets, total.packets, span),
+        "first": None if answer.first is None else rfc3339(answer.first),
+        "last": None if answer.last is None else rfc3339(answer.last),
+    }
+
+
+def group_label(answer: Answer, index: int) -> str:
+    """Return the values of one group's keys as one text; the measure's name where nothing is grouped."""
+    keys = answer.query.keys
+    if not keys:
+        return answer.query.measure.value
+    row = answer.groups.row(index, named=True)
+    return " ".join("-" if row[key] is None else printable(value(key, row[key])) for key in keys)
+
+
+def rates(octets: int, packets: int, length: int) -> Row:
+    """Return `bps`, `pps` and `bpp`, whole numbers, rounded down as nfdump does; 0 for a length of 0 microseconds."""
+    return {
+        "bps": octets * 8 * SECOND // length if length > 0 else 0,
+        "pps": packets * SECOND // length if length > 0 else 0,
+        "bpp": octets // packets if packets else 0,
+    }
+
+
+def query_fields(query: Query) -> Row:
+    """Return a question as plain values."""
+    interval = query.interval
+    return {
+        "interval": None if interval is None else [rfc3339(interval.start), rfc3339(interval.end)],
+        "filter": filter_text(query.where),
+        "keys": list(query.keys),
+        "measure": query.measure.value,
+        "order": query.order,
+        "limit": query.limit,
+        "bins": query.bins,
+        "sampling": query.sampling,
+        "contained": query.contained,
+    }
+
+
+def write_json(out: TextIO, answer: Answer, rows: Iterable[Row]) -> None:
+    """Write one object: `query`, `coverage`, `rows`; a row at a time, so that a long list needs no memory."""
+    out.write(
+        f'{{"query": {json.dumps(query_fields(answer.query))}, "coverage": {json.dumps(answer.coverage.as_dict())}, "rows": ['
+    )
+    separator = "\n"
+    for row in rows:
+        out.write(separator + json.dumps(row, ensure_ascii=True))
+        separator = ",\n"
+    out.write("\n]}\n")
+
+
+def write_ndjson(out: TextIO, rows: Iterable[Row]) -> None:
+    """Write an object a line."""
+    out.writelines(json.dumps(row, ensure_ascii=True) + "\n" for row in rows)
+
+
+def write_csv(out: TextIO, rows: Iterable[Row], names: Sequence[str]) -> None:
+    """Write a heading and a line a row (RFC 4180, but lines end in a newline); text can't become a formula."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([csv_field(name) for name in names])
+    for row in rows:
+        writer.writerow([_field(row.get(name)) for name in names])
+
+
+def write_markdown(out: TextIO, rows: Iterable[Row], names: Sequence[str]) -> None:
+    """Write a table."""
+    out.write("| " + " | ".join(_cell(name) for name in names) + " |\n|" + " --- |" * len(names) + "\n")
+    out.writelines("| " + " | ".join(_cell(row.get(name)) for name in names) + " |\n" for row in rows)
+
+
+def _field(raw: object) -> object:
+    return "" if raw is None else csv_field(raw) if isinstance(raw, str) else raw
+
+
+def _cell(raw: object) -> str:
+    return "" if raw is None else printable(raw).replace("\\", "\\\\").replace("|", "\\|")

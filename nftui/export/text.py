@@ -1,0 +1,214 @@
+"""Answers as text for people, in the shape that nfdump's users know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from nftui.engine.names import PROTOCOLS
+from nftui.engine.query import Answer
+from nftui.export.rows import group_rows, rates, series_rows
+from nftui.printable import cell_width, printable
+from nftui.schema import BY_NAME
+from nftui.units import IEC, SECOND, moment, scaled
+
+Row = dict[str, Any]
+ORDER_NAMES = {"octets": "bytes"}
+PROTOCOL_NAMES = {number: name.upper() for name, number in reversed(PROTOCOLS.items())}
+FLAG_LETTERS = "CEUAPRSF"
+
+
+class Form:
+    """How numbers are written.
+
+    Attributes:
+        plain: Digits only, no suffixes.
+        base: 1000, or 1024 for octets.
+    """
+
+    def __init__(self, *, plain: bool = False, iec: bool = False) -> None:
+        self.plain, self.base = plain, 1024 if iec else 1000
+
+    def octets(self, count: int) -> str:
+        """Return octets: `1.6 M`, with base 1024 `1.48 MiB`."""
+        if not self.plain and self.base == 1024 and abs(count) >= 1024:
+            step = min((abs(count).bit_length() - 1) // 10, len(IEC) - 1)
+            return f"{count / 1024**step:.2f} {IEC[step]}B"
+        return self.count(count)
+
+    def count(self, count: int) -> str:
+        """Return a number: `1.6 M`."""
+        if self.plain or abs(count) < 1000:
+            return str(count)
+        text = scaled(count)
+        return f"{text[:-1]} {text[-1]}" if text[-1].isalpha() else text
+
+
+def top_block(answer: Answer, statistic: str, form: Form) -> Iterator[str]:
+    """Yield a top list: two headings and a line a group."""
+    rows = group_rows(answer)
+    order = ORDER_NAMES.get(answer.query.order, answer.query.order)
+    record = statistic == "record"
+    if record:
+        yield f"Aggregated flows {answer.group_count}"
+        yield f"Top {len(rows)} flows ordered by {order}:"
+    else:
+        yield f"Top {len(rows)} {heading(answer.query.keys)} ordered by {order}:"
+    keys = ("Proto", "Src IP Addr:Port", "Dst IP Addr:Port") if record else (heading(answer.query.keys),)
+    names = ["Date first seen", "Duration", *keys]
+    names += ["Packets", "Bytes", "Flows"] if record else ["Flows(%)", "Packets(%)", "Bytes(%)", "pps", "bps", "bpp"]
+    cells = [
+        [*_when(group), *(_record(row) if record else [_keys(row, answer)]), *_sums(row, record, form)]
+        for row, group in zip(rows, answer.groups.iter_rows(named=True), strict=True)
+    ]
+    yield from table(names, cells, {"Date first seen", "Proto", heading(answer.query.keys)})
+
+
+def summary_block(answer: Answer, form: Form, *, wall: float, cpu: float, processed: int, skipped: int) -> Iterator[str]:
+    """Yield the summary, the time window and what it cost.
+
+    Args:
+        answer: Totals over all that was asked.
+        form: For the numbers.
+        wall: Seconds it took.
+        cpu: CPU seconds it took.
+        processed: Flows looked at.
+        skipped: Files that couldn't be read.
+    """
+    total = answer.total
+    first, last = answer.first, answer.last
+    rate = rates(total.octets, total.packets, (last - first) if first is not None and last is not None else 0)
+    yield (
+        f"Summary: total flows: {form.count(total.flows)}, total bytes: {form.octets(total.octets)}, "
+        f"total packets: {form.count(total.packets)}, avg bps: {form.count(rate['bps'])}, "
+        f"avg pps: {form.count(rate['pps'])}, avg bpp: {form.count(rate['bpp'])}"
+    )
+    yield f"Time window: {clock(first)} - {clock(last)}" if first is not None and last is not None else "Time window: no flows"
+    read = answer.coverage.octets_read
+    yield f"Total flows processed: {processed}, Records skipped: {skipped}, Bytes read: {read}"
+    yield (
+        f"Sys: {cpu:.3f}s flows/second: {processed / max(cpu, 1e-6):.1f}   "
+        f"Wall: {wall:.3f}s flows/second: {processed / max(wall, 1e-6):.1f}"
+    )
+
+
+def flow_lines(rows: Iterator[Row], form: Form) -> Iterator[str]:
+    """Yield a heading and a line a flow record."""
+    yield (
+        f"{'Date first seen':<23} {'Duration':>9} {'Proto':<5} {'Src IP Addr:Port':>22}    {'Dst IP Addr:Port':<22} "
+        f"{'Flags':<8} {'Tos':>3} {'Packets':>8} {'Bytes':>8}"
+    )
+    for row in rows:
+        start, end = _microseconds(row.get("flow_start")), _microseconds(row.get("flow_end"))
+        length = (end - start) / SECOND if start is not None and end is not None else 0.0
+        proto, source, destination = _record(row)
+        flags = flags_text(row.get("tcp_flags")) if row.get("protocol") == 6 else "........"
+        yield (
+            f"{clock(start) if start is not None else '-':<23} {length:>9.3f} {proto:<5} {source:>22} -> {destination:<22} "
+            f"{flags} {row.get('tos', '-'):>3} {form.count(row['packets']) if 'packets' in row else '-':>8} "
+            f"{form.octets(row['octets']) if 'octets' in row else '-':>8}"
+        )
+
+
+def series_table(answer: Answer, form: Form) -> Iterator[str]:
+    """Yield the data table: a row a bin, a column a value."""
+    rows = series_rows(answer)
+    if not rows:
+        yield "no flows in this range"
+        return
+    names = list(rows[0])
+    write = form.octets if answer.query.measure.value == "octets" else form.count
+    cells = [[clock(_microseconds(row["time"])), *(write(row[name]) for name in names[1:])] for row in rows]
+    yield from table(names, cells, {"time"})
+
+
+def table(names: list[str], cells: list[list[str]], left: set[str]) -> Iterator[str]:
+    """Yield a table, columns as wide as their widest cell; those in `left` begin at the left."""
+    widths = [max([cell_width(name), *(cell_width(row[index]) for row in cells)]) for index, name in enumerate(names)]
+
+    def line(row: list[str]) -> str:
+        padded = []
+        for name, cell, width in zip(names, row, widths, strict=True):
+            space = " " * (width - cell_width(cell))
+            padded.append(cell + space if name in left else space + cell)
+        return "  ".join(padded).rstrip()
+
+    yield line(names)
+    for row in cells:
+        yield line(row)
+
+
+def clock(microseconds: int | None) -> str:
+    """Return a time in the local zone to the millisecond, `2023-11-14 22:13:10.000`, as nfdump prints it."""
+    if microseconds is None:
+        return "-"
+    local = moment(microseconds).astimezone()
+    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03d}"
+
+
+def flags_text(flags: object) -> str:
+    """Return TCP flags as eight letters, `...AP.SF`."""
+    number = flags if isinstance(flags, int) else 0
+    return "".join(letter if number & (0x80 >> place) else "." for place, letter in enumerate(FLAG_LETTERS))
+
+
+def protocol_name(number: int) -> str:
+    """Return a protocol's name, `TCP`, or its number."""
+    return PROTOCOL_NAMES.get(number, str(number))
+
+
+def heading(keys: tuple[str, ...]) -> str:
+    """Return the title of a group's column."""
+    return ", ".join(BY_NAME[key].label for key in keys) or "all"
+
+
+def _keys(row: Row, answer: Answer) -> str:
+    return ", ".join(_key(key, row[key]) for key in answer.query.keys) or "all"
+
+
+def _key(name: str, raw: object) -> str:
+    if raw is None:
+        return "-"
+    return protocol_name(raw) if name == "protocol" and isinstance(raw, int) else printable(raw)
+
+
+def _record(row: Row) -> list[str]:
+    protocol = row.get("protocol")
+    ends = []
+    for side in ("source", "destination"):
+        address, port = row.get(f"{side}_address") or "-", row.get(f"{side}_port")
+        text = printable(address)
+        separator = "." if ":" in text else ":"
+        ends.append(f"{text}{separator}{'-' if port is None else port}")
+    return ["-" if protocol is None else protocol_name(protocol), *ends]
+
+
+def _when(group: Row) -> list[str]:
+    first, last = group.get("first"), group.get("last")
+    if first is None or last is None:
+        return ["-", "-"]
+    return [clock(first), f"{(last - first) / SECOND:.3f}"]
+
+
+def _sums(row: Row, record: bool, form: Form) -> list[str]:
+    if record:
+        return [form.count(row["packets"]), form.octets(row["octets"]), form.count(row["flows"])]
+
+    def share(name: str, write: Callable[[int], str]) -> str:
+        return f"{write(row[name])}({row[f'{name}_percent']:.1f})"
+
+    return [
+        share("flows", form.count),
+        share("packets", form.count),
+        share("octets", form.octets),
+        form.count(row["pps"]),
+        form.count(row["bps"]),
+        form.count(row["bpp"]),
+    ]
+
+
+def _microseconds(text: object) -> int | None:
+    if not isinstance(text, str):
+        return None
+    return int(datetime.fromisoformat(text).timestamp() * SECOND + 0.5)

@@ -1,0 +1,131 @@
+"""Values as the cells of a table show them, and as a filter names them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from ipaddress import IPv6Address
+from typing import Any
+
+from nftui.printable import printable
+from nftui.schema import BY_NAME
+from nftui.screens.view import time_text
+from nftui.units import SECOND, duration, scaled
+
+PROTOCOLS = {
+    1: "ICMP", 2: "IGMP", 4: "IPIP", 6: "TCP", 8: "EGP", 17: "UDP", 27: "RDP", 33: "DCCP", 41: "IPv6", 46: "RSVP", 47: "GRE",
+    50: "ESP", 51: "AH", 58: "ICMP6", 88: "EIGRP", 89: "OSPF", 103: "PIM", 112: "VRRP", 115: "L2TP", 132: "SCTP", 136: "UDPL",
+}  # fmt: skip
+FLAGS = "UAPRSF"
+BARS = " ▁▂▃▄▅▆▇█"
+DIMENSIONS = {
+    "srcip": "source", "dstip": "destination", "srcport": "source port", "dstport": "destination port", "proto": "protocol",
+    "none": "all flows",
+}  # fmt: skip
+TERMS = {
+    "source_address": "src ip", "destination_address": "dst ip", "source_port": "src port", "destination_port": "dst port",
+    "protocol": "proto", "exporter_address": "exporter ip", "next_hop": "next ip", "bgp_next_hop": "bgp next ip",
+    "source_as": "src as", "destination_as": "dst as", "ingress_interface": "in if", "egress_interface": "out if",
+    "tos": "tos", "octets": "bytes", "packets": "packets", "source_vlan": "src vlan", "destination_vlan": "dst vlan",
+}  # fmt: skip
+"""Columns that a filter can name, with its words for them."""
+MAPPED = b"\x00" * 10 + b"\xff\xff"
+
+
+def address(value: bytes | None) -> str:
+    """Return an address of 16 octets as text, IPv4 where it is mapped; anything else as its octets."""
+    if value is None:
+        return "-"
+    if len(value) != 16:
+        return value.hex() or "-"
+    if value.startswith(MAPPED):
+        return ".".join(map(str, value[12:]))
+    return str(IPv6Address(value))
+
+
+def protocol(value: int | None) -> str:
+    """Return the name of a protocol, or its number."""
+    return "-" if value is None else PROTOCOLS.get(value, str(value))
+
+
+def tcp_flags(value: int | None) -> str:
+    """Return TCP flags as `.AP.SF`, with CWR and ECE before them only where they are set."""
+    if value is None:
+        return "-"
+    extra = "".join(letter for bit, letter in ((128, "C"), (64, "E")) if value & bit)
+    return extra + "".join(letter if value & (32 >> n) else "." for n, letter in enumerate(FLAGS))
+
+
+def cell(name: str, value: Any, iec: bool = False) -> str:
+    """Return the value of a column of the schema for a table; `-` where it is absent."""
+    if value is None:
+        return "-"
+    if name == "protocol" or name == "outer_protocol":
+        return protocol(value)
+    if name == "tcp_flags":
+        return tcp_flags(value)
+    kind = BY_NAME[name].kind if name in BY_NAME else "number"
+    if kind == "address":
+        return address(value)
+    if kind == "time":
+        return time_text(micros(value))
+    if kind == "mac":
+        return ":".join(f"{value >> shift & 255:02x}" for shift in range(40, -1, -8))
+    if kind == "flag":
+        return "yes" if value else "no"
+    if kind == "text":
+        return printable(value.hex() if isinstance(value, bytes) else value)
+    if name in ("octets", "out_octets"):
+        return scaled(value, 1024 if iec else 1000)
+    return scaled(value) if name in ("packets", "out_packets") else str(value)
+
+
+def detail(name: str, value: Any) -> str:
+    """Return the value of a column in full, for the panel of one row."""
+    if value is not None and name in BY_NAME and BY_NAME[name].kind == "time":
+        return time_text(micros(value), "%Y-%m-%d %H:%M:%S.%f")[:-3]
+    if name in ("octets", "packets", "out_octets", "out_packets", "flow_count") and value is not None:
+        return f"{value:,}"
+    if name == "clock_correction" and value is not None:
+        return duration(value) if value >= 0 else "-" + duration(-value)
+    if name == "protocol" and value is not None:
+        return f"{protocol(value)} ({value})" if value in PROTOCOLS else str(value)
+    return cell(name, value)
+
+
+def term(name: str, value: Any) -> str | None:
+    """Return the filter that matches a column's value; None where the filter language can't say it."""
+    if value is None or name not in TERMS:
+        return None
+    return f"{TERMS[name]} {address(value) if BY_NAME[name].kind == 'address' else int(value)}"
+
+
+def also(text: str, added: str) -> str:
+    """Return a filter text narrowed by a term; what stands there is taken in brackets unless it is one plain term."""
+    kept = " ".join(line.split("#", 1)[0].strip() for line in text.splitlines()).strip()
+    if not kept:
+        return added
+    plain = not any(word in ("or", "||") for word in kept.lower().replace("(", " ").replace(")", " ").split()) and "||" not in kept
+    return f"{kept} and {added}" if plain else f"({kept}) and {added}"
+
+
+def micros(value: Any) -> int:
+    """Return a time from a frame as microseconds since 1970."""
+    if isinstance(value, datetime):
+        whole = value.replace(microsecond=0)
+        return round(whole.timestamp()) * SECOND + value.microsecond
+    return int(value)
+
+
+def spark(values: list[int], points: int) -> str:
+    """Return a trend of `points` characters, each the mean of its share of the values, scaled to the greatest."""
+    if not values or points < 1:
+        return ""
+    count = len(values)
+    means: list[float] = []
+    for n in range(min(points, count)):
+        part = values[n * count // min(points, count) : (n + 1) * count // min(points, count)]
+        means.append(sum(part) / len(part))
+    top = max(means)
+    if top <= 0:
+        return " " * len(means)
+    return "".join(BARS[0 if mean <= 0 else max(1, round(mean / top * 8))] for mean in means)

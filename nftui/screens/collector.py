@@ -1,0 +1,71 @@
+"""What the collector says of itself, read with distrust: each value may be absent, of another kind, or hostile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nftui.printable import printable
+from nftui.units import SECOND, duration
+
+STALE = 5 * SECOND
+"""A collector writes its status every second; one older than this can't be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that the collector wants known."""
+
+    time: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """The collector as its status describes it.
+
+    Attributes:
+        state: `running`, `stopped`, `stale` or `none`.
+        age: Microseconds since the status was written.
+        exporters: How many have sent; None where that isn't known.
+        drops: Datagrams lost in the kernel and flows lost in the collector; None where that isn't known.
+        events: Newest first.
+    """
+
+    state: str = "none"
+    age: int = 0
+    exporters: int | None = None
+    drops: int | None = None
+    events: tuple[Event, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The state in words, empty while all is well."""
+        if self.state == "running":
+            return ""
+        words = {"none": "no collector", "stopped": "collector stopped"}
+        return words.get(self.state) or f"status stale {duration(self.age)}"
+
+
+def understand(status: dict[str, Any] | None, now: int) -> Collector:
+    """Return what can be taken from a status at a moment in microseconds."""
+    if not isinstance(status, dict):
+        return Collector()
+    written = next((_number(status.get(key)) for key in ("now", "time") if key in status), None)
+    age = 0 if written is None else max(now - written, 0)
+    exporters = status.get("exporters")
+    count = len(exporters) if isinstance(exporters, (list, dict)) else _number(exporters)
+    lost = [number for key in ("drops", "queue_dropped") if (number := _number(status.get(key))) is not None]
+    events = status.get("events")
+    known = [
+        Event(moment, printable(event.get("text", "")))
+        for event in (events if isinstance(events, list) else [])[-100:]
+        if isinstance(event, dict) and (moment := _number(event.get("time"))) is not None
+    ]
+    known.sort(key=lambda event: event.time, reverse=True)
+    state = "stopped" if status.get("running") is False else "stale" if age > STALE else "running"
+    return Collector(state, age, count, sum(lost) if lost else None, tuple(known))
+
+
+def _number(value: Any) -> int | None:
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**63 else None

@@ -1,0 +1,142 @@
+"""Small windows over a screen: a list to pick from, and a page to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from nftui.errors import NftuiError
+from nftui.printable import printable
+
+
+class Pick(ModalScreen[str | None]):
+    """Picks one of a few, or takes a typed one; dismisses with its name, or None."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Cancel", id="pick.cancel", tooltip="Leave it as it was"),
+        Binding("j,ctrl+n", "move(1)", "Down", show=False, id="pick.down", tooltip="The next one"),
+        Binding("k", "move(-1)", "Up", show=False, id="pick.up", tooltip="The one before"),
+        Binding("q", "leave", "Close", show=False, id="pick.close", tooltip="Leave it as it was"),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        choices: Sequence[tuple[str, str]],
+        current: str,
+        typed: str = "",
+        check: Callable[[str], object] | None = None,
+    ) -> None:
+        """Prepare the window.
+
+        Args:
+            title: Above the list.
+            choices: Name and label of each.
+            current: The name that the cursor starts on.
+            typed: What may be typed instead; empty where nothing may.
+            check: Raises an `NftuiError` on a typed text that won't do.
+        """
+        super().__init__()
+        self._title, self._choices, self._current, self._typed, self._check = title, list(choices), current, typed, check
+
+    def compose(self) -> ComposeResult:
+        """Yield the list, and the input where something may be typed."""
+        with Vertical(id="box"):
+            yield Static(Text(printable(self._title)), id="heading", markup=False)
+            yield OptionList(
+                *(Option(Text(printable(label)), id=name) for name, label in self._choices), id="choices", markup=False
+            )
+            if self._typed:
+                yield Input(placeholder=self._typed, id="typed", compact=True)
+                yield Static("", id="wrong", markup=False)
+
+    def on_mount(self) -> None:
+        """Put the cursor on what is in force, and the focus where typing works."""
+        choices = self.query_one(OptionList)
+        names = [name for name, _ in self._choices]
+        choices.highlighted = names.index(self._current) if self._current in names else 0
+        (self.query_one(Input) if self._typed else choices).focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """Let the arrows move in the list while the input has the focus."""
+        if event.key in ("up", "down") and isinstance(self.focused, Input):
+            event.stop()
+            self.action_move(1 if event.key == "down" else -1)
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor of the list."""
+        choices = self.query_one(OptionList)
+        choices.highlighted = ((choices.highlighted or 0) + rows) % len(self._choices)
+
+    def action_leave(self) -> None:
+        """Leave it as it was."""
+        self.dismiss(None)
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.dismiss(event.option_id)
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.query_one("#wrong", Static).update("")
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        if not event.value.strip():
+            place = self.query_one(OptionList).highlighted or 0
+            self.dismiss(self._choices[place][0])
+            return
+        try:
+            if self._check is not None:
+                self._check(event.value)
+        except NftuiError as error:
+            self.query_one("#wrong", Static).update(Text(printable(error)))
+        else:
+            self.dismiss(event.value.strip())
+
+
+class Page(ModalScreen[None]):
+    """Something to read; any of the leaving keys closes it."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter,question_mark", "leave", "Close", id="page.close", tooltip="Close this window"),
+        Binding("j", "scroll(1)", "Down", show=False, id="page.down", tooltip="One line down"),
+        Binding("k", "scroll(-1)", "Up", show=False, id="page.up", tooltip="One line up"),
+    ]
+
+    def __init__(self, title: str, body: Text) -> None:
+        super().__init__()
+        self._title, self._body = title, body
+
+    def compose(self) -> ComposeResult:
+        """Yield the page."""
+        with Vertical(id="box", classes="page"):
+            yield Static(Text(printable(self._title)), id="heading", markup=False)
+            with VerticalScroll(id="pages"):
+                yield Static(self._body, id="page-body", markup=False)
+
+    def on_mount(self) -> None:
+        """Let the arrows scroll."""
+        self.query_one("#pages").focus()
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.query_one("#pages", VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_leave(self) -> None:
+        """Close this window."""
+        self.dismiss(None)

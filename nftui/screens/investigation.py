@@ -1,0 +1,454 @@
+"""What every screen of an investigation has: the shared view, its keys, the lines at the edges, and the way to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, ClassVar, Protocol, cast
+
+from textual import events, on
+from textual.binding import Binding, BindingType
+from textual.reactive import Reactive
+from textual.screen import Screen
+
+from nftui.config import DisplaySettings
+from nftui.engine import filters
+from nftui.engine.query import KEYS, Answer, BackEnd, Measure, Query
+from nftui.errors import FilterError, UsageError
+from nftui.printable import printable
+from nftui.screens import cells, reading
+from nftui.screens.asker import Answered, Asker
+from nftui.screens.collector import Collector, understand
+from nftui.screens.frugal import FrugalCompositor
+from nftui.screens.view import PRESETS, Range, View, parse_range, time_text
+from nftui.screens.widgets.flow_table import FlowTable
+from nftui.screens.widgets.painted import Line, Part
+from nftui.screens.widgets.prompt import Prompt
+
+TABS = (("live", "Live"), ("flows", "Flows"))
+BUSY_AFTER = 0.4
+"""Seconds of asking that pass without a word, so that quick answers don't flicker."""
+LIMITS = (2, 5, 10, 15, 20, 25, 50)
+MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
+
+
+class Host(Protocol):
+    """What the screens need of the application."""
+
+    back_end: BackEnd
+    display_settings: DisplaySettings
+    clock: Callable[[], int]
+    listening: str
+    demo: bool
+    title: str
+    filter_history: list[str]
+    find_history: list[str]
+    view: Reactive[View]
+
+
+class InvestigationScreen(Screen[None]):
+    """A screen on the shared view. A subclass says what it asks, and shows the answer."""
+
+    TAB: ClassVar[str] = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-full")]  # noqa: RUF012  as Textual types it
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-standard"), (32, "-medium"), (40, "-tall")]  # noqa: RUF012
+    AUTO_FOCUS = "#table"
+    FOOTER: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Ids of the keys of the last line, those that give way last first; and other words for them, where theirs don't fit."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "filter", "Filter", id="view.filter", tooltip="Edit the filter"),
+        Binding("F", "clear_filter", "Clear filter", show=False, id="view.clear_filter", tooltip="Show all flows again"),
+        Binding("t", "range", "Time", id="view.range", tooltip="Choose the time range"),
+        Binding("b", "by", "By", id="view.by", tooltip="Choose what to break down by"),
+        Binding("M", "limit", "Groups", show=False, id="view.limit", tooltip="Choose how many groups are shown"),
+        Binding("u", "measure", "Unit", id="view.measure", tooltip="Chart octets, packets or flows in turn"),
+        Binding("S", "reverse", "Reverse", show=False, id="view.reverse", tooltip="Turn the order around"),
+        Binding("space", "pause", "Pause", key_display="␣", id="view.pause", tooltip="Freeze the range, or follow the clock again"),
+        Binding("left_square_bracket,comma", "pan(-1)", "Earlier", show=False, id="view.earlier", tooltip="Half a range back"),
+        Binding("right_square_bracket,full_stop", "pan(1)", "Later", show=False, id="view.later", tooltip="Half a range on"),
+        Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False, id="view.zoom_in", tooltip="A shorter range"),
+        Binding("minus", "zoom(-1)", "Zoom out", show=False, id="view.zoom_out", tooltip="A longer range"),
+        Binding("0", "live", "Live", show=False, id="view.live", tooltip="Back to the range that ends now"),
+        Binding("r", "refresh_now", "Refresh", show=False, id="view.refresh", tooltip="Ask again now"),
+        Binding("o", "exclude", "Not this", show=False, id="view.exclude", tooltip="Filter out the value under the cursor"),
+        Binding("i", "only", "Only this", show=False, id="view.only", tooltip="Filter to the value under the cursor"),
+        Binding("slash", "find", "Find", key_display="/", id="table.find", tooltip="Find words in the table"),
+        Binding("n", "find_next(1)", "Next", show=False, id="table.find_next", tooltip="The next row with the words found last"),
+        Binding("N", "find_next(-1)", "Previous", show=False, id="table.find_previous", tooltip="The row before with those words"),
+        Binding("escape", "up", "Up", show=False, id="view.up", tooltip="Undo the last step down"),
+        Binding("backslash", "side", "Side panel", show=False, id="view.side", tooltip="Show or hide the side panel"),
+        Binding("C", "coverage", "Coverage", show=False, id="view.coverage", tooltip="What the answer stands on, in words"),
+        Binding("question_mark", "help", "Help", key_display="?", id="view.help", tooltip="The keys of this screen"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = FrugalCompositor()
+        self.asked: Query | None = None
+        self.answer: Answer | None = None
+        self.problem = ""
+        self.collector = Collector()
+        self.heard = False
+        self._words = ""
+        self._row: int | None = None
+        self._asker: Asker | None = None
+
+    @property
+    def host(self) -> Host:
+        """The application, as far as a screen may know it."""
+        return cast(Host, self.app)
+
+    @property
+    def view(self) -> View:
+        """The shared view."""
+        return cast(View, self.host.view)
+
+    @view.setter
+    def view(self, view: View) -> None:
+        self.host.view = view  # type: ignore[assignment]
+
+    @property
+    def iec(self) -> bool:
+        """Whether octets are shown in steps of 1024."""
+        return self.host.display_settings.units == "iec"
+
+    def question(self) -> Query:
+        """Return what this screen asks of the shared view now."""
+        raise NotImplementedError
+
+    def show_answer(self) -> None:
+        """Show the answer, or what stands in its place."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        """Start to ask."""
+        self._asker = Asker(self.host.back_end, self)
+        self.watch(self.app, "view", self._view_changed, init=False)
+        self.set_interval(self.host.display_settings.refresh, self._tick)
+        self.set_interval(0.5, self.show_edges)
+        self.call_after_refresh(self.show_edges)
+        self.call_after_refresh(self.show_answer)
+
+    def on_screen_resume(self, _: events.ScreenResume) -> None:
+        """Ask as soon as the screen is seen."""
+        self.ask()
+
+    def on_descendant_focus(self, _: events.DescendantFocus) -> None:
+        """Show the keys that work where the focus is now."""
+        self.call_after_refresh(self.show_edges)
+
+    def ask(self) -> None:
+        """Ask for what the shared view shows now."""
+        if self._asker is not None:
+            self.asked = self.question()
+            self._asker.ask(self.asked)
+            self.show_edges()
+
+    def _tick(self) -> None:
+        if self._asker is None or not self.is_current or self._asker.busy:
+            return
+        if self.view.follows or self.problem:
+            self.ask()
+        else:
+            self._asker.ask(None)
+
+    def _view_changed(self) -> None:
+        if self.is_current:
+            self.ask()
+
+    @on(Answered)
+    def _answered(self, message: Answered) -> None:
+        message.stop()
+        assert self._asker is not None
+        self.collector = understand(message.status, self.host.clock())
+        self.heard = True
+        current = message.query == self.asked and self.is_current
+        if current and message.query is not None:
+            self.problem = message.problem
+            self.answer = message.answer or self.answer
+        elif message.query is None and message.problem:
+            self.problem = message.problem
+        self._asker.done()
+        if current:
+            self.show_answer()
+        self.show_edges()
+
+    def show_edges(self) -> None:
+        """Show the lines at the edges: tabs and state, filter and range, keys."""
+        if self.is_current and self.is_attached:
+            self.query_one("#tabs", Line).show(self._tabs(), self._state())
+            self.query_one("#filter", Line).show(*self._filter_line())
+            self.query_one("#keys", Line).show(self._keys())
+
+    def _tabs(self) -> list[Part]:
+        parts = []
+        for number, (name, label) in enumerate(TABS, 1):
+            parts += [
+                Part(f"[{number} {label}]" if name == self.TAB else f" {number} {label} ", "title" if name == self.TAB else "dim")
+            ]
+        if self.host.demo:
+            parts.append(Part("  demo: simulated exporters", "warn"))
+        elif self.host.title:
+            parts.append(Part(f"  {self.host.title}", "dim"))
+        return parts
+
+    def _state(self) -> list[Part]:
+        view = self.view
+        parts: list[Part] = []
+        if self._asker is not None and self._asker.elapsed > BUSY_AFTER:
+            parts.append(Part(f"asking… {self._asker.elapsed:.0f}s  ", "accent"))
+        if self.heard and self.collector.label:
+            parts.append(Part(f"{self.collector.label}  ", "warn"))
+        if self.answer is not None:
+            glyph, style = reading.glyph(self.answer.coverage)
+            parts.append(Part(f"{glyph} ", style))
+        if self.has_class("-narrow") or self.has_class("-short"):
+            parts.insert(0, Part("80x24 shows more  ", "warn"))
+        if view.follows:
+            parts.append(Part(f"LIVE {self.host.display_settings.refresh:g}s ", "good"))
+        elif view.paused_at is not None:
+            parts.append(Part(f"PAUSED {time_text(view.paused_at)} ", "warn"))
+        else:
+            parts.append(Part("PAST ", "accent"))
+        return parts
+
+    def _filter_line(self) -> tuple[list[Part], list[Part]]:
+        view = self.view
+        left = [Part(" filter: ", "dim"), Part(view.text, "accent") if view.text else Part("all flows", "text")]
+        right = [Part("  "), Part(view.range.label, "strong"), Part("  by ", "dim"), Part(view.by)]
+        return left, [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
+
+    def _keys(self) -> list[Part]:
+        if self.query_one(Prompt).has_class("-open"):
+            typed = (("⏎", "Apply"), ("esc", "Cancel"), ("↑ ↓", "Entered before"), ("^c", "Quit"))
+            return [Part(" "), *(part for key, words in typed for part in (Part(key, "title"), Part(f" {words} ", "dim")))]
+        room = self.size.width - 1
+        bound = {active.binding.id: active for active in reversed(self.active_bindings.values())}
+        parts, used = [Part(" ")], 0
+        for name, shorter in self.FOOTER:
+            active = bound.get(name)
+            if active is None or not active.enabled:
+                continue
+            key = self.app.get_key_display(active.binding)
+            words = shorter or active.binding.description
+            if used + len(key) + len(words) + 2 <= room:
+                parts += [Part(key, "title"), Part(f" {words} ", "dim")]
+                used += len(key) + len(words) + 2
+        return parts
+
+    # The filter and what is found
+
+    def action_filter(self) -> None:
+        """Edit the filter."""
+        self.query_one(Prompt).open(
+            "filter",
+            self.view.text,
+            self.host.filter_history,
+            filters.parse,
+            "Enter applies, Esc cancels, Up and Down: earlier filters",
+        )
+
+    def action_clear_filter(self) -> None:
+        """Show all flows again."""
+        self.view = replace(self.view, text="", where=filters.ANY, path=())
+
+    def action_find(self) -> None:
+        """Find words in the table."""
+        self.query_one(Prompt).open("find", "", self.host.find_history, hint="Enter finds; then n and N")
+
+    @on(Prompt.Entered)
+    def _entered(self, message: Prompt.Entered) -> None:
+        message.stop()
+        self.focus_table()
+        if message.purpose == "filter":
+            self.view = replace(self.view, text=message.text.strip(), where=filters.parse(message.text), path=())
+        elif message.text:
+            self._words = message.text
+            self.action_find_next(1)
+
+    @on(Prompt.Left)
+    def _left(self, message: Prompt.Left) -> None:
+        message.stop()
+        self.query_one(Prompt).close()
+        self.focus_table()
+
+    def action_find_next(self, direction: int) -> None:
+        """Put the cursor on the next row with the words."""
+        if self._words and not self.table.find(self._words, direction > 0):
+            self.say(f"no row shows {self._words}")
+
+    @property
+    def table(self) -> FlowTable:
+        """The table that has the keys."""
+        return self.query_one("#table", FlowTable)
+
+    def focus_table(self) -> None:
+        """Give the keys back to the table."""
+        self.call_after_refresh(self.table.focus)
+
+    def say(self, text: str, severity: Any = "information") -> None:
+        """Show a short notice, as plain text."""
+        self.app.notify(printable(text), severity=severity, timeout=3, markup=False)
+
+    # The range
+
+    def action_range(self) -> None:
+        """Choose the time range."""
+        from nftui.screens.dialogs import Pick
+
+        labels = [(text, "all that is held" if text == "all" else f"last {text[1:]}") for text in PRESETS]
+        self.app.push_screen(
+            Pick("time range", labels, self.view.range.text, "or type -2h, 2026-11-23T10:00/2026-11-23T11:00", parse_range),
+            self._ranged,
+        )
+
+    def _ranged(self, text: str | None) -> None:
+        if text is not None:
+            self.view = self.view.with_range(parse_range(text))
+
+    def action_pause(self) -> None:
+        """Freeze the range, or follow the clock again."""
+        self.view = self.view.pause(self.host.clock())
+
+    def action_pan(self, direction: int) -> None:
+        """Move the range by half its length."""
+        self.view = self.view.pan(self.host.clock(), direction)
+
+    def action_zoom(self, direction: int) -> None:
+        """Shorten or lengthen the range."""
+        self.view = self.view.zoom(self.host.clock(), direction)
+
+    def action_live(self) -> None:
+        """Back to the range that ends now."""
+        self.view = self.view.live()
+
+    def action_refresh_now(self) -> None:
+        """Ask again now."""
+        self.ask()
+
+    # The breakdown and the order
+
+    def action_by(self) -> None:
+        """Choose what to break down by."""
+        from nftui.screens.dialogs import Pick
+
+        choices = [(name, f"{name:<9}{cells.DIMENSIONS.get(name, '')}") for name in KEYS]
+        self.app.push_screen(Pick("break down by", choices, self.view.by), self._chose_by)
+
+    def _chose_by(self, name: str | None) -> None:
+        if name in KEYS:
+            self.view = replace(self.view, by=name)
+
+    def action_limit(self) -> None:
+        """Choose how many groups are shown."""
+        from nftui.screens.dialogs import Pick
+
+        choices = [(str(number), f"{number} groups") for number in LIMITS]
+        self.app.push_screen(
+            Pick("groups shown", choices, str(self.view.limit), "or type a number, 1 to 250", _limit), self._limited
+        )
+
+    def _limited(self, text: str | None) -> None:
+        if text is not None:
+            self.view = replace(self.view, limit=_limit(text))
+
+    def action_measure(self) -> None:
+        """Chart octets, packets or flows in turn; the order follows."""
+        measure = MEASURES[(MEASURES.index(self.view.measure) + 1) % len(MEASURES)]
+        self.view = replace(self.view, measure=measure, order=measure)
+
+    def action_reverse(self) -> None:
+        """Turn the order around."""
+        self.view = replace(self.view, ascending=not self.view.ascending)
+
+    # Steps down and up
+
+    def value_under_cursor(self) -> tuple[str, Any] | None:
+        """Return the column and the value that `only` and `not` take."""
+        row, column = self.table.row(), self.table.column()
+        if row is None or column is None or column.name not in row:
+            return None
+        return column.name, row[column.name]
+
+    def action_only(self) -> None:
+        """Filter to the value under the cursor."""
+        self.narrow(self.value_under_cursor())
+
+    def action_exclude(self) -> None:
+        """Filter out the value under the cursor."""
+        self.narrow(self.value_under_cursor(), "not ")
+
+    def narrow(self, value: tuple[str, Any] | None, negation: str = "") -> bool:
+        """Add a value to the filter, as a step that Esc undoes; tell whether it could be said."""
+        words = None if value is None else cells.term(*value)
+        if words is None:
+            self.say("no filter can say this value", "warning")
+            return False
+        added = negation + words
+        text = cells.also(self.view.text, added)
+        try:
+            where = filters.parse(text)
+        except FilterError as error:
+            self.say(str(error), "error")
+            return False
+        self.view = self.view.down(added, text, where, self.TAB, self.table.cursor)
+        return True
+
+    def action_up(self) -> None:
+        """Undo the last step down."""
+        if not self.view.path:
+            if self.TAB != "live":
+                self.app.switch_mode("live")
+            return
+        step = self.view.path[-1]
+        self._row = step.row if step.screen == self.TAB else None
+        self.view = self.view.up()
+        if step.screen != self.TAB:
+            self.app.switch_mode(step.screen)
+
+    def put_back(self) -> None:
+        """Put the cursor back to where the step was taken that `up` undid."""
+        if self._row is not None and self.answer is not None and self.answer.query == self.asked:
+            row, self._row = self._row, None
+            self.table.go(row)
+
+    # What there is to read
+
+    def action_side(self) -> None:
+        """Show or hide the side panel."""
+        self.toggle_class("-no-side")
+
+    def action_help(self) -> None:
+        """Show the keys of this screen."""
+        from nftui.screens.dialogs import Page
+
+        self.app.push_screen(Page(f"keys of {self.TAB}", reading.keys(self, self.ink_colours())))
+
+    def action_coverage(self) -> None:
+        """Say what the answer stands on."""
+        from nftui.screens.dialogs import Page
+
+        self.app.push_screen(Page("what this answer stands on", reading.coverage(self.answer, self.collector, self.ink_colours())))
+
+    def ink_colours(self) -> tuple[str, str]:
+        """Return the colours of headings and of what is less important."""
+        return self.app.theme_variables["primary"], self.app.theme_variables["dim"]
+
+    def empty_words(self) -> tuple[str, ...]:
+        """Return what to say in the place of rows: why there are none, and what to do."""
+        if self.problem:
+            return (self.problem, "asking again each second; r asks now, q leaves")
+        if self.answer is None:
+            return ("asking…",)
+        asked = self.view.range
+        when = "" if asked == Range() else f" in the {asked.label}" if asked.length is not None else f" in {asked.label}"
+        if self.view.text:
+            return (f"no flows match the filter{when}", "F clears the filter, t chooses another range")
+        where = f"point an exporter at {self.host.listening}" if self.host.listening else "start `nftui collect`"
+        return (f"no flows yet: {where}, or run `nftui demo`", f"asked: {asked.label}; t chooses another range")
+
+
+def _limit(text: str) -> int:
+    if not text.strip().isascii() or not text.strip().isdigit() or not 1 <= int(text) <= 250:
+        raise UsageError(f"{text!r} is no number from 1 to 250")
+    return int(text)

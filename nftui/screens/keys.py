@@ -1,0 +1,42 @@
+"""The keys of all screens by their ids, for those who change them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from textual.binding import Binding
+from textual.dom import DOMNode
+
+from nftui.errors import ConfigError
+
+
+def owners() -> tuple[type[DOMNode], ...]:
+    """Return the classes that have keys of their own, those of the application left out."""
+    from nftui.screens.dialogs import Page, Pick
+    from nftui.screens.flows import FlowsScreen
+    from nftui.screens.investigation import InvestigationScreen
+    from nftui.screens.live import LiveScreen
+    from nftui.screens.widgets.flow_table import FlowTable
+    from nftui.screens.widgets.prompt import PromptInput
+
+    return InvestigationScreen, LiveScreen, FlowsScreen, FlowTable, PromptInput, Pick, Page
+
+
+def own(owner: type[DOMNode]) -> list[Binding]:
+    """Return the keys that a class declares itself."""
+    return [binding for binding in owner.__dict__["BINDINGS"] if isinstance(binding, Binding)]
+
+
+def check(wanted: Iterable[str], application: type[DOMNode]) -> None:
+    """Check that ids are those of keys.
+
+    Raises:
+        ConfigError: One is not; the most similar is named.
+    """
+    known = {binding.id for owner in (application, *owners()) for binding in own(owner) if binding.id is not None}
+    for name in wanted:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else "the help (?) names them all"
+            raise ConfigError(f"display.keys: {name!r} is no key; {hint}")

@@ -1,0 +1,87 @@
+"""Pages to read, made of plain text: the keys of a screen, and what an answer stands on."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.screen import Screen
+
+from nftui.engine.query import Answer, Coverage
+from nftui.printable import printable
+from nftui.screens.collector import Collector
+from nftui.screens.view import time_text, zone_name
+from nftui.units import octets
+
+GROUPS = (
+    ("view", "what is shown"), ("table", "in a table"), ("live", "this screen"), ("flows", "this screen"), ("app", "everywhere"),
+)  # fmt: skip
+MOMENT = "%Y-%m-%d %H:%M:%S"
+
+
+def glyph(coverage: Coverage) -> tuple[str, str]:
+    """Return the one sign that says how far an answer can be trusted, and its style."""
+    if coverage.unread or coverage.drops or coverage.lost:
+        return "!", "warn"
+    if coverage.sampled:
+        return "≈", "accent"
+    return ("~", "dim") if coverage.settling_from is not None else ("=", "dim")
+
+
+def keys(screen: Screen[None], colours: tuple[str, str]) -> Text:
+    """Return the keys that work on a screen, by group, from its bindings."""
+    title, dim = colours
+    found: dict[str, dict[str, tuple[list[str], str]]] = {}
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        group = (binding.id or "").split(".")[0]
+        if binding.id is None or group not in dict(GROUPS):
+            continue
+        shown = found.setdefault(group, {}).setdefault(binding.id, ([], binding.tooltip))[0]
+        key = screen.app.get_key_display(binding)
+        if key not in shown:
+            shown.append(key)
+    page = Text()
+    for group, heading in GROUPS:
+        if group not in found:
+            continue
+        page.append(f"{heading}\n", f"bold {title}")
+        for name, (pressed, words) in found[group].items():
+            page.append(f"  {' '.join(pressed):<11}")
+            page.append(f"{printable(words):<44}")
+            page.append(f"{name}\n", dim)
+    page.append("the sign before LIVE\n", f"bold {title}")
+    page.append("  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses\n")
+    page.append(f"times are local: {printable(zone_name())}; keys are changed by id in [display.keys]", dim)
+    return page
+
+
+def coverage(answer: Answer | None, collector: Collector, colours: tuple[str, str]) -> Text:
+    """Return in words what an answer stands on."""
+    title, dim = colours
+    page = Text()
+    rows: list[tuple[str, str]] = []
+    if answer is None:
+        page.append("nothing was answered yet\n")
+    else:
+        held = answer.coverage
+        for name, interval in (("asked", held.asked), ("held", held.held)):
+            none = "all that is held" if name == "asked" else "no flows"
+            words = none if interval is None else f"{time_text(interval.start, MOMENT)} to {time_text(interval.end, MOMENT)}"
+            rows.append((name, words))
+        rows.append(("flows scanned", f"{held.flows_scanned:,}"))
+        rows.append(("files", f"{held.parts:,}, of them {held.parts_read:,} read for this answer, {octets(held.octets_read)}"))
+        rows.append(("time taken", f"{held.seconds * 1000:.0f} ms"))
+        rows.append(("sampling", "applied: sums are estimates" if held.sampled else "none: sums are exact"))
+        settling = "not known" if held.settling_from is None else f"after {time_text(held.settling_from, MOMENT)} (drawn dim)"
+        rows.append(("still settling", settling))
+        rows.append(("lost", f"{held.drops:,} datagrams in the kernel, {held.lost:,} by sequence numbers"))
+        rows += [("unread", words) for words in held.unread[:20]]
+    rows.append(("collector", collector.label or "running"))
+    for name, words in rows:
+        page.append(f"  {name:<16}", dim)
+        page.append(f"{printable(words)}\n")
+    if collector.events:
+        page.append("events, newest first\n", f"bold {title}")
+        for event in collector.events[:20]:
+            page.append(f"  {time_text(event.time)} ", dim)
+            page.append(f"{printable(event.text)}\n")
+    return page

@@ -1,0 +1,312 @@
+"""A table over a frame of any length: only the rows in sight become text, and only the cells that changed reach the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from nftui.printable import printable
+from nftui.screens.widgets.painted import Painted, fit, fit_middle, piece
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of a table.
+
+    Attributes:
+        name: Of the frame's column its cells stand for.
+        label: Its heading.
+        width: The cells it takes at least.
+        text: Makes the text of a cell from the rank of the row and the row.
+        right: Whether it is aligned to the right.
+        grows: Its share of the room that is left over; 0 to stay as narrow as it is.
+        rank: Columns of the highest rank go first when there isn't room for all; 0 always stays.
+        colour: Gives a cell a colour of its own, from the rank of the row.
+        middle: Whether it is cut in the middle.
+    """
+
+    name: str
+    label: str
+    width: int
+    text: Callable[[int, Row], str]
+    right: bool = False
+    grows: int = 0
+    rank: int = 0
+    colour: Callable[[int, Row], str | None] | None = None
+    middle: bool = False
+
+
+class FlowTable(Painted, can_focus=True):
+    """Rows of a frame, with a cursor on one cell."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="table.up", tooltip="One row up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="table.down", tooltip="One row down"),
+        Binding("left,h", "column(-1)", "Left", show=False, id="table.left", tooltip="One column to the left"),
+        Binding("right,l", "column(1)", "Right", show=False, id="table.right", tooltip="One column to the right"),
+        Binding("g,home", "first", "First", show=False, id="table.first", tooltip="To the first row"),
+        Binding("G,end", "last", "Last", show=False, id="table.last", tooltip="To the last row"),
+        Binding("pageup", "page(-1.0)", "Page up", show=False, id="table.page_up", tooltip="One page up"),
+        Binding("pagedown", "page(1.0)", "Page down", show=False, id="table.page_down", tooltip="One page down"),
+        Binding("ctrl+u", "page(-0.5)", "Half up", show=False, id="table.half_up", tooltip="Half a page up"),
+        Binding("ctrl+d", "page(0.5)", "Half down", show=False, id="table.half_down", tooltip="Half a page down"),
+        Binding("enter", "open", "Open", show=False, key_display="⏎", id="table.open", tooltip="Open the row under the cursor"),
+        Binding("y", "copy", "Copy", show=False, id="table.copy", tooltip="Copy the cell to the clipboard (OSC 52)"),
+        Binding("Y", "copy_row", "Copy row", show=False, id="table.copy_row", tooltip="Copy the row, tab separated"),
+    ]
+
+    @dataclass
+    class Opened(Message):
+        """Enter was pressed on a row."""
+
+        table: FlowTable
+
+    @dataclass
+    class Moved(Message):
+        """The cursor came to another row or column."""
+
+        table: FlowTable
+
+    @dataclass
+    class AtEnd(Message):
+        """The cursor was sent to the last row."""
+
+        table: FlowTable
+
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.frame: pl.DataFrame | None = None
+        self.columns: tuple[TableColumn, ...] = ()
+        self.cursor = 0
+        self.cursor_column = 0
+        self.marked = ""
+        self._shown: list[tuple[TableColumn, int]] = []
+        self._top = 0
+        self._identity: tuple[str, ...] = ()
+        self._notice: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Rows in all."""
+        return 0 if self.frame is None else self.frame.height
+
+    def show(
+        self,
+        frame: pl.DataFrame | None,
+        columns: Sequence[TableColumn],
+        identity: tuple[str, ...] = (),
+        marked: str = "",
+        notice: Sequence[str] = (),
+    ) -> None:
+        """Replace the rows; the cursor stays on its row where that can be told by `identity`, except on the first row.
+
+        Args:
+            frame: A row a row.
+            columns: Those that may be shown; as many as there is room for.
+            identity: Columns by which a row is known again.
+            marked: Name of the column whose heading is marked as the order.
+            notice: Lines to show where there are no rows.
+        """
+        before = self.row() if self.cursor and identity and identity == self._identity else None
+        self.frame, self.columns, self.marked = frame, tuple(columns), marked
+        self._identity, self._notice = identity, tuple(notice)
+        if before is not None and frame is not None:
+            self._find_again(frame, before)
+        self.cursor = min(self.cursor, max(self.count - 1, 0))
+        self.repaint()
+
+    def row(self, index: int | None = None) -> Row | None:
+        """Return a row, the one under the cursor unless another is asked for."""
+        index = self.cursor if index is None else index
+        if self.frame is None or not 0 <= index < self.count:
+            return None
+        return self.frame.row(index, named=True)
+
+    def column(self) -> TableColumn | None:
+        """Return the column under the cursor."""
+        return self._shown[min(self.cursor_column, len(self._shown) - 1)][0] if self._shown else None
+
+    def go(self, index: int) -> None:
+        """Put the cursor on a row."""
+        self.cursor = min(max(index, 0), max(self.count - 1, 0))
+        self.repaint()
+        self.post_message(self.Moved(self))
+
+    def find(self, words: str, forward: bool = True) -> bool:
+        """Put the cursor on the next row in which a column shows the words, around the end; tell whether there was one."""
+        wanted = words.casefold()
+        for step in range(1, self.count + 1):
+            index = (self.cursor + (step if forward else -step)) % self.count
+            row = self.row(index)
+            if row is not None and any(wanted in printable(column.text(index, row)).casefold() for column in self.columns):
+                self.go(index)
+                return True
+        return False
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        """Return the heading and the rows in sight."""
+        self._shown = _laid_out(self.columns, width - 2)
+        room = max(height - 1, 1)
+        self._top = min(max(self._top, self.cursor - room + 1, 0), self.cursor, max(self.count - room, 0))
+        self.cursor_column = self._column_at(self.cursor_column)
+        lines = [self._heading(width)]
+        if not self.count or self.frame is None:
+            styles = self.ink
+            return lines + [
+                Strip([piece(" " + line, styles.strong if n == 0 else styles.dim)]) for n, line in enumerate(self._notice)
+            ]
+        for offset, row in enumerate(self.frame.slice(self._top, room).iter_rows(named=True)):
+            lines.append(self._line(self._top + offset, row, offset, room, width))
+        return lines
+
+    def _heading(self, width: int) -> Strip:
+        styles = self.ink
+        parts = [Segment(" ", styles.dim)]
+        for column, cells in self._shown:
+            label = f"{column.label}▾" if column.name == self.marked else column.label
+            parts.append(piece(fit(label, cells, column.right), styles.accent if column.name == self.marked else styles.dim))
+            parts.append(Segment(" ", styles.dim))
+        return Strip(parts).adjust_cell_length(width, styles.dim)
+
+    def _line(self, index: int, row: Row, offset: int, room: int, width: int) -> Strip:
+        styles = self.ink
+        here = index == self.cursor
+        ground = styles.cursor_ground if here else styles.ground
+        plain = styles.cursor if here else styles.text
+        parts = [Segment("▌" if here else " ", Style(color=styles.title.color, bgcolor=ground))]
+        for place, (column, cells) in enumerate(self._shown):
+            text = column.text(index, row)
+            text = fit(fit_middle(text, cells) if column.middle else text, cells, column.right)
+            style = plain
+            if column.colour is not None and (colour := column.colour(index, row)) is not None:
+                style = Style(color=colour, bgcolor=ground)
+            if here and place == self.cursor_column and self.has_focus and len(self._shown) > 1:
+                style += Style(bold=True, underline=True)
+            parts.append(piece(text, style))
+            parts.append(Segment(" ", plain))
+        strip = Strip(parts).adjust_cell_length(width - 1, plain)
+        return Strip.join([strip, Strip([self._thumb(offset, room)])])
+
+    def _thumb(self, offset: int, room: int) -> Segment:
+        """Return the cell of the scroll bar beside a row."""
+        styles = self.ink
+        if self.count <= room:
+            return Segment(" ", styles.rule)
+        size = max(room * room // self.count, 1)
+        start = round(self._top / (self.count - room) * (room - size))
+        return Segment(
+            "┃" if start <= offset < start + size else "│", styles.dim if start <= offset < start + size else styles.rule
+        )
+
+    def _column_at(self, place: int) -> int:
+        """Return a place within the columns; the cursor skips those at the left that have no heading."""
+        first = next((n for n, (column, _) in enumerate(self._shown) if column.label), 0)
+        return min(max(place, first), max(len(self._shown) - 1, 0))
+
+    def _find_again(self, frame: pl.DataFrame, before: Row) -> None:
+        import polars as pl
+
+        if all(name in frame.columns and name in before for name in self._identity):
+            same = pl.all_horizontal(pl.col(name).eq_missing(pl.lit(before[name], frame.schema[name])) for name in self._identity)
+            found = frame.select(same.arg_true()).to_series() if self._identity else None
+            if found is not None and len(found):
+                self.cursor = min((int(place) for place in found.head(8)), key=lambda place: abs(place - self.cursor))
+
+    def on_focus(self, _: events.Focus) -> None:
+        """Show the cursor's cell."""
+        self.repaint()
+
+    def on_blur(self, _: events.Blur) -> None:
+        """Hide the cursor's cell."""
+        self.repaint()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Move with the wheel."""
+        event.stop()
+        self.go(self.cursor + 3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Move with the wheel."""
+        event.stop()
+        self.go(self.cursor - 3)
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor where the mouse is; a second click opens."""
+        if event.y >= 1 and self._top + event.y - 1 < self.count:
+            self.go(self._top + event.y - 1)
+            if event.chain == 2:
+                self.action_open()
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor by rows."""
+        self.go(self.cursor + rows)
+
+    def action_column(self, columns: int) -> None:
+        """Move the cursor by columns."""
+        self.cursor_column = self._column_at(self.cursor_column + columns)
+        self.repaint()
+        self.post_message(self.Moved(self))
+
+    def action_page(self, pages: float) -> None:
+        """Move the cursor by pages."""
+        self.go(self.cursor + round(max(self.size.height - 1, 1) * pages))
+
+    def action_first(self) -> None:
+        """To the first row."""
+        self.go(0)
+
+    def action_last(self) -> None:
+        """To the last row."""
+        self.go(self.count - 1)
+        self.post_message(self.AtEnd(self))
+
+    def action_open(self) -> None:
+        """Open the row under the cursor."""
+        if self.count:
+            self.post_message(self.Opened(self))
+
+    def action_copy(self) -> None:
+        """Copy the cell under the cursor."""
+        row, column = self.row(), self.column()
+        if row is not None and column is not None:
+            self._copy(column.text(self.cursor, row).strip())
+
+    def action_copy_row(self) -> None:
+        """Copy the row under the cursor."""
+        if (row := self.row()) is not None:
+            self._copy("\t".join(printable(column.text(self.cursor, row).strip()) for column, _ in self._shown))
+
+    def _copy(self, text: str) -> None:
+        safe = "\t".join(printable(part) for part in text.split("\t"))
+        self.app.copy_to_clipboard(safe)
+        self.app.notify(f"copied {printable(safe, 60)}", timeout=2, markup=False)
+
+
+def _laid_out(columns: Sequence[TableColumn], width: int) -> list[tuple[TableColumn, int]]:
+    """Return the columns there is room for, each with its cells; one blank stands after each."""
+    kept = list(columns)
+    while kept and sum(column.width + 1 for column in kept) > width:
+        last = max(kept, key=lambda column: (column.rank, kept.index(column)))
+        if last.rank == 0:
+            break
+        kept.remove(last)
+    spare = max(width - sum(column.width + 1 for column in kept), 0)
+    shares = sum(column.grows for column in kept)
+    laid = []
+    for column in kept:
+        more = min(spare * column.grows // shares, 24) if shares else 0
+        laid.append((column, column.width + more))
+    return laid

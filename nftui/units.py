@@ -1,0 +1,80 @@
+"""Numbers and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+SI = ("", "k", "M", "G", "T", "P", "E")
+IEC = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+SECOND = 1_000_000
+
+
+def scaled(value: float, base: int = 1000) -> str:
+    """Return a number in at most 6 characters: `0`, `999`, `1.2k`, `12.3M`, `123M`; with base 1024 `1.48Mi`-like suffixes."""
+    sign, value = ("-", -value) if value < 0 else ("", value)
+    suffixes = SI if base == 1000 else IEC
+    step = 0
+    while step < len(suffixes) - 1 and value >= base - 0.5:
+        value /= base
+        step += 1
+    if step == 0:
+        return f"{sign}{value:.0f}" if value >= 10 or value == int(value) else f"{sign}{value:.1f}"
+    return f"{sign}{value:.0f}{suffixes[step]}" if value >= 99.95 else f"{sign}{value:.1f}{suffixes[step]}"
+
+
+def octets(value: float, iec: bool = False) -> str:
+    """Return a count of octets, `1.6 MB` or `1.5 MiB`."""
+    return _with_unit(value, "B", 1024 if iec else 1000)
+
+
+def bits_per_second(value: float) -> str:
+    """Return a rate given in bit/s, `412.3 Mb/s`."""
+    return _with_unit(value, "b/s", 1000)
+
+
+def packets_per_second(value: float) -> str:
+    """Return a rate of packets, `51.2 kp/s`."""
+    return _with_unit(value, "p/s", 1000)
+
+
+def flows_per_second(value: float) -> str:
+    """Return a rate of flows, `1.2 kf/s`."""
+    return _with_unit(value, "f/s", 1000)
+
+
+def duration(microseconds: int) -> str:
+    """Return a length of time in at most 6 characters: `250ms`, `3.2s`, `58s`, `12m`, `5h30m`, `3d`."""
+    seconds = microseconds / SECOND
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes}m{rest:02d}s" if rest else f"{minutes}m"
+    if whole < 86400:
+        hours, rest = divmod(whole // 60, 60)
+        return f"{hours}h{rest:02d}m" if rest else f"{hours}h"
+    days, rest = divmod(whole // 3600, 24)
+    return f"{days}d{rest}h" if rest and days < 10 else f"{days}d"
+
+
+def rfc3339(microseconds: int) -> str:
+    """Return a time as RFC 3339 in UTC with microseconds: `2026-11-23T21:00:00.000000Z`."""
+    return moment(microseconds).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def moment(microseconds: int) -> datetime:
+    """Return microseconds since 1970 as an aware datetime, clamped to the years 1 to 9999."""
+    clamped = min(max(microseconds, -62_135_596_800 * SECOND), 253_402_300_799 * SECOND)
+    seconds, rest = divmod(clamped, SECOND)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+def _with_unit(value: float, unit: str, base: int) -> str:
+    text = scaled(value, base)
+    digits = text.rstrip("kMGTPEi")
+    return f"{digits} {text[len(digits) :]}{unit}"

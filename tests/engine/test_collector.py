@@ -1,0 +1,176 @@
+"""The collector as a process: what it receives is stored, whatever happens to it."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from nftui.engine.local import LocalBackEnd
+from nftui.engine.query import Kind, Query
+from tests.running import Collecting, answer, collecting, free_port, netflow5, nftui, payloads, send, wait_for
+
+FIXTURE = Path(__file__).parent.parent / "data" / "ten-flows.pcap"
+
+
+@pytest.mark.row("C01")
+def test_the_fixture_is_seen_within_two_seconds_and_kept(tmp_path: Path) -> None:
+    with collecting(tmp_path) as collector:
+        send(collector.port, payloads(FIXTURE))
+        sent = time.monotonic()
+        back_end = LocalBackEnd(tmp_path)
+        wait_for(lambda: back_end.answer(Query(kind=Kind.FLOWS)).total.flows == 10)
+        assert time.monotonic() - sent < 2
+    (row,) = answer("summary", "--data", tmp_path)["rows"]
+    assert (row["flows"], row["octets"], row["packets"]) == (10, 1_552_644, 64)
+    assert not list((tmp_path / "tail").iterdir())
+
+
+@pytest.mark.row("C03")
+def test_each_socket_is_announced_and_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    with collecting(tmp_path / "a") as collector:
+        refused = nftui("collect", "--data", tmp_path / "b", "--listen", f"127.0.0.1:{collector.port}", check=False)
+        assert refused.returncode == 1
+        assert refused.stderr.count("\n") == 1
+        assert f"port 127.0.0.1:{collector.port} in use" in refused.stderr
+        locked = nftui("collect", "--data", tmp_path / "a", "--listen", "127.0.0.1:1", check=False)
+        assert locked.returncode == 1
+        assert f"process {collector.process.pid}" in locked.stderr
+        out, _ = collector.stop()
+    assert f"listening on 127.0.0.1, port {collector.port}/udp" in out
+    assert "receive buffer" in out
+
+
+@pytest.mark.row("C13")
+def test_check_prints_what_it_would_do_and_binds_nothing(tmp_path: Path) -> None:
+    done = nftui("collect", "--check", "--data", tmp_path / "none", "--listen", "[::1]:9995")
+    assert "::1, port 9995/udp" in done.stdout
+    assert "sourceIPv4Address" in done.stdout
+    assert not (tmp_path / "none").exists()
+
+
+def test_what_can_not_be_read_is_counted_and_shown(tmp_path: Path) -> None:
+    with collecting(tmp_path) as collector:
+        junk = [("a", b"\x00\x09junk"), ("a", b"hello"), ("b", netflow5(0, 3, time.time())[:-10]), ("b", b"")]
+        send(collector.port, junk)
+        collector.wait_for(lambda: collector.status().get("datagrams") == 4)
+        status = collector.status()
+        shown = nftui("status", "--data", tmp_path).stdout
+    reasons = {(one["address"], kind): sum(one[kind].values()) for one in status["exporters"] for kind in ("malformed", "unread")}
+    assert sum(reasons.values()) == 4
+    assert status["flows"] == 2
+    assert "malformed: 1" in shown
+
+
+@pytest.mark.row("K03")
+def test_segments_end_with_the_interval(tmp_path: Path) -> None:
+    with collecting(tmp_path, "--interval", "2") as collector:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for number in range(50):
+                sender.sendto(netflow5(number * 10, 10, time.time()), ("127.0.0.1", collector.port))
+                time.sleep(0.1)
+        wait_for(lambda: len(list((tmp_path / "flows").rglob("*.parquet"))) >= 2)
+        assert LocalBackEnd(tmp_path).answer(Query()).total.flows == 500
+    assert answer("summary", "--data", tmp_path)["rows"][0]["flows"] == 500
+
+
+def test_systemd_is_told_when_datagrams_are_received(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(20)
+        with collecting(tmp_path / "store", env={"NOTIFY_SOCKET": str(tmp_path / "notify")}):
+            assert notify.recv(100) == b"READY=1"
+
+
+class _Load(threading.Thread):
+    """Sends numbered flows at a steady rate, and knows when it sent which."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self.port, self.over = port, threading.Event()
+        self.sent: list[tuple[float, int]] = []
+
+    def run(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            number = 0
+            while not self.over.wait(0.01):
+                for _ in range(10):
+                    try:
+                        sender.sendto(netflow5(number, 30, time.time()), ("127.0.0.1", self.port))
+                    except ConnectionRefusedError:
+                        continue
+                    self.sent.append((time.monotonic(), number))
+                    number += 30
+
+    def until(self, moment: float) -> int:
+        """Return the number of the first flow sent after a moment."""
+        return next((number for when, number in self.sent if when > moment), self.sent[-1][1])
+
+
+def test_killed_ten_times_under_load_it_loses_at_most_the_last_second(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    port = free_port()
+    load = _Load(port)
+    periods = []
+    for kill in range(10):
+        collector = Collecting(tmp_path, "--interval", "2", port=port)
+        began = time.monotonic()
+        if kill == 0:
+            load.start()
+            wait_for(lambda: load.sent)
+        time.sleep(1.6 + chance.random() * 1.5)
+        ended = time.monotonic()
+        collector.kill()
+        periods.append((load.until(began + 0.1), load.until(ended - 1.15)))
+        for path in tmp_path.rglob("*.parquet"):
+            assert pl.read_parquet_schema(path)
+    load.over.set()
+    with collecting(tmp_path, port=port):
+        pass
+    assert not list((tmp_path / "tail").iterdir())
+    flows = LocalBackEnd(tmp_path).answer(Query(kind=Kind.FLOWS, limit=None, order="octets")).flows
+    assert flows is not None
+    stored = flows["octets"]
+    assert stored.n_unique() == stored.len()
+    for first, last in periods:
+        assert last > first
+        assert stored.is_between(first, last - 1).sum() == last - first
+
+
+def test_stopping_stores_what_was_received(tmp_path: Path) -> None:
+    collector = Collecting(tmp_path)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for number in range(40):
+            sender.sendto(netflow5(number * 30, 30, time.time()), ("127.0.0.1", collector.port))
+    collector.process.send_signal(signal.SIGINT)
+    collector.process.communicate(timeout=60)
+    assert collector.process.returncode == 0
+    assert answer("summary", "--data", tmp_path)["rows"][0]["flows"] == 1200
+    assert nftui("status", "--data", tmp_path, check=False).returncode == 1
+
+
+def test_a_sealing_child_that_dies_is_started_again(tmp_path: Path) -> None:
+    with collecting(tmp_path, "--interval", "2") as collector:
+        children = Path(f"/proc/{collector.process.pid}/task/{collector.process.pid}/children").read_text().split()
+        assert len(children) == 1
+        os.kill(int(children[0]), signal.SIGKILL)
+        collector.wait_for(lambda: any("sealing child" in event["text"] for event in collector.status()["events"]))
+        send(collector.port, payloads(FIXTURE))
+        wait_for(lambda: list((tmp_path / "flows").rglob("*.parquet")))
+    assert answer("summary", "--data", tmp_path)["rows"][0]["flows"] == 10
+
+
+@pytest.mark.row("C05")
+def test_the_sampling_of_a_v5_header_is_honoured(tmp_path: Path) -> None:
+    with collecting(tmp_path) as collector:
+        send(collector.port, [("a", netflow5(1, 1, time.time(), sampling=0x4000 | 50))])
+        collector.wait_for(lambda: collector.status().get("flows_stored") == 1)
+    scaled, raw = (answer("summary", "--data", tmp_path, *more)["rows"][0]["packets"] for more in ((), ("--raw",)))
+    assert (scaled, raw) == (50, 1)

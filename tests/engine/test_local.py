@@ -1,0 +1,176 @@
+"""The local back end: what is kept between questions never changes an answer."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from nftui.engine.filters import parse
+from nftui.engine.local import LocalBackEnd
+from nftui.engine.query import Answer, Interval, Kind, Measure, Query
+from nftui.engine.sealer import Sealer
+from nftui.engine.writer import StoreWriter
+from nftui.errors import StoreError
+from nftui.units import SECOND
+from tests.engine.conftest import address, flows_frame
+
+BASE = 1_700_000_000 * SECOND
+
+
+def _comparable(answer: Answer) -> tuple[Any, ...]:
+    series = None if answer.series is None else answer.series.rows()
+    return answer.groups.rows(), answer.total, answer.group_count, series, answer.first, answer.last
+
+
+def _second(chance: random.Random, at: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "flow_start": (end := at + chance.randrange(SECOND)) - chance.choice([0, 5_000, 300_000, 4_000_000]),
+            "flow_end": end,
+            "received": at + SECOND,
+            "octets": chance.randrange(1_000_000),
+            "packets": chance.randrange(1, 1000),
+            "source_address": chance.randrange(30),
+            "destination_port": chance.choice([53, 80, 443]),
+            "sampling_interval": chance.choice([None, None, 4]),
+        }
+        for _ in range(chance.randrange(1, 40))
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_question_asked_again_while_the_store_grows_is_answered_as_if_asked_once(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    writer, sealer = StoreWriter(tmp_path), Sealer(tmp_path, interval_s=8)
+    kept = LocalBackEnd(tmp_path)
+    for second in range(40):
+        now = BASE + second * SECOND
+        writer.append([flows_frame(_second(chance, now))])
+        writer.write_tail()
+        if chance.random() < 0.4:
+            sealer.sweep(now)
+        end = (now // (2 * SECOND) + 1) * 2 * SECOND
+        interval = Interval(end - 20 * SECOND, end)
+        for query in (
+            Query(interval=interval, keys=("source_address",), bins=10, limit=5),
+            Query(interval=interval, keys=("destination_port",), bins=10, limit=2, measure=Measure.PACKETS, order="packets"),
+            Query(interval=interval, bins=10),
+            Query(interval=interval, keys=("source_address", "destination_port"), where=parse("port 53 or port 80"), limit=None),
+        ):
+            fresh = LocalBackEnd(tmp_path, keep=False).answer(query)
+            assert _comparable(kept.answer(query)) == _comparable(fresh), (second, query)
+    assert fresh.total.flows > 100
+
+
+def test_a_refresh_reads_only_new_parts(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    writer = StoreWriter(tmp_path)
+    for second in range(10):
+        writer.append([flows_frame(_second(chance, BASE + second * SECOND))])
+        writer.write_tail()
+    kept = LocalBackEnd(tmp_path)
+    query = Query(interval=Interval(BASE - 60 * SECOND, BASE + 60 * SECOND), keys=("destination_port",), bins=12)
+    assert kept.answer(query).coverage.parts_read == 10
+    assert kept.answer(query).coverage.parts_read == 0
+    writer.append([flows_frame(_second(chance, BASE + 11 * SECOND))])
+    writer.write_tail()
+    again = kept.answer(query)
+    assert (again.coverage.parts_read, again.coverage.parts) == (1, 11)
+
+
+def test_top_and_other_are_the_total(make_store: Any) -> None:
+    rows = [{"flow_start": BASE, "flow_end": BASE, "octets": 2**number, "source_address": number} for number in range(30)]
+    answer = LocalBackEnd(make_store([rows])).answer(Query(keys=("source_address",), limit=4))
+    assert answer.groups["source_address"].to_list() == [address(number) for number in (29, 28, 27, 26)]
+    assert answer.group_count == 30
+    assert answer.other.octets + answer.groups["octets"].sum() == 2**30 - 1 == answer.total.octets
+
+
+def test_ties_are_ranked_by_key(make_store: Any) -> None:
+    rows = [{"flow_start": BASE, "octets": 7, "source_address": number} for number in (5, 3, 9, 1)]
+    answer = LocalBackEnd(make_store([rows])).answer(Query(keys=("source_address",), limit=2))
+    assert answer.groups["source_address"].to_list() == [address(1), address(3)]
+
+
+def test_groups_without_a_value_are_a_group(make_store: Any) -> None:
+    rows = [{"flow_start": BASE, "octets": 1, "source_address": None}, {"flow_start": BASE, "octets": 2, "source_address": 1}]
+    answer = LocalBackEnd(make_store([rows])).answer(Query(keys=("source_address",), bins=2))
+    assert answer.groups.rows() == [(address(1), 2, 1, 1), (None, 1, 1, 1)]
+    assert answer.series is not None
+    assert answer.series["g1"].sum() == 1
+
+
+def test_sampling_scales_sums_unless_raw(make_store: Any) -> None:
+    root = make_store(
+        [[{"flow_start": BASE, "octets": 5, "packets": 2, "sampling_interval": 100}, {"flow_start": BASE, "octets": 1}]]
+    )
+    scaled = LocalBackEnd(root).answer(Query())
+    assert (scaled.total.octets, scaled.total.packets, scaled.total.flows, scaled.coverage.sampled) == (501, 201, 2, True)
+    raw = LocalBackEnd(root).answer(Query(sampling=False))
+    assert (raw.total.octets, raw.total.packets) == (6, 3)
+
+
+def test_contained_takes_only_flows_wholly_inside(make_store: Any) -> None:
+    rows = [
+        {"flow_start": BASE + 1, "flow_end": BASE + 9, "octets": 8},
+        {"flow_start": BASE - 10, "flow_end": BASE + 10, "octets": 20},
+    ]
+    root = make_store([rows])
+    interval = Interval(BASE, BASE + 10)
+    assert LocalBackEnd(root).answer(Query(interval=interval)).total.octets == 18
+    assert LocalBackEnd(root).answer(Query(interval=interval, contained=True)).total.octets == 8
+
+
+def test_flow_records_come_in_order_with_the_count_of_all(make_store: Any) -> None:
+    rows = [{"flow_start": BASE + number, "flow_end": BASE + number + 5, "octets": number} for number in range(50)]
+    back_end = LocalBackEnd(make_store([rows[:20], rows[20:]], sealed=1))
+    answer = back_end.answer(Query(kind=Kind.FLOWS, order="flow_start", limit=3, interval=Interval(BASE, BASE + 40)))
+    assert answer.flows is not None
+    assert answer.flows["octets"].to_list() == [39, 38, 37]
+    assert answer.total.flows == 40
+    assert "user_name" not in answer.flows.columns
+
+
+def test_an_empty_store_answers_nothing(tmp_path: Path) -> None:
+    back_end = LocalBackEnd(tmp_path / "none")
+    for query in (Query(), Query(keys=("source_port",), bins=5), Query(interval=Interval(0, 10), bins=3), Query(kind=Kind.FLOWS)):
+        answer = back_end.answer(query)
+        assert answer.total.flows == 0
+        assert answer.coverage.held is None
+
+
+def test_a_damaged_segment_is_named(make_store: Any) -> None:
+    root = make_store([[{"flow_start": BASE}]], sealed=1)
+    (segment,) = root.rglob("*.parquet")
+    segment.write_bytes(b"PAR1 not really")
+    with pytest.raises(StoreError, match=str(root)):
+        LocalBackEnd(root).answer(Query())
+
+
+def test_odd_flows_are_found_by_their_own_times(tmp_path: Path) -> None:
+    writer = StoreWriter(tmp_path)
+    old = {"flow_start": BASE - 86_400 * SECOND, "flow_end": BASE - 86_400 * SECOND, "received": BASE, "octets": 3}
+    ahead = {"flow_start": BASE + 86_400 * SECOND, "flow_end": BASE + 86_400 * SECOND, "received": BASE, "octets": 4}
+    writer.append([flows_frame([{"flow_start": BASE, "flow_end": BASE, "octets": 1}, old, ahead])])
+    paths = writer.write_tail()
+    assert sorted(path.name.split("-")[5].split(".")[0] for path in paths) == ["main", "odd"]
+    assert writer.odd == 2
+    back_end = LocalBackEnd(tmp_path)
+    assert back_end.answer(Query()).total.octets == 8
+    day = Interval(BASE - 86_401 * SECOND, BASE - 86_399 * SECOND)
+    answer = back_end.answer(Query(interval=day))
+    assert (answer.total.octets, answer.coverage.parts) == (3, 1)
+
+
+def test_first_and_last_are_those_of_the_matching_flows(make_store: Any) -> None:
+    rows = [
+        {"flow_start": BASE, "flow_end": BASE + 5, "source_port": 1},
+        {"flow_start": BASE + 2, "flow_end": BASE + 3, "source_port": 2},
+    ]
+    answer = LocalBackEnd(make_store([rows])).answer(Query(where=parse("src port 2"), times=True))
+    assert (answer.first, answer.last) == (BASE + 2, BASE + 3)
+    assert pl.Series([answer.total.flows]).to_list() == [1]

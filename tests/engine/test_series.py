@@ -1,0 +1,139 @@
+"""A series conserves what it spreads, to the octet, and stands where the exact arithmetic stands."""
+
+from __future__ import annotations
+
+import tempfile
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nftui.engine.local import LocalBackEnd
+from nftui.engine.query import Interval, Measure, Query
+from nftui.engine.writer import StoreWriter
+from tests.engine.conftest import flows_frame
+
+BASE = 1_700_000_000_000_000
+
+flow_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "flow_start": st.integers(BASE, BASE + 5_000_000),
+            "length": st.one_of(
+                st.just(0), st.integers(-1000, 1000), st.integers(0, 6_000_000), st.integers(0, 90 * 86_400_000_000)
+            ),
+            "octets": st.one_of(st.integers(0, 2000), st.integers(0, 2**53)),
+            "packets": st.integers(0, 10_000),
+            "source_port": st.integers(1, 4),
+            "sampling_interval": st.sampled_from([None, 1, 10]),
+        }
+    ),
+    min_size=1,
+    max_size=25,
+)
+ranges = st.one_of(
+    st.none(),
+    st.tuples(st.integers(-1_000_000, 6_000_000), st.integers(1, 8_000_000)).map(
+        lambda pair: Interval(BASE + pair[0], BASE + sum(pair))
+    ),
+)
+
+
+def _rows(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "flow_end": row["flow_start"] + row["length"]} for row in ({**row} for row in drawn)]
+
+
+def _store(root: Path, rows: list[dict[str, Any]]) -> Path:
+    writer = StoreWriter(root)
+    half = len(rows) // 2
+    for part in (rows[:half], rows[half:]):
+        if part:
+            writer.append([flows_frame(part)])
+            writer.write_tail()
+    return root
+
+
+def _exact(row: dict[str, Any], start: int, end: int, measure: str) -> Fraction:
+    """What one flow counts within [start, end), without any rounding."""
+    rate = row["sampling_interval"] or 1
+    value = row[measure] * rate if measure != "flows" else 1
+    first, last = row["flow_start"], max(row["flow_start"], row["flow_end"])
+    if measure == "flows":
+        return Fraction(value) if start <= max(last - 1, first) < end else Fraction(0)
+    if first == last:
+        return Fraction(value) if start <= first < end else Fraction(0)
+    inside = min(last, end) - max(first, start)
+    return Fraction(value * inside, last - first) if inside > 0 else Fraction(0)
+
+
+@pytest.mark.row("V05")
+@settings(max_examples=150, deadline=None)
+@given(rows=flow_rows, interval=ranges, bins=st.integers(1, 40), measure=st.sampled_from(list(Measure)), keep=st.booleans())
+def test_bins_sum_to_the_total_and_stand_where_exact_arithmetic_stands(
+    rows: list[dict[str, Any]], interval: Interval | None, bins: int, measure: Measure, keep: bool
+) -> None:
+    rows = _rows(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        back_end = LocalBackEnd(_store(Path(folder), rows), keep=keep)
+        answer = back_end.answer(
+            Query(interval=interval, keys=("source_port",), measure=measure, order=measure.value, limit=2, bins=bins)
+        )
+    series = answer.series
+    assert series is not None
+    name = measure.value
+    sums = series.select(pl.exclude("time").sum()).row(0)
+    assert sum(sums) == answer.total.value(measure)
+    assert list(sums[:-1]) == answer.groups[name].to_list()
+    assert series.select(pl.exclude("time").min()).row(0) >= (0,) * len(sums)
+    assert answer.interval is not None
+    starts = series["time"].to_physical().to_list()
+    edges = [*starts, answer.interval.end]
+    shown = answer.groups["source_port"].to_list()
+    for index, (start, end) in enumerate(pairwise(edges)):
+        for column, port in enumerate(shown):
+            exact = sum((_exact(row, start, end, name) for row in rows if row["source_port"] == port), Fraction(0))
+            # One floor an edge, and one for each flow that an edge of the range cuts.
+            assert abs(series[f"g{column}"][index] - exact) <= 2 + len(rows), (index, port)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=flow_rows, cut=st.integers(0, 5_000_000))
+def test_disjoint_ranges_add_up(rows: list[dict[str, Any]], cut: int) -> None:
+    rows = _rows(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        back_end = LocalBackEnd(_store(Path(folder), rows), keep=False)
+        whole = back_end.answer(Query(interval=Interval(BASE - 10, BASE + 2**55))).total
+        before = back_end.answer(Query(interval=Interval(BASE - 10, BASE + cut))).total
+        after = back_end.answer(Query(interval=Interval(BASE + cut, BASE + 2**55))).total
+    assert (before.octets + after.octets, before.packets + after.packets, before.flows + after.flows) == (
+        whole.octets,
+        whole.packets,
+        whole.flows,
+    )
+
+
+def test_a_flow_is_spread_over_its_bins_in_proportion(tmp_path: Path) -> None:
+    rows = [{"flow_start": BASE, "flow_end": BASE + 4_000_000, "octets": 1001, "packets": 4, "sampling_interval": None}]
+    back_end = LocalBackEnd(_store(tmp_path, rows), keep=False)
+    answer = back_end.answer(Query(interval=Interval(BASE, BASE + 8_000_000), bins=8))
+    assert answer.series is not None
+    assert answer.series["g0"].to_list() == [250, 250, 250, 251, 0, 0, 0, 0]
+    assert answer.bin_width == 1_000_000
+
+
+def test_a_flow_counts_once_in_the_bin_of_its_last_instant(tmp_path: Path) -> None:
+    rows = [
+        {"flow_start": BASE, "flow_end": BASE + 2_000_000},
+        {"flow_start": BASE + 2_000_000, "flow_end": BASE + 2_000_000},
+        {"flow_start": BASE + 1, "flow_end": BASE - 7},
+    ]
+    back_end = LocalBackEnd(_store(tmp_path, rows), keep=False)
+    query = Query(interval=Interval(BASE, BASE + 3_000_000), bins=3, measure=Measure.FLOWS, order="flows")
+    answer = back_end.answer(query)
+    assert answer.series is not None
+    assert answer.series["g0"].to_list() == [1, 1, 1]

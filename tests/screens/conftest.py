@@ -1,0 +1,153 @@
+"""A small store under a frozen clock, and back ends for what a real one can't be made to do: be slow, fail, or lie."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from textual.pilot import Pilot
+
+from nftui.app import NftuiApp
+from nftui.config import DisplaySettings
+from nftui.engine.local import LocalBackEnd
+from nftui.engine.query import Answer, BackEnd, Query
+from nftui.engine.writer import StoreWriter
+from nftui.schema import POLARS
+from nftui.screens.investigation import InvestigationScreen
+
+SECOND = 1_000_000
+NOW = 1_795_467_605_000_000  # 2026-11-23T21:00:05Z
+GOLDENS = Path(__file__).parent / "goldens"
+HOSTS = ("93.184.216.34", "151.101.1.69", "10.9.0.2", "8.8.8.8", "2001:db8:85a3::8a2e:370:7334", "203.0.113.7")
+HOSTILE = "user \x1b]52;c;ZXZpbA==\x07 [@click=app.quit]x[/] \u202egnp.exe\u200b"
+
+
+def octets_of(address: str) -> bytes:
+    """Return an address as the store keeps it."""
+    parsed = ip_address(address)
+    return parsed.packed if parsed.version == 6 else b"\0" * 10 + b"\xff\xff" + parsed.packed
+
+
+def flows() -> pl.DataFrame:
+    """Return 1800 flows over half an hour, the same at each call."""
+    rows = []
+    for n in range(1800):
+        start = NOW - (1800 - n) * SECOND
+        host = (n * n + n // 7) % 11 % len(HOSTS)
+        rows.append(
+            {
+                "flow_start": start, "flow_end": start + (n % 5) * SECOND // 2, "received": start + 3 * SECOND,
+                "exporter_address": octets_of("192.0.2.1"), "source_address": octets_of(f"10.0.4.{1 + n % 40}"),
+                "destination_address": octets_of(HOSTS[host]), "source_port": 1024 + n, "destination_port": (443, 53, 22)[n % 3],
+                "protocol": (6, 17, 6)[n % 3], "tcp_flags": (27, 0, 2)[n % 3], "octets": (len(HOSTS) - host) * 20_000 + n * 37,
+                "packets": 10 + n % 90, "ingress_interface": 1, "egress_interface": 2 + n % 2,
+            }
+        )  # fmt: skip
+    frame = pl.DataFrame(rows)
+    return frame.cast({name: POLARS[name] for name in frame.columns})
+
+
+def status(**more: Any) -> dict[str, Any]:
+    """Return a status as a collector writes it."""
+    events = [{"time": NOW - 5 * SECOND, "text": "exporter 192.0.2.7: template 260 unknown, 14 sets held"}]
+    return {"now": NOW, "running": True, "exporters": [{"address": "192.0.2.1"}], "drops": 0, "events": events} | more
+
+
+@pytest.fixture(scope="session", autouse=True)
+def utc() -> Iterator[None]:
+    """Show times in UTC whatever the machine's zone."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    yield
+    os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
+    time.tzset()
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a store with the flows and a status."""
+    root = tmp_path_factory.mktemp("store")
+    writer = StoreWriter(root)
+    writer.append([flows()])
+    writer.write_tail()
+    (root / "status.json").write_text(json.dumps(status()))
+    return root
+
+
+@pytest.fixture
+def make(store: Path) -> Callable[..., NftuiApp]:
+    """Return a maker of applications under the frozen clock; on the store unless another back end is given."""
+
+    def application(back_end: BackEnd | None = None, display: DisplaySettings | None = None, **more: Any) -> NftuiApp:
+        more.setdefault("clock", lambda: NOW)
+        more.setdefault("listening", "10.1.2.3:9995")
+        return NftuiApp(back_end or LocalBackEnd(store), display or DisplaySettings(refresh=60), **more)
+
+    return application
+
+
+class Scripted:
+    """A back end that does as it is told, in front of another."""
+
+    def __init__(self, behind: BackEnd, told: dict[str, Any] | None = None) -> None:
+        self.behind, self.told = behind, told
+        self.asked: list[Query] = []
+        self.error: Exception | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def answer(self, query: Query) -> Answer:
+        """Answer, fail, or wait until the gate opens."""
+        self.asked.append(query)
+        self.gate.wait(10)
+        if self.error is not None:
+            raise self.error
+        return self.behind.answer(query)
+
+    def status(self) -> dict[str, Any] | None:
+        """Return what it was told to say of the collector."""
+        return self.told
+
+
+async def settled(pilot: Pilot[None]) -> InvestigationScreen:
+    """Wait until the screen has its answer; return the screen."""
+    for _ in range(200):
+        await pilot.pause(0.02)
+        screen = pilot.app.screen
+        if not isinstance(screen, InvestigationScreen):
+            break
+        heard = screen.problem or (screen.answer is not None and screen.answer.query == screen.asked)
+        if heard and screen._asker is not None and not screen._asker.busy:
+            break
+    await pilot.pause(0.05)
+    assert isinstance(pilot.app.screen, InvestigationScreen)
+    return pilot.app.screen
+
+
+def lines(app: NftuiApp) -> list[str]:
+    """Return the characters of the screen."""
+    return [strip.text for strip in app.screen._compositor.render_strips()]
+
+
+def against_golden(name: str, shown: list[str]) -> None:
+    """Compare the characters of a screen with those committed; NFTUI_UPDATE_GOLDENS=1 commits what is shown."""
+    text = "\n".join(line.rstrip() for line in shown) + "\n"
+    path = GOLDENS / f"{name}.txt"
+    if os.environ.get("NFTUI_UPDATE_GOLDENS"):
+        path.write_text(text, "utf-8")
+    wanted = path.read_text("utf-8") if path.exists() else ""
+    if text != wanted:
+        difference = difflib.unified_diff(
+            wanted.splitlines(), text.splitlines(), f"{name} as committed", f"{name} now", lineterm=""
+        )
+        pytest.fail("\n".join(difference), pytrace=False)

@@ -1,0 +1,87 @@
+"""Every key has an id of its own, words, and something that it does; the table of keys is pinned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.binding import Binding
+from textual.dom import DOMNode
+
+from nftui.app import NftuiApp
+from nftui.screens import keys
+from nftui.screens.flows import FlowsScreen
+from nftui.screens.investigation import InvestigationScreen
+from nftui.screens.live import LiveScreen
+from nftui.screens.widgets.flow_table import FlowTable
+from tests.screens.conftest import against_golden, lines, settled
+
+OWNERS: tuple[type[DOMNode], ...] = (NftuiApp, *keys.owners())
+NEVER = {"ctrl+s", "ctrl+q", "ctrl+b", "ctrl+a"}
+
+
+def bindings() -> list[tuple[type, Binding]]:
+    assert all(len(keys.own(owner)) == len(owner.__dict__["BINDINGS"]) for owner in OWNERS)
+    return [(owner, binding) for owner in OWNERS for binding in keys.own(owner)]
+
+
+def test_each_binding_has_an_id_of_its_own_and_words() -> None:
+    names = [binding.id for _, binding in bindings()]
+    assert None not in names and len(set(names)) == len(names)
+    for _, binding in bindings():
+        assert binding.tooltip and binding.description, binding.id
+        assert len(binding.tooltip) <= 43, f"{binding.id}: the help has no room for its words"
+
+
+def test_each_binding_has_an_action() -> None:
+    for owner, binding in bindings():
+        name = binding.action.split("(")[0]
+        owners = [LiveScreen, FlowsScreen] if owner is InvestigationScreen else [owner]
+        assert all(hasattr(each, f"action_{name}") for each in owners), f"{binding.id}: {binding.action}"
+
+
+def test_no_key_that_a_terminal_keeps_for_itself() -> None:
+    for _, binding in bindings():
+        assert not NEVER & set(binding.key.split(",")), binding.id
+        assert "alt+" not in binding.key
+
+
+def test_no_key_twice_on_one_screen() -> None:
+    for screen in (LiveScreen, FlowsScreen):
+        pressed = [
+            key
+            for owner, binding in bindings()
+            if owner in (NftuiApp, InvestigationScreen, screen, FlowTable)
+            for key in binding.key.split(",")
+        ]
+        assert sorted(pressed) == sorted(set(pressed))
+
+
+def test_the_keys_are_pinned() -> None:
+    against_golden(
+        "bindings", [f"{b.id:<20} {b.key:<32} {b.tooltip}" for _, b in sorted(bindings(), key=lambda pair: str(pair[1].id))]
+    )
+
+
+async def test_help_is_made_of_the_bindings(make: Callable[..., NftuiApp]) -> None:
+    app = make()
+    async with app.run_test(size=(80, 60)) as pilot:
+        await settled(pilot)
+        await pilot.press("question_mark")
+        await pilot.pause(0.2)
+        text = "\n".join(lines(app))
+        assert "Edit the filter" in text and "view.filter" in text
+        against_golden("help-80x60", lines(app))
+        await pilot.press("q")
+        await pilot.pause(0.1)
+        assert isinstance(app.screen, LiveScreen), "q closes a window before it leaves the program"
+
+
+async def test_palette_has_the_keys_of_the_screen(make: Callable[..., NftuiApp]) -> None:
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot)
+        titles = [command.title for command in app.get_system_commands(screen)]
+        assert "Pause (␣)" in titles and "Picture (SVG)" in titles
+        await pilot.press("colon", *"unit", "enter", "enter")
+        await pilot.pause(0.5)
+        assert app.view.measure.value == "packets"

@@ -1,0 +1,59 @@
+"""Values as cells, and as terms of a filter."""
+
+from __future__ import annotations
+
+import pytest
+
+from nftui.engine import filters
+from nftui.screens import cells
+from nftui.screens.collector import understand
+
+SECOND = 1_000_000
+
+
+def test_addresses() -> None:
+    assert cells.address(b"\0" * 10 + b"\xff\xff" + bytes([10, 0, 0, 1])) == "10.0.0.1"
+    assert cells.address(bytes.fromhex("20010db8" + "0" * 23 + "1")) == "2001:db8::1"
+    assert cells.address(None) == "-"
+    assert cells.address(b"\x01\x02") == "0102"
+
+
+@pytest.mark.parametrize(("value", "text"), [(27, ".AP.SF"), (2, "....S."), (0, "......"), (255, "CEUAPRSF"), (None, "-")])
+def test_tcp_flags(value: int | None, text: str) -> None:
+    assert cells.tcp_flags(value) == text
+
+
+def test_sparkline_keeps_its_shape() -> None:
+    assert cells.spark([0, 1, 2, 4, 8], 5) == " ▁▂▄█"
+    assert cells.spark([0, 0], 4) == "  "
+    assert len(cells.spark(list(range(120)), 16)) == 16
+
+
+@pytest.mark.parametrize("text", ["", "port 53", "port 53 or port 80", "port 53 || port 80", "(port 53)", "port 53 # or so"])
+def test_narrowed_filters_stay_filters(text: str) -> None:
+    narrowed = cells.also(text, "proto 6")
+    assert filters.parse(narrowed) == filters.parse(f"({text.partition('#')[0]}) and proto 6" if text else "proto 6")
+
+
+@pytest.mark.parametrize("name", cells.TERMS)
+def test_each_term_is_one_of_the_filter_language(name: str) -> None:
+    value = b"\0" * 10 + b"\xff\xff\x0a\0\0\x01" if "address" in name or "hop" in name else 1
+    words = cells.term(name, value)
+    assert words is not None and filters.parse(words) != filters.ANY
+
+
+def test_no_term_for_what_is_absent() -> None:
+    assert cells.term("source_port", None) is None
+    assert cells.term("user_name", "x") is None
+
+
+def test_status_is_not_trusted() -> None:
+    now = 1_000 * SECOND
+    assert understand(None, now).label == "no collector"
+    assert understand({"now": now - 6 * SECOND}, now).label.startswith("status stale")
+    assert understand({"now": now, "running": False}, now).label == "collector stopped"
+    assert understand({"now": now, "exporters": [1, 2], "drops": 3, "queue_dropped": 1}, now).drops == 4
+    odd = understand(
+        {"now": "x", "exporters": {"a": 1}, "drops": True, "events": [1, {"time": "x"}, {"time": 1, "text": "\x1b[2J"}]}, now
+    )
+    assert odd.exporters == 1 and odd.drops is None and [event.text for event in odd.events] == ["\\x1b[2J"]

@@ -1,0 +1,104 @@
+"""The shared view: ranges, the grid of bins, steps down and up."""
+
+from __future__ import annotations
+
+import pytest
+
+from nftui.engine import filters
+from nftui.engine.query import Interval, Kind
+from nftui.errors import UsageError
+from nftui.screens.view import DAY, HOUR, MINUTE, PRESETS, ZOOMS, Range, View, bin_width, parse_range, time_form
+from nftui.units import SECOND
+
+NOW = 1_795_467_605_000_000
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_read_as_they_are_written(preset: str) -> None:
+    assert parse_range(preset).text == preset
+
+
+@pytest.mark.parametrize(("text", "length"), [("-2h", 2 * HOUR), ("90s", 90 * SECOND), ("-1.5h", 90 * MINUTE), ("-1w", 7 * DAY)])
+def test_typed_lengths(text: str, length: int) -> None:
+    assert parse_range(text).length == length
+
+
+def test_typed_interval_is_local_unless_it_has_a_zone() -> None:
+    assert parse_range("2026-11-23T10:00Z/2026-11-23T12:00+01:00").interval == Interval(
+        1_795_428_000 * SECOND, 1_795_431_600 * SECOND
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "15", "-0s", "-9999999999m", "a/b", "2026-11-23/2026-11-22", "1/2/3", "-15 parsecs", "9999-99-99/x"]
+)
+def test_no_ranges(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse_range(text)
+
+
+@pytest.mark.parametrize("length", [*ZOOMS, 7 * SECOND, 100 * MINUTE, 3 * DAY + 1])
+@pytest.mark.parametrize("bins", [45, 60, 120])
+def test_bins_start_at_multiples_of_their_width(length: int, bins: int) -> None:
+    query = View(Range(length), bins=bins).groups(NOW)
+    assert query.interval is not None and query.bins is not None and query.bins <= bins
+    width = query.interval.length // query.bins
+    assert query.interval.length == width * query.bins
+    assert query.interval.start % width == 0
+    assert query.interval.start <= NOW - length + width and query.interval.end >= NOW
+
+
+def test_the_same_question_until_the_next_bin() -> None:
+    view = View()
+    width = bin_width(15 * MINUTE, view.bins)
+    start = NOW // width * width + 1
+    assert view.groups(start) == view.groups(start + width - 2) != view.groups(start + width)
+
+
+def test_pause_freezes_and_follows_again() -> None:
+    paused = View().pause(NOW)
+    assert not paused.follows and paused.interval(NOW + HOUR) == View().interval(NOW)
+    assert paused.pause(NOW + HOUR).follows
+
+
+def test_pan_moves_by_half_and_comes_back_to_live() -> None:
+    view = View()
+    back = view.pan(NOW, -1)
+    before, after = view.interval(NOW), back.interval(NOW)
+    assert before is not None and after is not None and not back.follows
+    assert after.length == before.length and 0 < before.start - after.start <= before.length // 2
+    assert back.pan(NOW, 1).follows
+    assert view.pan(NOW, 1).follows
+
+
+def test_zoom_of_an_absolute_range_keeps_its_middle() -> None:
+    view = View(Range(interval=Interval(NOW - HOUR, NOW)))
+    inner = view.zoom(NOW, 1).range.interval
+    assert inner == Interval(NOW - 45 * MINUTE, NOW - 15 * MINUTE)
+    assert view.zoom(NOW, -1).range.interval == Interval(NOW - 90 * MINUTE, NOW + 30 * MINUTE)
+
+
+def test_zoom_of_a_relative_range_goes_through_round_lengths() -> None:
+    assert View().zoom(NOW, 1).range.length == 5 * MINUTE
+    assert View().zoom(NOW, -1).range.length == HOUR
+    assert View(Range(MINUTE)).zoom(NOW, 1).range.length == MINUTE
+
+
+def test_up_undoes_down() -> None:
+    view = View(text="port 53", where=filters.parse("port 53"))
+    lower = view.down("proto 17", "port 53 and proto 17", filters.parse("port 53 and proto 17"), "live", 3)
+    assert lower.path[0].row == 3 and lower.up() == view
+    assert view.up() == view
+
+
+@pytest.mark.row("V05")
+@pytest.mark.parametrize(
+    ("length", "form"), [(6 * HOUR, "%H:%M:%S"), (6 * HOUR + 1, "%H:%M"), (DAY, "%b %d %H:%M"), (15 * DAY, "%b %d %Hh")]
+)
+def test_time_labels(length: int, form: str) -> None:
+    assert time_form(length) == form
+
+
+def test_flows_are_asked_for_in_the_same_range() -> None:
+    query = View().flows(NOW, "flow_start", False, 1000)
+    assert query.kind is Kind.FLOWS and query.interval == View().interval(NOW)

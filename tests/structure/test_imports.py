@@ -1,0 +1,140 @@
+"""Who may import whom, held twice: in the source, and in a fresh interpreter that looks at what was loaded."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.structure.source import ROOT, imports, modules
+
+# ---------------------------------------------------------------- the table
+
+BASE = ("schema", "elements", "errors", "units", "config", "printable")
+"""Modules that everything may use; each of them uses only these."""
+
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "capture": ("capture",),
+    "engine": ("engine",),
+    "engine.collector": ("engine", "capture"),  # wires capture to the store
+    "engine.importing": ("engine", "capture"),  # the same for files
+    "export": ("export", "engine"),
+    "export.netflow": ("export",),  # encoders: octets out, no engine
+    "export.netflow5": ("export",),
+    "export.netflow9": ("export",),
+    "export.ipfix": ("export",),
+    "demo": ("demo", "export"),
+    "screens": ("screens", "engine", "export"),
+    "app": ("app", "screens", "engine", "export"),
+    # the commands, each a thin layer over the rest
+    "asking": ("engine", "export"),
+    "collecting": ("engine", "capture"),
+    "dashboard": ("app", "engine"),
+    "cli": ("asking", "collecting", "dashboard", "demo"),
+    "__main__": ("cli",),
+}
+"""Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
+
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    "textual": ("screens", "app"),
+    "rich": ("screens", "app"),
+    "msgspec": ("config", "collecting", "demo.network"),
+    "platformdirs": ("config",),
+    "socket": ("capture", "demo", "dashboard", "engine.collector"),
+    "subprocess": ("dashboard", "engine.collector"),  # the children: collector and exporters; the niced sealer
+}
+"""Library -> the parts that may use it."""
+
+ONE_FILE = ("pyroute2", "scapy", "plotext")
+"""Libraries that are behind one module of ours each."""
+
+WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
+IN_AND_OUT = ("capture.datagrams", "capture.recvmmsg", "capture.pcap")
+"""The modules of capture which touch the outside; the others are decoders: octets in, columns out."""
+
+# ---------------------------------------------------------------- the source
+
+
+def _part(module: str) -> str:
+    """Return a module's name within the package; '' for the package itself."""
+    return module.removeprefix("nftui").removeprefix(".")
+
+
+def _within(part: str, of: tuple[str, ...]) -> bool:
+    return any(part == one or part.startswith(one + ".") for one in of)
+
+
+def _allowed(part: str) -> tuple[str, ...]:
+    fitting = [entry for entry in MAY_IMPORT if _within(part, (entry,))]
+    assert fitting, f"nftui.{part} has no place in the table of imports"
+    return MAY_IMPORT[max(fitting, key=len)]
+
+
+PARTS = [part for module in modules() if (part := _part(module))]
+
+
+def test_table_names_what_there_is() -> None:
+    assert [entry for entry in MAY_IMPORT if entry not in PARTS] == []
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_imports_follow_the_table(part: str) -> None:
+    allowed = BASE if part in BASE else (*BASE, *_allowed(part))
+    wrong = [
+        f"line {line}: {name}"
+        for name, line in imports(f"nftui.{part}")
+        if name.startswith("nftui.") and not _within(_part(name), allowed)
+    ]
+    assert wrong == [], f"nftui.{part} may import {', '.join(allowed)}"
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_library_stays_where_it_belongs(library: str) -> None:
+    users = {part for part in PARTS for name, _ in imports(f"nftui.{part}") if _within(name, (library,))}
+    assert sorted(part for part in users if not _within(part, ONLY_IN[library])) == []
+
+
+@pytest.mark.parametrize("library", ONE_FILE)
+def test_library_is_behind_one_file(library: str) -> None:
+    users = {part for part in PARTS for name, _ in imports(f"nftui.{part}") if _within(name, (library,))}
+    assert len(users) <= 1, sorted(users)
+
+
+def test_decoders_do_no_io() -> None:
+    found = [
+        f"nftui.{part} line {line}: {name}"
+        for part in PARTS
+        if _within(part, ("capture",)) and part not in IN_AND_OUT
+        for name, line in imports(f"nftui.{part}")
+        if _within(name, WITHOUT_IO)
+    ]
+    assert found == []
+
+
+# ---------------------------------------------------------------- a fresh interpreter
+
+SCREEN = {"textual", "rich", "plotext"}
+HEAVY = {"polars", "numpy", "textual", "rich", "plotext", "scapy", "pyroute2", "msgspec", "tomli", "asyncio"}
+
+LOADS_WITHOUT: dict[str, tuple[tuple[str, ...], set[str]]] = {
+    "the version": (("nftui.cli",), HEAVY),
+    "capture": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("capture",))), SCREEN | {"scapy", "pyroute2"}),
+    "the collector": (("nftui.engine.collector", "nftui.collecting"), SCREEN | {"scapy", "pyroute2"}),
+    "the engine": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("engine",))), SCREEN | {"scapy", "pyroute2"}),
+    "questions": (("nftui.asking",), SCREEN | {"scapy", "pyroute2"}),
+    "the simulation": (("nftui.demo",), SCREEN | {"scapy", "pyroute2", "polars"}),
+    "the screens": (("nftui.app",), {"scapy", "pyroute2"}),
+}
+"""What is started -> the modules it imports, and the libraries that must not be loaded by that."""
+
+
+@pytest.mark.parametrize("started", LOADS_WITHOUT)
+def test_nothing_heavy_is_loaded(started: str) -> None:
+    wanted, unwanted = LOADS_WITHOUT[started]
+    code = (
+        f"import {', '.join(wanted)}; import json, sys; print(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert sorted(unwanted & set(json.loads(done.stdout))) == []

@@ -1,0 +1,140 @@
+"""Configuration: every key has a default, and each mistake is one line that names the file and the key."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nftui import config
+from nftui.config import Config
+from nftui.errors import ConfigError
+
+EVERY_KEY = b"""
+[collector]
+listen = ["127.0.0.1:9995/udp", "[::1]:4739"]
+receive_buffer = "64M"
+interval = 60
+exporters = ["192.0.2.0/24"]
+[store]
+path = "~/flows"
+[display]
+theme = "light"
+refresh = 2
+units = "iec"
+range = "-1h"
+by = "srcip"
+max_values = 5
+[display.keys]
+"view.pause" = "p"
+"""
+
+
+def test_nothing_said_is_the_defaults() -> None:
+    assert config.parse(b"", "here") == Config()
+
+
+def test_every_key_is_taken() -> None:
+    taken = config.parse(EVERY_KEY, "here")
+    for section in msgspec.structs.fields(Config):
+        ours, default = getattr(taken, section.name), getattr(Config(), section.name)
+        same = [f.name for f in msgspec.structs.fields(type(ours)) if getattr(ours, f.name) == getattr(default, f.name)]
+        assert same == [], f"[{section.name}] keys that this test leaves at their default"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[colector]\n", "[colector]"),
+        ("[collector]\nlisten_to = []", "collector: "),
+        ("[collector]\nlisten_to = []", "listen_to"),
+        ("[collector]\nlisten = '9995'", "collector.listen"),
+        ("[collector]\nlisten = [9995]", "collector.listen[0]"),
+        ("[collector]\ninterval = 'x'", "collector.interval"),
+        ("[collector]\ninterval = true", "collector.interval"),
+        ("[collector]\ninterval = 1", "collector.interval is 1"),
+        ("[collector]\ninterval = 86401", "collector.interval is 86401"),
+        ("[collector]\nreceive_buffer = 'lots'", "collector.receive_buffer: 'lots'"),
+        ("[collector]\nexporters = 1", "collector.exporters"),
+        ("[store]\npath = 1", "store.path"),
+        ("[display]\nrefresh = 0.1", "display.refresh is 0.1"),
+        ("[display]\nrefresh = nan", "display.refresh is nan"),
+        ("[display]\nrefresh = 61", "display.refresh is 61"),
+        ("[display]\nunits = 'metric'", "display.units is 'metric'"),
+        ("[display]\nmax_values = 0", "display.max_values is 0"),
+        ("[display]\nmax_values = 251", "display.max_values is 251"),
+        ("[display]\ntheme = 1", "display.theme"),
+        ("[display.keys]\na = 1", "display.keys"),
+        ("collector = 1", "collector"),
+        ("[collector", "not TOML"),
+        ("a = " + "[" * 5000, "not TOML"),
+    ],
+)
+def test_mistake_names_file_and_key(text: str, named: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.parse(text.encode(), "some/file.toml")
+    assert str(caught.value).startswith("some/file.toml: ")
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode)))
+def test_any_octets_are_a_configuration_or_a_mistake(text: bytes) -> None:
+    try:
+        config.parse(text, "here")
+    except ConfigError as error:
+        assert str(error).startswith("here: ")
+
+
+def test_named_file_must_be_there(tmp_path: Path) -> None:
+    missing = tmp_path / "none.toml"
+    with pytest.raises(ConfigError, match=r"none\.toml: no such file"):
+        config.load(missing)
+    with pytest.raises(ConfigError, match=str(tmp_path)):
+        config.load(tmp_path)
+
+
+def test_default_file_may_be_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NFTUI_CONFIG", str(tmp_path / "nftui.toml"))
+    assert config.load() == Config()
+    (tmp_path / "nftui.toml").write_bytes(EVERY_KEY)
+    assert config.load().collector.interval == 60
+
+
+@pytest.mark.parametrize(
+    ("user", "file", "data"), [(0, "/etc/nftui/nftui.toml", "/var/lib/nftui"), (1000, "conf/nftui/nftui.toml", "state/nftui")]
+)
+def test_places(user: int, file: str, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NFTUI_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "conf"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert config.default_path() == tmp_path / file
+    assert config.default_data() == tmp_path / data
+
+
+@pytest.mark.parametrize(
+    ("text", "octets"),
+    [
+        ("0", 0),
+        ("1500", 1500),
+        ("32M", 32_000_000),
+        ("32 mb", 32_000_000),
+        ("32MiB", 33_554_432),
+        ("1Ki", 1024),
+        ("2G", 2 * 10**9),
+        (" 1T ", 10**12),
+    ],
+)
+def test_size(text: str, octets: int) -> None:
+    assert config.size(text) == octets
+
+
+@pytest.mark.parametrize("text", ["", "M", "-1", "1.5M", "32X", "32 M B", "1i", "٣", "9" * 5000])
+def test_no_size(text: str) -> None:
+    with pytest.raises(ConfigError, match="is no size"):
+        config.size(text)
