@@ -31,8 +31,6 @@ class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
     interval: int = 300
     """Seconds after which a segment is sealed, 2 to 86400; larger means fewer, bigger files and slower answers over short
     ranges."""
-    exporters: tuple[str, ...] = ()
-    """Addresses or networks whose datagrams are taken; empty takes all."""
 
 
 class StoreSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -14,6 +14,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from nftui.config import Config
 from nftui.engine.local import LocalBackEnd
@@ -23,6 +24,25 @@ from nftui.errors import ListenError, StoreError
 STOP_S = 30.0
 READY_S = 10.0
 HISTORY_MINUTES = 15
+
+
+class Watched(LocalBackEnd):
+    """A store whose collector is a child of ours: when that ends by itself, the status says why."""
+
+    def __init__(self, root: Path, collector: Child | None) -> None:
+        """Open a store for reading.
+
+        Args:
+            root: The data directory.
+            collector: Our collector, where there is one.
+        """
+        super().__init__(root)
+        self._collector = collector
+
+    def status(self) -> dict[str, Any] | None:
+        """Return the collector's last status; `problem` alone when it is gone."""
+        problem = self._collector.problem() if self._collector else ""
+        return {"problem": problem} if problem else super().status()
 
 
 class Child:
@@ -71,7 +91,7 @@ def run(data: Path, config: Config, *, collect: bool, listen: list[str] | None =
             stack.callback(child.stop)
         entries = tuple(listen or config.collector.listen)
         port = entries[0].rsplit(":", 1)[-1].split("/")[0] if entries else "9995"
-        return _show(data, config, listening=f"{own_address()}:{port}", problem=child)
+        return _show(data, config, listening=f"{own_address()}:{port}", collector=child)
 
 
 def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
@@ -101,7 +121,7 @@ def demo(data: Path | None, config: Config, *, network: str | None, seed: int, s
         starter.start()
         stack.callback(starter.join)
         if screen:
-            return _show(data, config, listening=f"127.0.0.1:{port}", problem=collector, demo=True)
+            return _show(data, config, listening=f"127.0.0.1:{port}", collector=collector, demo=True)
         print(f"demo: collector on 127.0.0.1:{port}, store {data}; look at it with `nftui --no-collect --data {data}`", flush=True)
         return _until_told(collector)
 
@@ -123,7 +143,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _show(data: Path, config: Config, *, listening: str, problem: Child | None, demo: bool = False) -> int:
+def _show(data: Path, config: Config, *, listening: str, collector: Child | None, demo: bool = False) -> int:
     if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         raise ListenError("", 0, "the dashboard wants a terminal; `nftui top`, `flows`, `series` and `summary` print to anything")
     from nftui.app import NftuiApp
@@ -132,7 +152,7 @@ def _show(data: Path, config: Config, *, listening: str, problem: Child | None, 
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     app = NftuiApp(
-        LocalBackEnd(data),
+        Watched(data, collector),
         config.display,
         title=str(data),
         listening=listening,

@@ -1,12 +1,15 @@
-"""Numbers and times as people read them."""
+"""Numbers, times and addresses as people read them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from ipaddress import IPv6Address
 
 SI = ("", "k", "M", "G", "T", "P", "E")
 IEC = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 SECOND = 1_000_000
+MAPPED_PREFIX = b"\x00" * 10 + b"\xff\xff"
+"""What stands before an IPv4 address among the 16 octets of an address."""
 
 
 def scaled(value: float, base: int = 1000) -> str:
@@ -60,6 +63,15 @@ def duration(microseconds: int) -> str:
         return f"{hours}h{rest:02d}m" if rest else f"{hours}h"
     days, rest = divmod(whole // 3600, 24)
     return f"{days}d{rest}h" if rest and days < 10 else f"{days}d"
+
+
+def address_text(octets: bytes) -> str:
+    """Return 16 octets as an address, IPv4 where it is mapped; octets of another number in hexadecimal."""
+    if len(octets) != 16:
+        return octets.hex()
+    if octets.startswith(MAPPED_PREFIX):
+        return ".".join(map(str, octets[12:]))
+    return str(IPv6Address(octets))
 
 
 def rfc3339(microseconds: int) -> str:

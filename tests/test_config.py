@@ -19,7 +19,6 @@ EVERY_KEY = b"""
 listen = ["127.0.0.1:9995/udp", "[::1]:4739"]
 receive_buffer = "64M"
 interval = 60
-exporters = ["192.0.2.0/24"]
 [store]
 path = "~/flows"
 [display]
@@ -59,7 +58,6 @@ def test_every_key_is_taken() -> None:
         ("[collector]\ninterval = 1", "collector.interval is 1"),
         ("[collector]\ninterval = 86401", "collector.interval is 86401"),
         ("[collector]\nreceive_buffer = 'lots'", "collector.receive_buffer: 'lots'"),
-        ("[collector]\nexporters = 1", "collector.exporters"),
         ("[store]\npath = 1", "store.path"),
         ("[display]\nrefresh = 0.1", "display.refresh is 0.1"),
         ("[display]\nrefresh = nan", "display.refresh is nan"),

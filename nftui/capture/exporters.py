@@ -9,7 +9,7 @@ from typing import Any
 
 from nftui.capture.sequences import Stream
 from nftui.capture.templates import Template, from_json, to_json
-from nftui.units import SECOND, rfc3339
+from nftui.units import SECOND, address_text, rfc3339
 
 MAX_EXPORTERS = 10_000
 MAX_DOMAINS = 40_000
@@ -131,7 +131,7 @@ class Exporters:
         if found is None:
             if len(self.by_address) >= MAX_EXPORTERS:
                 return self.other
-            found = self.by_address[address] = Exporter(text_of(address))
+            found = self.by_address[address] = Exporter(address_text(address))
             self.tell(found, now, "new exporter")
         return found
 
@@ -243,12 +243,6 @@ def add(counts: Counter[str], key: str, times: int, most: int) -> int:
         key = OTHER
     counts[key] += times
     return counts[key]
-
-
-def text_of(address: bytes) -> str:
-    """Return 16 octets as text, an IPv4-mapped address as IPv4."""
-    value = ipaddress.IPv6Address(address)
-    return str(value.ipv4_mapped or value)
 
 
 def octets_of(text: object) -> bytes:

@@ -43,6 +43,8 @@ PRINTED_PROTOCOLS: dict[int, str] = {
 }
 """The names that stand for the same number wherever a filter is read; the other protocols are printed as numbers."""
 
+_SHOWN_PROTOCOLS = {number: name.upper() for name, number in reversed(PROTOCOLS.items())}
+
 SERVICES: dict[str, int] = {
     "echo": 7,
     "discard": 9,
@@ -144,3 +146,8 @@ SERVICES: dict[str, int] = {
     "mongodb": 27017,
     "wireguard": 51820,
 }
+
+
+def protocol_name(number: int) -> str:
+    """Return a protocol's name as tables show it, `TCP`, or its number."""
+    return _SHOWN_PROTOCOLS.get(number, str(number))

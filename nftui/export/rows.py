@@ -7,7 +7,6 @@ flow does not carry is left out of JSON and empty in CSV.
 from __future__ import annotations
 
 import csv
-import ipaddress
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -19,19 +18,9 @@ from nftui.engine.filters import text as filter_text
 from nftui.engine.query import Answer, Query
 from nftui.printable import csv_field, printable
 from nftui.schema import BY_NAME
-from nftui.units import SECOND, rfc3339
+from nftui.units import SECOND, address_text, rfc3339
 
 Row = dict[str, Any]
-_MAPPED = b"\x00" * 10 + b"\xff\xff"
-
-
-def address_text(octets: bytes) -> str:
-    """Return 16 octets as an address; IPv4-mapped ones as IPv4."""
-    if len(octets) != 16:
-        return octets.hex()
-    if octets[:12] == _MAPPED:
-        return ".".join(map(str, octets[12:]))
-    return str(ipaddress.IPv6Address(octets))
 
 
 def value(name: str, raw: object) -> Any:

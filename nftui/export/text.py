@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from nftui.engine.names import PROTOCOLS
+from nftui.engine.names import protocol_name
 from nftui.engine.query import Answer
 from nftui.export.rows import group_rows, rates, series_rows
 from nftui.printable import cell_width, printable
@@ -15,7 +15,6 @@ from nftui.units import IEC, SECOND, moment, scaled
 
 Row = dict[str, Any]
 ORDER_NAMES = {"octets": "bytes"}
-PROTOCOL_NAMES = {number: name.upper() for name, number in reversed(PROTOCOLS.items())}
 FLAG_LETTERS = "CEUAPRSF"
 
 
@@ -151,11 +150,6 @@ def flags_text(flags: object) -> str:
     """Return TCP flags as eight letters, `...AP.SF`."""
     number = flags if isinstance(flags, int) else 0
     return "".join(letter if number & (0x80 >> place) else "." for place, letter in enumerate(FLAG_LETTERS))
-
-
-def protocol_name(number: int) -> str:
-    """Return a protocol's name, `TCP`, or its number."""
-    return PROTOCOL_NAMES.get(number, str(number))
 
 
 def heading(keys: tuple[str, ...]) -> str:

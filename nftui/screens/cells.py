@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from ipaddress import IPv6Address
 from typing import Any
 
+from nftui.engine.names import protocol_name
 from nftui.printable import printable
 from nftui.schema import BY_NAME
 from nftui.screens.view import time_text
-from nftui.units import SECOND, duration, scaled
+from nftui.units import SECOND, address_text, duration, scaled
 
-PROTOCOLS = {
-    1: "ICMP", 2: "IGMP", 4: "IPIP", 6: "TCP", 8: "EGP", 17: "UDP", 27: "RDP", 33: "DCCP", 41: "IPv6", 46: "RSVP", 47: "GRE",
-    50: "ESP", 51: "AH", 58: "ICMP6", 88: "EIGRP", 89: "OSPF", 103: "PIM", 112: "VRRP", 115: "L2TP", 132: "SCTP", 136: "UDPL",
-}  # fmt: skip
 FLAGS = "UAPRSF"
 BARS = " ▁▂▃▄▅▆▇█"
 DIMENSIONS = {
@@ -28,23 +24,16 @@ TERMS = {
     "tos": "tos", "octets": "bytes", "packets": "packets", "source_vlan": "src vlan", "destination_vlan": "dst vlan",
 }  # fmt: skip
 """Columns that a filter can name, with its words for them."""
-MAPPED = b"\x00" * 10 + b"\xff\xff"
 
 
 def address(value: bytes | None) -> str:
-    """Return an address of 16 octets as text, IPv4 where it is mapped; anything else as its octets."""
-    if value is None:
-        return "-"
-    if len(value) != 16:
-        return value.hex() or "-"
-    if value.startswith(MAPPED):
-        return ".".join(map(str, value[12:]))
-    return str(IPv6Address(value))
+    """Return an address of 16 octets as text; anything else as its octets."""
+    return "-" if value is None else address_text(value) or "-"
 
 
 def protocol(value: int | None) -> str:
     """Return the name of a protocol, or its number."""
-    return "-" if value is None else PROTOCOLS.get(value, str(value))
+    return "-" if value is None else protocol_name(value)
 
 
 def tcp_flags(value: int | None) -> str:
@@ -88,7 +77,8 @@ def detail(name: str, value: Any) -> str:
     if name == "clock_correction" and value is not None:
         return duration(value) if value >= 0 else "-" + duration(-value)
     if name == "protocol" and value is not None:
-        return f"{protocol(value)} ({value})" if value in PROTOCOLS else str(value)
+        shown = protocol(value)
+        return shown if shown == str(value) else f"{shown} ({value})"
     return cell(name, value)
 
 

@@ -25,7 +25,8 @@ class Collector:
     """The collector as its status describes it.
 
     Attributes:
-        state: `running`, `stopped`, `stale` or `none`.
+        state: `running`, `stopped`, `stale`, `failed` or `none`.
+        problem: Why the collector that the dashboard started ended, in its words.
         age: Microseconds since the status was written.
         exporters: How many have sent; None where that isn't known.
         drops: Datagrams lost in the kernel and flows lost in the collector; None where that isn't known.
@@ -37,13 +38,14 @@ class Collector:
     exporters: int | None = None
     drops: int | None = None
     events: tuple[Event, ...] = ()
+    problem: str = ""
 
     @property
     def label(self) -> str:
         """The state in words, empty while all is well."""
         if self.state == "running":
             return ""
-        words = {"none": "no collector", "stopped": "collector stopped"}
+        words = {"none": "no collector", "stopped": "collector stopped", "failed": "collector failed"}
         return words.get(self.state) or f"status stale {duration(self.age)}"
 
 
@@ -51,6 +53,8 @@ def understand(status: dict[str, Any] | None, now: int) -> Collector:
     """Return what can be taken from a status at a moment in microseconds."""
     if not isinstance(status, dict):
         return Collector()
+    if status.get("problem"):
+        return Collector("failed", problem=printable(status["problem"]))
     written = next((_number(status.get(key)) for key in ("now", "time") if key in status), None)
     age = 0 if written is None else max(now - written, 0)
     exporters = status.get("exporters")

@@ -444,6 +444,8 @@ class InvestigationScreen(Screen[None]):
         when = "" if asked == Range() else f" in the {asked.label}" if asked.length is not None else f" in {asked.label}"
         if self.view.text:
             return (f"no flows match the filter{when}", "F clears the filter, t chooses another range")
+        if self.collector.problem:
+            return ("the collector ended:", self.collector.problem, "r asks again, q leaves")
         where = f"point an exporter at {self.host.listening}" if self.host.listening else "start `nftui collect`"
         return (f"no flows yet: {where}, or run `nftui demo`", f"asked: {asked.label}; t chooses another range")
 

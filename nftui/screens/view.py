@@ -6,13 +6,13 @@ width, so that the same bins are asked for again and again and the engine can re
 
 from __future__ import annotations
 
-import re
+import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from nftui.engine import ranges
 from nftui.engine.filters import ANY, Filter
 from nftui.engine.query import KEYS, Interval, Kind, Measure, Query
-from nftui.errors import UsageError
 from nftui.units import SECOND, moment
 
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
@@ -26,7 +26,6 @@ WIDTHS = tuple(
 PRESETS = ("-5m", "-15m", "-1h", "-6h", "-24h", "-7d", "-30d", "all")
 ZOOMS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY)
 SHORTEST = 10 * SECOND
-RANGE_HINT = "write -15m, -2h, 2026-11-23T10:00/2026-11-23T11:00 or all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,26 +211,16 @@ def length_text(length: int) -> str:
 
 
 def parse_range(text: str) -> Range:
-    """Read a range: `-15m`, `-2h`, two times with `/` between them (local unless they carry a zone), or `all`.
+    """Read a range as `ranges.parse_range` does, but keep a length before now relative.
 
     Raises:
         UsageError: The text is no range.
     """
-    text = text.strip()
-    if text.lower() == "all":
-        return Range()
-    if match := re.fullmatch(r"-?\s*(\d{1,9}(?:\.\d{1,3})?)\s*([smhdw])", text, re.IGNORECASE | re.ASCII):
-        length = int(float(match[1]) * UNITS[match[2].lower()])
-        if not SECOND <= length <= 20 * 365 * DAY:
-            raise UsageError(f"{text!r} is out of reach; between 1s and 7300d")
+    length = ranges.parse_length(text)
+    if length is not None:
         return Range(length)
-    edges = text.split("/")
-    if len(edges) != 2:
-        raise UsageError(f"{text!r} is no time range; {RANGE_HINT}")
-    start, end = (_edge(edge.strip()) for edge in edges)
-    if start >= end:
-        raise UsageError(f"{text!r} ends before it starts")
-    return Range(interval=Interval(start, end))
+    interval = ranges.parse_range(text, time.time_ns() // 1000)
+    return Range(interval=interval)
 
 
 def time_form(length: int) -> str:
@@ -265,12 +254,3 @@ def _local(microseconds: int) -> datetime:
         return moment(microseconds).astimezone()
     except (OverflowError, ValueError, OSError):
         return moment(microseconds)
-
-
-def _edge(text: str) -> int:
-    try:
-        if not re.match(r"\d{4}-\d\d-\d\d", text, re.ASCII):
-            raise ValueError(text)
-        return int(datetime.fromisoformat(text).astimezone().timestamp()) * SECOND
-    except (ValueError, OverflowError, OSError) as error:
-        raise UsageError(f"{text!r} is no time; {RANGE_HINT}") from error

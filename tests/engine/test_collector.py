@@ -77,7 +77,8 @@ def test_segments_end_with_the_interval(tmp_path: Path) -> None:
                 sender.sendto(netflow5(number * 10, 10, time.time()), ("127.0.0.1", collector.port))
                 time.sleep(0.1)
         wait_for(lambda: len(list((tmp_path / "flows").rglob("*.parquet"))) >= 2)
-        assert LocalBackEnd(tmp_path).answer(Query()).total.flows == 500
+        back_end = LocalBackEnd(tmp_path)
+        wait_for(lambda: back_end.answer(Query()).total.flows == 500)
     assert answer("summary", "--data", tmp_path)["rows"][0]["flows"] == 500
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 import random
-import shutil
 import signal
 import socket
 import struct
@@ -41,6 +40,7 @@ from nftui.engine.filters import (
 )
 from nftui.schema import POLARS
 from nftui.units import moment
+from tests import peers
 
 DATA = Path(__file__).parents[1] / "data"
 MIDNIGHT = 1_699_999_980_000_000
@@ -391,9 +391,7 @@ def random_filters(count: int) -> list[str]:
         lambda: f"bytes {choose.choice(comparators)}{choose.choice([60, 128, 300, 1000, 50000, '1k', '2m'])}",
         lambda: f"packets {choose.choice(comparators)}{choose.choice([1, 2, 5, 10, 20])}",
         lambda: f"duration {choose.choice(comparators)}{choose.choice([0, 100, 1000, 3000, 4900, 5000])}",
-        lambda: (
-            f"{choose.choice(['bps', 'pps', 'bpp'])} {choose.choice(comparators)}{choose.choice([0, 1, 2, 5, 60, 100, 2400])}"
-        ),
+        lambda: f"{choose.choice(['bps', 'pps', 'bpp'])} {choose.choice(comparators)}{choose.choice([0, 1, 2, 5, 60, 100, 2400])}",
         lambda: f"flags {choose.choice('FSRPAU')}",
         lambda: f"{choose.choice(['', 'in ', 'out '])}if {choose.choice([1, 2, 3, 4])}",
         lambda: f"tos {choose.choice(comparators)}{choose.choice([0, 16, 17])}",
@@ -415,8 +413,7 @@ def random_filters(count: int) -> list[str]:
 def nfdump(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[bool]]:
     """Return the real nfdump over the ten flows, which the real nfcapd received."""
     for tool in ("nfdump", "nfcapd"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed; Debian has it in the package nfdump")
+        peers.require(tool)
     store = tmp_path_factory.mktemp("nfcapd")
     payload = _payload((DATA / "ten-flows.pcap").read_bytes())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
