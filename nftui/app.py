@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.reactive import var
@@ -18,6 +19,7 @@ from nftui.printable import printable
 from nftui.screens import keys, themes
 from nftui.screens.live import LiveScreen
 from nftui.screens.view import MINUTE, Range, View, parse_range
+from nftui.screens.widgets.prompt import PromptInput
 
 if TYPE_CHECKING:
     from nftui.screens.flows import FlowsScreen
@@ -91,6 +93,13 @@ class NftuiApp(App[None], inherit_bindings=False):
         """Take the next theme."""
         known = themes.names()
         self.theme = known[(known.index(self.theme) + 1) % len(known)]
+
+    def on_key(self, event: events.Key) -> None:
+        """Hand keys that were typed ahead, right behind the one that opened a prompt, on to the prompt."""
+        entry = self.focused
+        if isinstance(entry, PromptInput) and event.time <= entry.began:
+            event.prevent_default()
+            entry._forward_event(events.Key(event.key, event.character))
 
     def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
         """Yield a command for each key of the screen, and one for a picture of it."""

@@ -363,7 +363,7 @@ class LocalBackEnd:
             held=held,
             parts=len(parts),
             parts_read=len(read),
-            flows_scanned=self.store.flow_count([part for part in parts if part.name in read]),
+            flows_scanned=self.store.flow_count(parts),
             octets_read=self.store.octets([part for part in parts if part.name in read]),
             seconds=time.perf_counter() - began,
             sampled=sampled,

@@ -117,7 +117,7 @@ class Coverage:
         held: From the first start to the last end of the flows the answer stands on; None where there were none.
         parts: Files read, or reused from an earlier answer.
         parts_read: Files read for this answer.
-        flows_scanned: Flows looked at.
+        flows_scanned: Flows in the files that the answer stands on, looked at now or earlier.
         octets_read: Size of the files behind the answer.
         seconds: Wall time of the answer.
         sampled: Whether a sampling interval above 1 was among the flows.

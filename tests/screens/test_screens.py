@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from textual import events
 
 from nftui.app import NftuiApp
 from nftui.config import DisplaySettings
@@ -391,3 +392,16 @@ async def test_themes_change_at_a_key(make: Make) -> None:
 def test_settings_that_cannot_be_used(make: Make, display: DisplaySettings, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         make(display=display)
+
+
+async def test_keys_typed_ahead_go_to_the_prompt(make: Make) -> None:
+    """Over a slow link many keys arrive at once: those behind `f` are text, though the screen binds some of them."""
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        for character in "fdst port 53":
+            app.post_message(events.Key("space" if character == " " else character, character))
+        app.post_message(events.Key("enter", "\r"))
+        await settled(pilot)
+        assert app.view.text == "dst port 53"
+        assert app.screen_stack[-1] is app.screen

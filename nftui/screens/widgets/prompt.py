@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import ClassVar
 
 from textual import on
@@ -18,7 +19,12 @@ from nftui.screens.widgets.painted import Line, Part
 
 
 class PromptInput(Input):
-    """An input whose arrows walk through what was entered before."""
+    """An input whose arrows walk through what was entered before.
+
+    Attributes:
+        history: What was entered before.
+        began: When it was opened, by the monotonic clock; keys pressed before are on their way to what had the focus then.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "older", "Older", show=False, id="prompt.older", tooltip="What was entered before"),
@@ -29,11 +35,12 @@ class PromptInput(Input):
     def __init__(self) -> None:
         super().__init__(id="prompt-input", compact=True, select_on_focus=False)
         self.history: list[str] = []
+        self.began = 0.0
         self._place = 0
 
     def begin(self, text: str, history: list[str]) -> None:
         """Start with a text, and with what was entered before."""
-        self.history, self._place = history, len(history)
+        self.history, self._place, self.began = history, len(history), monotonic()
         self.value = text
         self.cursor_position = len(text)
 
@@ -101,7 +108,7 @@ class Prompt(Vertical):
         self.call_after_refresh(label.show, [Part(f"{purpose}: ", "title")])
         entry = self.query_one(PromptInput)
         entry.begin(text, history)
-        entry.focus()
+        self.screen.set_focus(entry, scroll_visible=False)
         self.call_after_refresh(self._judge, text)
 
     def close(self) -> None:
