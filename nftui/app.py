@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
@@ -100,6 +101,11 @@ class NftuiApp(App[None], inherit_bindings=False):
         if isinstance(entry, PromptInput) and event.time <= entry.began:
             event.prevent_default()
             entry._forward_event(events.Key(event.key, event.character))
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        """Return the screen as SVG that loads nothing from elsewhere: the fonts are those of the reader."""
+        picture = super().export_screenshot(title=title, simplify=simplify)
+        return re.sub(r"\s*@font-face \{[^}]*\}", "", picture)
 
     def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
         """Yield a command for each key of the screen, and one for a picture of it."""

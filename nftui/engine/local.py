@@ -94,7 +94,7 @@ class LocalBackEnd:
         """Answer a question.
 
         Raises:
-            StoreError: The store can't be read; a segment that can't be read is named.
+            StoreError: The store can't be read. A file of it that can't be opened is passed over, and named in the coverage.
         """
         began = time.perf_counter()
         for attempt in range(ATTEMPTS):
@@ -103,8 +103,11 @@ class LocalBackEnd:
             except (FileNotFoundError, SegmentError, pl.exceptions.PolarsError) as error:
                 # A part was superseded between listing and reading; what is really damaged fails again.
                 self._open.clear()
-                if attempt == ATTEMPTS - 1:
-                    raise StoreError(f"{self.store.root}: {error}") from error
+                if attempt == ATTEMPTS - 1 or (
+                    attempt > 0 and not isinstance(error, FileNotFoundError) and not self.store.find_broken()
+                ):
+                    reason = str(error).split("\n", 1)[0]
+                    raise StoreError(f"{self.store.root}: {reason}") from error
         raise AssertionError("unreachable")
 
     def _answer(self, query: Query, began: float) -> Answer:
@@ -369,6 +372,7 @@ class LocalBackEnd:
             sampled=sampled,
             drops=_count(status, "drops"),
             lost=_count(status, "sequence_lost"),
+            unread=tuple(f"{path.name}: {reason}" for path, reason in self.store.broken.items()),
         )
 
 

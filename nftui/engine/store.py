@@ -47,10 +47,12 @@ class Store:
     Attributes:
         root: The data directory.
         foreign: Files among the segments whose names say nothing to us, as of the last listing.
+        broken: Parts that can't be read, and why; they are passed over until another part supersedes them.
     """
 
     root: Path
     foreign: list[str] = field(default_factory=list)
+    broken: dict[Path, str] = field(default_factory=dict)
     _listings: dict[str, _Listing] = field(default_factory=dict)
     _columns: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     _counts: dict[PartName, int] = field(default_factory=dict)
@@ -74,7 +76,20 @@ class Store:
             StoreError: The directory can't be listed.
         """
         current = without_superseded(self.listed())
-        return sorted((part for part in current if part.name.overlaps(interval)), key=lambda part: part.name)
+        found = (part for part in current if part.name.overlaps(interval) and part.path not in self.broken)
+        return sorted(found, key=lambda part: part.name)
+
+    def find_broken(self) -> int:
+        """Open every part, and remember which can't be; return how many are new among them."""
+        before = len(self.broken)
+        for part in self.parts():
+            try:
+                (pl.read_ipc_schema if part.name.level == TAIL else pl.read_parquet_schema)(part.path)
+            except FileNotFoundError:
+                continue
+            except (OSError, pl.exceptions.PolarsError) as error:
+                self.broken[part.path] = str(error).split("\n", 1)[0]
+        return len(self.broken) - before
 
     def listed(self) -> list[Part]:
         """Return every part there is, superseded ones too; the tail's were listed first.

@@ -143,10 +143,28 @@ def test_an_empty_store_answers_nothing(tmp_path: Path) -> None:
         assert answer.coverage.held is None
 
 
-def test_a_damaged_segment_is_named(make_store: Any) -> None:
-    root = make_store([[{"flow_start": BASE}]], sealed=1)
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_damaged_file_is_named_and_the_others_answer(make_store: Any, keep: bool) -> None:
+    rows = [[{"flow_start": BASE, "octets": 2**number}] for number in range(6)]
+    root = make_store(rows, sealed=4)
+    first = min(root.rglob("*.parquet"))
+    first.write_bytes(b"PAR1 not really")
+    tail = min(root.rglob("*.arrow"))
+    tail.write_bytes(tail.read_bytes()[:40])
+    back_end = LocalBackEnd(root, keep=keep)
+    for query in (Query(), Query(keys=("exporter_address",), bins=3), Query(kind=Kind.FLOWS)):
+        answer = back_end.answer(query)
+        assert answer.total.octets == 4 + 8 + 32
+        assert sorted(text.split(":")[0] for text in answer.coverage.unread) == sorted([first.name, tail.name])
+
+
+def test_a_segment_damaged_within_is_an_error_that_names_the_store(make_store: Any) -> None:
+    root = make_store([[{"flow_start": BASE + n, "octets": n} for n in range(5000)]], sealed=1)
     (segment,) = root.rglob("*.parquet")
-    segment.write_bytes(b"PAR1 not really")
+    octets = bytearray(segment.read_bytes())
+    end = len(octets) - 8 - int.from_bytes(octets[-8:-4], "little")
+    octets[4:end] = bytes(end - 4)
+    segment.write_bytes(octets)
     with pytest.raises(StoreError, match=str(root)):
         LocalBackEnd(root).answer(Query())
 

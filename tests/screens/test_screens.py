@@ -405,3 +405,13 @@ async def test_keys_typed_ahead_go_to_the_prompt(make: Make) -> None:
         await settled(pilot)
         assert app.view.text == "dst port 53"
         assert app.screen_stack[-1] is app.screen
+
+
+async def test_a_picture_loads_nothing_from_elsewhere(make: Make) -> None:
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        picture = app.export_screenshot()
+    assert "10.9.0.2" in picture
+    assert "font-face" not in picture
+    assert picture.count("http") == picture.count("http://www.w3.org/2000/svg") + picture.count("https://www.textualize.io")
