@@ -108,6 +108,7 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
     exporters.add_argument("--to", required=True, metavar="HOST:PORT", help="the collector")
     exporters.add_argument("--network", metavar="FILE")
     exporters.add_argument("--seed", type=int, default=1)
+    exporters.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
     exporters.add_argument("--minutes", type=int, default=0, help="of history to send first")
     exporters.set_defaults(run=_demo_exporters)
     collect = commands.add_parser("collect", parents=[shared], help="the collector alone, until SIGTERM")
@@ -176,7 +177,7 @@ def _demo_exporters(options: argparse.Namespace) -> int:
     host, _, port = options.to.rpartition(":")
     if not host or not port.isdigit():
         raise UsageError(f"--to {options.to}: write HOST:PORT")
-    return demo.run_process(host, int(port), options.network, options.seed, options.minutes)
+    return demo.run_process(host, int(port), options.network, options.seed, options.minutes, options.with_parent)
 
 
 def _collect(options: argparse.Namespace) -> int:

@@ -84,6 +84,7 @@ class Child:
 
 def run(data: Path, config: Config, *, collect: bool, listen: list[str] | None = None, config_path: Path | None = None) -> int:
     """Open the dashboard on a store; with no collector at work there, and `collect`, with one of our own."""
+    _end_with_terminal()
     with ExitStack() as stack:
         child = None
         if collect and not Store(data).collector_running():
@@ -96,6 +97,7 @@ def run(data: Path, config: Config, *, collect: bool, listen: list[str] | None =
 
 def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
     """Open the dashboard on a simulated network, with ports and, unless one is named, a store of its own."""
+    _end_with_terminal()
     with ExitStack() as stack:
         if data is None:
             data = Path(tempfile.mkdtemp(prefix="nftui-demo-"))
@@ -108,6 +110,7 @@ def demo(data: Path | None, config: Config, *, network: str | None, seed: int, s
         collector = _start_collector(data, [f"127.0.0.1:{port}/udp"], config.collector.interval, None)
         stack.callback(collector.stop)
         words = ["demo-exporters", "--to", f"127.0.0.1:{port}", "--seed", str(seed), "--minutes", str(HISTORY_MINUTES)]
+        words += ["--with-parent", str(os.getpid())]
         if network is not None:
             words += ["--network", network]
         exporters = ExitStack()
@@ -143,14 +146,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _end_with_terminal() -> None:
+    """Have a terminal that goes away, or a polite kill, end our children too, and remove what is only ours."""
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+
 def _show(data: Path, config: Config, *, listening: str, collector: Child | None, demo: bool = False) -> int:
     if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         raise ListenError("", 0, "the dashboard wants a terminal; `nftui top`, `flows`, `series` and `summary` print to anything")
     from nftui.app import NftuiApp
 
-    # A terminal that goes away, or a polite kill, ends our children too.
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
     app = NftuiApp(
         Watched(data, collector),
         config.display,

@@ -228,7 +228,7 @@ def columns(flows: NDArray[np.void], hosts: Hosts, shift: int) -> Columns:
     }
 
 
-def run_process(host: str, port: int, network_path: str | None, seed: int, minutes: int) -> int:
+def run_process(host: str, port: int, network_path: str | None, seed: int, minutes: int, parent: int | None = None) -> int:
     """Be the simulated network: history, then live traffic until SIGTERM or SIGINT, or until the parent process is gone.
 
     Args:
@@ -237,13 +237,14 @@ def run_process(host: str, port: int, network_path: str | None, seed: int, minut
         network_path: A TOML file; None for the network that comes with nftui.
         seed: The same seed gives the same traffic.
         minutes: Of history, 0 for none.
+        parent: The process to end with; None for the one that is the parent now.
     Returns:
         The exit status: 0, or 1 after one line on stderr.
     """
-    stop, parent = threading.Event(), os.getppid()
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    threading.Thread(target=_watch_parent, args=(parent, stop), daemon=True).start()
+    threading.Thread(target=_watch_parent, args=(parent or os.getppid(), stop), daemon=True).start()
     try:
         exporters = DemoExporters(load_network(Path(network_path) if network_path else None), (host, port), seed=seed)
         exporters.wait_for_receiver()
