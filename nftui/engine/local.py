@@ -15,9 +15,11 @@ from typing import Any
 
 import polars as pl
 
-from nftui.engine import records, series, top
+from nftui.engine import series, top
 from nftui.engine.filters import ANY
+from nftui.engine.partials import Partials
 from nftui.engine.query import Answer, Coverage, Interval, Kind, Query, Totals
+from nftui.engine.records import Lister
 from nftui.engine.segments import TAIL, Part, PartName
 from nftui.engine.series import Grid
 from nftui.engine.store import Store
@@ -78,7 +80,8 @@ class LocalBackEnd:
         """
         self.store = Store(root)
         self._keep = keep
-        self._partials = _Partials(PARTIALS_OCTETS)
+        self._partials = Partials(PARTIALS_OCTETS)
+        self._lister = Lister(self.store, self._partials if keep else None)
         self._open: OrderedDict[Query, _Seen] = OrderedDict()
         self._bulk: _Bulk | None = None
 
@@ -313,28 +316,16 @@ class LocalBackEnd:
     # -- flow records
 
     def _list_flows(self, query: Query, parts: list[Part], held: Interval | None, began: float) -> Answer:
-        if query.order not in POLARS:
-            raise StoreError(f"flows have no column {query.order!r} to sort by")
-        inside = [part for part in parts if part.name.inside(query.interval)]
-        across = [part for part in parts if not part.name.inside(query.interval)]
-        columns = tuple(POLARS)
-        flows = pl.concat(
-            [self.store.scan(inside, columns), records.within(self.store.scan(across, columns), query)], how="vertical"
-        )
-        flows = top.matching(flows, query)
-        listed, sums = records.first(flows, query), records.totals(flows, query)
-        rows, totals = pl.collect_all([listed, sums], engine="streaming")
-        octets, packets, count, sampling, first, last = totals.row(0)
-        present = [name for name in rows.columns if rows[name].null_count() < rows.height]
+        rows, sums = self._lister.first(query, parts)
         return Answer(
             query=query,
             groups=pl.DataFrame(schema=dict.fromkeys(top.SUMS, pl.Int64)),
-            total=Totals(octets or 0, packets or 0, count or 0),
+            total=Totals(sums.octets, sums.packets, sums.flows),
             group_count=0,
-            coverage=self._coverage(query, parts, held, {part.name for part in parts}, began, (sampling or 1) > 1),
-            flows=rows.select(present),
-            first=first,
-            last=last,
+            coverage=self._coverage(query, parts, held, {part.name for part in parts}, began, (sums.sampling or 1) > 1),
+            flows=rows,
+            first=sums.first,
+            last=sums.last,
             interval=query.interval or held,
         )
 
@@ -374,29 +365,6 @@ class LocalBackEnd:
             lost=_count(status, "sequence_lost"),
             unread=tuple(f"{path.name}: {reason}" for path, reason in self.store.broken.items()),
         )
-
-
-class _Partials:
-    """The partials made last, up to a number of octets."""
-
-    def __init__(self, octets: int) -> None:
-        self._limit, self._octets = octets, 0
-        self._frames: OrderedDict[tuple[Any, ...], tuple[pl.DataFrame, int]] = OrderedDict()
-
-    def get(self, key: tuple[Any, ...]) -> pl.DataFrame | None:
-        entry = self._frames.get(key)
-        if entry is None:
-            return None
-        self._frames.move_to_end(key)
-        return entry[0]
-
-    def put(self, key: tuple[Any, ...], frame: pl.DataFrame) -> None:
-        size = int(frame.estimated_size()) + 1000
-        self._frames[key] = (frame, size)
-        self._octets += size
-        while self._octets > self._limit and len(self._frames) > 1:
-            _, (_, gone) = self._frames.popitem(last=False)
-            self._octets -= gone
 
 
 def _key(query: Query, name: PartName, clip: Interval | None) -> tuple[Any, ...]:

@@ -1,14 +1,187 @@
-"""Lists of flow records: which lie in a range, the first of them in some order, and what all of them sum to."""
+"""Lists of flow records: the first of them in some order, and what all of them sum to.
+
+Parts are read in the order of what their names promise, so that the newest thousand flows of a long range cost a look at the newest
+parts only; and of a part one column is read first, so that the others are read for the few records that are shown.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from nftui.engine import top
+from nftui.engine.partials import Partials
 from nftui.engine.query import Query
+from nftui.engine.segments import TAIL, Part
+from nftui.engine.store import Store
+from nftui.errors import StoreError
+from nftui.schema import POLARS
+
+TAILS_AT_ONCE = 16
+"""Tail files that are read in one pass: each holds a moment only."""
+_BOUNDS: dict[str, tuple[Callable[[Part], int], Callable[[Part], int]]] = {
+    "flow_start": (lambda part: part.name.min_start, lambda part: part.name.max_end),
+    "flow_end": (lambda part: part.name.min_start, lambda part: part.name.max_end),
+    "received": (lambda part: part.name.received_from, lambda part: part.name.received_to),
+}
+"""Columns of which a part's name says the least and the greatest value."""
 
 
-def within(flows: pl.LazyFrame, query: Query) -> pl.LazyFrame:
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What records sum to, sampling applied; `first` and `last` in microseconds, None where there is no record."""
+
+    octets: int = 0
+    packets: int = 0
+    flows: int = 0
+    sampling: int | None = None
+    first: int | None = None
+    last: int | None = None
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.octets + other.octets,
+            self.packets + other.packets,
+            self.flows + other.flows,
+            max((one for one in (self.sampling, other.sampling) if one is not None), default=None),
+            min((one for one in (self.first, other.first) if one is not None), default=None),
+            max((one for one in (self.last, other.last) if one is not None), default=None),
+        )
+
+
+class Lister:
+    """Lists the records of a store."""
+
+    def __init__(self, store: Store, partials: Partials | None) -> None:
+        """List from a store.
+
+        Args:
+            store: Where the parts are.
+            partials: Keeps the sums of each part for the next time; None keeps nothing.
+        """
+        self._store, self._partials = store, partials
+
+    def first(self, query: Query, parts: list[Part]) -> tuple[pl.DataFrame, Sums]:
+        """Return the records of a query, as many as it shows, with the columns that are present; and the sums of all.
+
+        Raises:
+            StoreError: There is no such column to sort by.
+        """
+        if query.order not in POLARS:
+            raise StoreError(f"flows have no column {query.order!r} to sort by")
+        sums = self._sums(query, parts)
+        matching = [part for part in parts if sums[part].flows]
+        counts = {part: sums[part].flows for part in matching}
+        rows = self._all(query, matching) if query.limit is None else self._best(query, counts, query.limit)
+        present = [name for name in rows.columns if rows[name].null_count() < rows.height]
+        return rows.select(present), sum(sums.values(), Sums())
+
+    def _flows(self, query: Query, parts: Sequence[Part], columns: tuple[str, ...]) -> pl.LazyFrame:
+        whole = [part for part in parts if part.name.inside(query.interval)]
+        cut = [part for part in parts if not part.name.inside(query.interval)]
+        scans = [self._store.scan(whole, columns)] if whole or not cut else []
+        if cut:
+            scans.append(_within(self._store.scan(cut, columns), query))
+        return top.matching(scans[0] if len(scans) == 1 else pl.concat(scans, how="vertical"), query)
+
+    def _sums(self, query: Query, parts: list[Part]) -> dict[Part, Sums]:
+        """Return the sums of each part; all parts that weren't asked before in one pass."""
+        keys = {
+            part: ("records", part.name, part.name.inside(query.interval) or query, query.where, query.sampling) for part in parts
+        }
+        known: dict[Part, Sums] = {}
+        missing = []
+        for part in parts:
+            kept = self._partials.get(keys[part]) if self._partials is not None else None
+            if kept is None:
+                missing.append(part)
+            else:
+                known[part] = Sums(*kept.row(0))
+        columns = top.columns(query, timed=True)
+        scans = [
+            self._flows(query, [part], columns).with_columns(pl.lit(place).alias("part")) for place, part in enumerate(missing)
+        ]
+        if scans:
+            found = pl.concat(scans, how="vertical").group_by("part").agg(_totals(query)).collect(engine="streaming")
+            rows = {row[0]: row[1:] for row in found.iter_rows()}
+            for place, part in enumerate(missing):
+                known[part] = Sums(*rows.get(place, ()))
+                if self._partials is not None:
+                    self._partials.put(keys[part], pl.DataFrame([rows.get(place, (0, 0, 0, None, None, None))], orient="row"))
+        return known
+
+    def _all(self, query: Query, parts: list[Part]) -> pl.DataFrame:
+        flows = self._flows(query, parts, self._store.present(parts, query.order))
+        return flows.sort(query.order, descending=not query.ascending, nulls_last=True).collect(engine="streaming")
+
+    def _best(self, query: Query, counts: dict[Part, int], limit: int) -> pl.DataFrame:
+        """Return the first records: part by part, until no other can hold one that comes before the last of them."""
+        parts = list(counts)
+        columns = self._store.present(parts, query.order)
+        best = pl.DataFrame(schema={name: POLARS[name] for name in columns})
+        edge: int | None = None
+        for batch, bound in _batches(query, parts):
+            if edge is not None and bound is not None and (bound > edge if query.ascending else bound < edge):
+                break
+            full = best.height == limit > 0
+            flows = self._flows(query, batch, columns)
+            if full:
+                flows = flows.filter(_not_behind(query, best[query.order][-1]))
+            few = sum(counts[part] for part in batch) <= 4 * limit
+            best = _sorted(pl.concat([best, _taken(flows, query, limit, few=few)], how="vertical"), query).head(limit)
+            if best.height == limit > 0 and query.order in _BOUNDS:
+                edge = int(best[query.order].to_physical()[-1])
+        if best.height < min(limit, sum(counts.values())):
+            without = self._flows(query, parts, columns).filter(pl.col(query.order).is_null()).head(limit - best.height)
+            best = pl.concat([best, without.collect(engine="streaming")], how="vertical")
+        return best
+
+
+def _batches(query: Query, parts: list[Part]) -> list[tuple[list[Part], int | None]]:
+    """Return the parts in the order in which they may hold the first records, and the best value each batch may hold."""
+    bounds = _BOUNDS.get(query.order)
+    if bounds is None:
+        return [(parts, None)] if parts else []
+    bound = bounds[0] if query.ascending else bounds[1]
+    batches: list[tuple[list[Part], int | None]] = []
+    for part in sorted(parts, key=bound, reverse=not query.ascending):
+        batch = batches[-1][0] if batches else []
+        if part.name.level == TAIL and batch and batch[0].name.level == TAIL and len(batch) < TAILS_AT_ONCE:
+            batch.append(part)
+        else:
+            batches.append(([part], bound(part)))
+    return batches
+
+
+def _taken(flows: pl.LazyFrame, query: Query, limit: int, *, few: bool) -> pl.DataFrame:
+    """Return the first records of some parts that have a value, no more than `limit`; one column first unless there are few."""
+    key = pl.col(query.order)
+    if not few:
+        ends = flows.select(key.bottom_k(limit) if query.ascending else key.top_k(limit)).collect(engine="streaming").to_series()
+        ends = ends.drop_nulls()
+        if ends.is_empty():
+            return flows.head(0).collect()
+        flows = flows.filter(_not_behind(query, ends.max() if query.ascending else ends.min()))
+    # Many records may share the last value.
+    flows = flows.filter(key.is_not_null())
+    taken = flows.bottom_k(limit, by=query.order) if query.ascending else flows.top_k(limit, by=query.order)
+    return taken.collect(engine="streaming")
+
+
+def _not_behind(query: Query, edge: Any) -> pl.Expr:
+    """Return whether a record comes before a value in the list's order, or has it."""
+    last = pl.lit(edge)
+    return pl.col(query.order) <= last if query.ascending else pl.col(query.order) >= last
+
+
+def _sorted(frame: pl.DataFrame, query: Query) -> pl.DataFrame:
+    return frame.sort(query.order, descending=not query.ascending, nulls_last=True, maintain_order=True)
+
+
+def _within(flows: pl.LazyFrame, query: Query) -> pl.LazyFrame:
     """Return the flows that lie, at least in part, in the query's range; wholly where it says `contained`."""
     interval = query.interval
     if interval is None:
@@ -19,29 +192,14 @@ def within(flows: pl.LazyFrame, query: Query) -> pl.LazyFrame:
     return flows.filter((top.START < interval.end) & begun)
 
 
-def first(flows: pl.LazyFrame, query: Query) -> pl.LazyFrame:
-    """Return the records of a list in order, as many as it shows; records without the value come last.
-
-    Looking at one column first, for the value at the list's end, spares reading the others of nearly all records.
-    """
-    key, limit = pl.col(query.order), query.limit
-    if limit is not None:
-        ends = key.bottom_k(limit) if query.ascending else key.top_k(limit)
-        best = flows.select(ends).collect(engine="streaming").to_series().drop_nulls()
-        if best.len() == limit > 0:
-            flows = flows.filter(key <= best.max() if query.ascending else key >= best.min())
-    ordered = flows.sort(query.order, descending=not query.ascending, nulls_last=True)
-    return ordered if limit is None else ordered.head(limit)
-
-
-def totals(flows: pl.LazyFrame, query: Query) -> pl.LazyFrame:
-    """Return one row: `octets`, `packets`, `flows`, the highest `sampling` interval, `first` and `last` (microseconds)."""
+def _totals(query: Query) -> list[pl.Expr]:
+    """Return the fields of `Sums`."""
     scale = pl.col("sampling_interval").fill_null(1) if query.sampling else pl.lit(1, dtype=pl.Int64)
-    return flows.select(
+    return [
         (pl.col("octets").fill_null(0) * scale).sum(),
         (pl.col("packets").fill_null(0) * scale).sum(),
         pl.len().cast(pl.Int64).alias("flows"),
         pl.col("sampling_interval").max().alias("sampling"),
         top.START.min().alias("first"),
         top.END.max().alias("last"),
-    )
+    ]

@@ -167,6 +167,11 @@ class Store:
         finally:
             os.close(handle)
 
+    def present(self, parts: list[Part], *more: str) -> tuple[str, ...]:
+        """Return the columns that any of some parts has, and some more, in the order of the schema."""
+        found = set(more).union(*(self._present(part) for part in parts))
+        return tuple(name for name in POLARS if name in found)
+
     def _scan_segments(self, paths: list[Path], wanted: dict[str, pl.DataType]) -> pl.LazyFrame:
         return pl.scan_parquet(
             [str(path) for path in paths],
@@ -178,19 +183,23 @@ class Store:
         ).select(*wanted)
 
     def _scan_tail(self, part: Part, wanted: dict[str, pl.DataType]) -> pl.LazyFrame:
+        present = self._present(part)
+        frame = pl.scan_ipc(part.path, glob=False, hive_partitioning=False)
+        return frame.select(
+            *(pl.col(name) if name in present else pl.lit(None, dtype=dtype).alias(name) for name, dtype in wanted.items())
+        )
+
+    def _present(self, part: Part) -> tuple[str, ...]:
         present = self._columns.get(part.path)
         if present is None:
             try:
-                present = tuple(pl.read_ipc_schema(part.path))
+                present = tuple((pl.read_ipc_schema if part.name.level == TAIL else pl.read_parquet_schema)(part.path))
             except pl.exceptions.PolarsError as error:
                 raise SegmentError(str(part.path), f"can't be read: {error}") from error
             if len(self._columns) > 4096:
                 self._columns.clear()
             self._columns[part.path] = present
-        frame = pl.scan_ipc(part.path, glob=False, hive_partitioning=False)
-        return frame.select(
-            *(pl.col(name) if name in present else pl.lit(None, dtype=dtype).alias(name) for name, dtype in wanted.items())
-        )
+        return present
 
     def _walk(self, folder: Path) -> list[Part]:
         parts = self._list(folder)
