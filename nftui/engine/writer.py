@@ -20,6 +20,8 @@ from nftui.units import SECOND, moment
 
 SEGMENT_FLOWS = 1_000_000
 RECHUNK_BELOW = 50_000
+ROW_GROUP = 262_144
+"""Flows of a row group: files are 5 % smaller than with the some 50,000 of the library, and four groups still share two cores."""
 ODD_BEFORE, ODD_AHEAD = 2 * 3600 * SECOND, 60 * SECOND
 """A flow that starts more than this before its receipt, or ends more than this after it, goes to the odd stream."""
 
@@ -116,7 +118,7 @@ class StoreWriter:
         name = PartName(*span(frame), 0, stream, number, number)
         path = segment_path(self.root, name)
         temporary = path.with_name(path.name + ".tmp")
-        frame.write_parquet(temporary, compression="zstd", compression_level=1, statistics=False)
+        frame.write_parquet(temporary, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=False)
         return _appear(temporary, path)
 
 
@@ -178,6 +180,7 @@ def seal(root: Path, parts: list[Part]) -> Path:
         temporary,
         compression="zstd",
         compression_level=1,
+        row_group_size=ROW_GROUP,
         statistics=False,
         maintain_order=True,
         sync_on_close="all",
