@@ -1,0 +1,167 @@
+"""The collectors that are compared: how each is started, and how many flows its store holds."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nftui.engine.store import Store
+from tests.bench import processes
+from tests.bench.processes import Running, Usage
+
+BUFFER = 32 << 20
+"""Octets of receive buffer that each asks for; the kernel may give less."""
+WARM_S = 1.0
+"""Between a bound socket and the first datagram: children have started by then."""
+
+
+class Collector(ABC):
+    """A program that stores flows."""
+
+    name = ""
+
+    @abstractmethod
+    def command(self, data: Path, port: int) -> list[str]:
+        """Return the command line that collects from a port of the loopback into a folder."""
+
+    @abstractmethod
+    def stored(self, data: Path) -> int:
+        """Return how many flows a folder holds."""
+
+
+class Nftui(Collector):
+    """Ours."""
+
+    name = "nftui"
+
+    def command(self, data: Path, port: int) -> list[str]:
+        """Return the command line; its receive buffer is the default, 32 MiB."""
+        return processes.nftui("collect", "--data", data, "--listen", f"127.0.0.1:{port}")
+
+    def stored(self, data: Path) -> int:
+        """Return how many flows the segments and the tail hold."""
+        store = Store(data)
+        return store.flow_count(store.parts())
+
+
+@dataclass
+class Nfcapd(Collector):
+    """nfdump's collector, with LZ4."""
+
+    nfcapd: str
+    nfdump: str
+    name = "nfcapd lz4"
+
+    def command(self, data: Path, port: int) -> list[str]:
+        """Return the command line; files are closed as often as ours."""
+        return [self.nfcapd, "-y", "-w", str(data), "-b", "127.0.0.1", "-p", str(port), "-B", str(BUFFER), "-t", "300"]
+
+    def stored(self, data: Path) -> int:
+        """Return how many flows nfdump reads."""
+        words = [self.nfdump, "-R", str(data), "-o", "null"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        counts = re.findall(r"total flows processed: (\d+)|total flows: (\d+)", done.stdout, re.IGNORECASE)
+        return max((int(first or second) for first, second in counts), default=0)
+
+
+def known() -> list[Collector]:
+    """Return ours and, where it is installed, the peer."""
+    nfcapd, nfdump = processes.peer("nfcapd"), processes.peer("nfdump")
+    return [Nftui(), *([Nfcapd(nfcapd, nfdump)] if nfcapd and nfdump else [])]
+
+
+@contextmanager
+def running(collector: Collector, data: Path, port: int, *, pin: bool = True) -> Iterator[Running]:
+    """A collector, on the second CPU unless told otherwise, ready to receive; ended hard where the block leaves it running."""
+    data.mkdir(parents=True)
+    with processes.pinned(processes.processors()[1]) if pin else nullcontext():
+        one = Running(collector.command(data, port), data.with_suffix(".log"))
+    try:
+        one.wait_for_port(port)
+        time.sleep(WARM_S)
+        yield one
+    finally:
+        one.kill()
+
+
+def _sender(recording: Path, port: int, rate: float) -> list[str]:
+    words = [sys.executable, "-m", "tests.bench.sender", str(recording), f"127.0.0.1:{port}", "--rate", str(rate)]
+    return [*words, "--cpu", str(processes.processors()[0])]
+
+
+def send(recording: Path, port: int, *, rate: float = 0, seconds: float = 0) -> dict[str, Any]:
+    """Send a recording from the first CPU; return what the sender tells."""
+    words = [*_sender(recording, port, rate), "--seconds", str(seconds)]
+    done = subprocess.run(words, capture_output=True, text=True, env=processes.ENVIRONMENT, cwd=processes.ROOT, check=False)
+    if done.returncode:
+        raise RuntimeError(f"the sender: {done.stderr}")
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+@contextmanager
+def sending(recording: Path, port: int, rate: float) -> Iterator[None]:
+    """Flows of the present for the length of a block."""
+    words = [*_sender(recording, port, rate), "--seconds", "86400", "--now"]
+    sender = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=processes.ENVIRONMENT, cwd=processes.ROOT)
+    try:
+        yield
+    finally:
+        sender.terminate()
+        sender.wait()
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """What became of a stream of flows.
+
+    Attributes:
+        sent: Flows sent.
+        stored: Flows that the store held in the end.
+        rate: Flows a second, as really sent.
+        drops: Datagrams that the kernel dropped.
+        drained: Seconds from the last datagram until the socket was empty.
+        disk: Octets of the store.
+        usage: CPU of the collector's whole life; its wall time is that from being told to end until it had.
+    """
+
+    sent: int
+    stored: int
+    rate: float
+    drops: int
+    drained: float
+    disk: int
+    usage: Usage
+
+    @property
+    def loss(self) -> float:
+        """The share that is missing."""
+        return 1 - self.stored / max(self.sent, 1)
+
+
+def ingest(collector: Collector, recording: Path, data: Path, *, rate: float, seconds: float) -> Ingest:
+    """Send a recording to a collector of its own, and stop it; the store stays for who wants to look."""
+    port = processes.free_port()
+    with running(collector, data, port) as one:
+        told = send(recording, port, rate=rate, seconds=seconds)
+        drained = processes.drain(port)
+        time.sleep(0.3)
+        state = processes.udp(port)
+        usage = one.stop()
+    drops = state.drops if state else 0
+    return Ingest(told["flows"], collector.stored(data), told["flows_per_s"], drops, drained, processes.size(data), usage)
+
+
+def idle(collector: Collector, data: Path) -> Usage:
+    """Start a collector and stop it."""
+    with running(collector, data, processes.free_port()) as one:
+        return one.stop()
