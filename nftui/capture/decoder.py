@@ -90,6 +90,10 @@ class Decoder:
             "exporters": [exporter.status(now_us) for exporter in exporters],
         }
 
+    def revision(self) -> tuple[int, int]:
+        """Return a value that changes when what `save_templates` returns does."""
+        return self._exporters.changes, sum(domain.system_init for domain in self._exporters.domains.values())
+
     def save_templates(self) -> dict[str, Any]:
         """Return what exporters announced, as JSON-able values."""
         return self._exporters.save()

@@ -122,6 +122,7 @@ class Exporters:
         self.domains: dict[tuple[bytes, int, int], Domain] = {}
         self.streams: dict[tuple[bytes, int, int, int], Stream] = {}
         self.fields = 0
+        self.changes = 0
         self.other = Exporter(OTHER)
         self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
 
@@ -165,6 +166,7 @@ class Exporters:
             return f"more than {MAX_ALL_FIELDS} template fields of all exporters"
         self.forget(domain, template.id)
         self.fields += len(template.fields)
+        self.changes += 1
         domain.exporter.templates += 1
         domain.templates[template.id] = template
         domain.exporter.awaited.discard(template.id)
@@ -174,6 +176,7 @@ class Exporters:
         """Drop a template that is withdrawn or replaced."""
         if known := domain.templates.pop(template_id, None):
             self.fields -= len(known.fields)
+            self.changes += 1
             domain.exporter.templates -= 1
 
     def tell(self, exporter: Exporter, now: int, text: str) -> None:

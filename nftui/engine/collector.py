@@ -26,9 +26,10 @@ from typing import Any
 import polars as pl
 
 from nftui import __version__
-from nftui.capture.datagrams import ROWS, UdpReceiver, parse_listen
+from nftui.capture.datagrams import ROWS, DatagramBlock, UdpReceiver, parse_listen
 from nftui.capture.decoder import Decoder
 from nftui.config import CollectorSettings, size
+from nftui.engine.sealer import Sealer
 from nftui.engine.store import Lock, replace_file
 from nftui.engine.writer import StoreWriter, remove_temporary
 from nftui.errors import StoreError
@@ -42,6 +43,8 @@ GATHER_S = 0.05
 DATAGRAM_SHARE = 8192
 """Octets of the receive buffer for each datagram that may gather: a datagram of 1,500 octets takes 2,304, and some room stays."""
 EVENTS = 100
+SEALING_S = 60
+"""How long the child may take to seal what is left at the end."""
 log = logging.getLogger(__name__)
 
 
@@ -113,14 +116,15 @@ class Collector:
         self._load_templates()
         self._queue: deque[list[pl.DataFrame]] = deque()
         self._queued = 0
-        self._dropped = 0
+        self._dropped = self._failed = 0
+        self._decoding = threading.Lock()
         self._guard = threading.Lock()
         self._stop = threading.Event()
         self._drained = threading.Event()
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._started = time.time_ns() // 1000
         self._rates: deque[tuple[float, int, int]] = deque(maxlen=6)
-        self._saved_templates = b""
+        self._saved_revision = self._decoder.revision()
         self._drops_told = 0
         self._sealer: subprocess.Popen[bytes] | None = None
 
@@ -178,7 +182,7 @@ class Collector:
             return 0
         bound.datagrams += len(block.length)
         bound.octets += int(block.length.sum())
-        frames = self._decoder.decode(block)
+        frames = self._decode(block)
         count = sum(frame.height for frame in frames)
         with self._guard:
             if self._queued + count > QUEUE_FLOWS:
@@ -188,15 +192,32 @@ class Collector:
                 self._queued += count
         return len(block.length)
 
+    def _decode(self, block: DatagramBlock) -> list[pl.DataFrame]:
+        try:
+            with self._decoding:
+                return self._decoder.decode(block)
+        except Exception as error:
+            self._failed += len(block.length)
+            log.exception("a block of %d datagrams could not be decoded", len(block.length))
+            self._tell(f"{len(block.length)} datagrams could not be decoded: {type(error).__name__}")
+            return []
+
     # -- storing
 
     def _write(self) -> None:
         while not self._stop.wait(TICK_S - time.time() % TICK_S):
-            self._tick()
+            self._tick_safely(running=True)
         self._drained.wait()
-        self._tick(running=False)
+        self._tick_safely(running=False)
 
-    def _tick(self, *, running: bool = True) -> None:
+    def _tick_safely(self, *, running: bool) -> None:
+        try:
+            self._tick(running=running)
+        except Exception as error:
+            log.exception("storing failed")
+            self._tell(f"storing failed: {type(error).__name__}")
+
+    def _tick(self, *, running: bool) -> None:
         with self._guard:
             batches, self._queue, self._queued = self._queue, deque(), 0
         for frames in batches:
@@ -221,7 +242,9 @@ class Collector:
     def status(self, *, running: bool = True) -> dict[str, Any]:
         """Return the collector's account of itself, as `status.json` holds it."""
         now = time.time_ns() // 1000
-        decoded = self._decoder.status(now)
+        with self._decoding:
+            decoded = self._decoder.status(now)
+            heard = list(self._decoder.events)
         listens = [bound.status() for bound in self.sockets]
         drops = sum(int(one["drops"]) for one in listens)
         if drops > self._drops_told:
@@ -230,9 +253,7 @@ class Collector:
         self._rates.append((time.monotonic(), int(decoded["flows"]), int(decoded["datagrams"])))
         (then, flows, datagrams), (recent, flows_now, datagrams_now) = self._rates[0], self._rates[-1]
         seconds = max(recent - then, 1e-9) if recent > then else 1.0
-        events = sorted(
-            [*self._events, *({"time": when, "text": text} for when, text in self._decoder.events)], key=lambda one: one["time"]
-        )
+        events = sorted([*self._events, *({"time": when, "text": text} for when, text in heard)], key=lambda one: one["time"])
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -243,6 +264,7 @@ class Collector:
             "listen": listens,
             "drops": drops,
             "queue_dropped": self._dropped,
+            "undecodable": self._failed,
             "datagrams": decoded["datagrams"],
             "datagrams_per_s": round((datagrams_now - datagrams) / seconds, 1),
             "flows": decoded["flows"],
@@ -272,10 +294,12 @@ class Collector:
             self._decoder.load_templates(tree)
 
     def _save_templates(self) -> None:
-        octets = json.dumps(self._decoder.save_templates()).encode()
-        if octets != self._saved_templates:
-            replace_file(self.root / "templates.json", octets)
-            self._saved_templates = octets
+        with self._decoding:
+            revision = self._decoder.revision()
+            saved = self._decoder.save_templates() if revision != self._saved_revision else None
+        if saved is not None:
+            replace_file(self.root / "templates.json", json.dumps(saved).encode())
+            self._saved_revision = revision
 
     # -- the child
 
@@ -293,10 +317,13 @@ class Collector:
             return
         self._sealer.terminate()
         try:
-            self._sealer.wait(60)
+            self._sealer.wait(SEALING_S)
         except subprocess.TimeoutExpired:
             self._sealer.kill()
             self._sealer.wait()
+        if self._sealer.returncode:
+            # It was killed, or had not begun to listen: what it left is sealed here.
+            Sealer(self.root, self.settings.interval).recover()
 
 
 def serve(root: Path, settings: CollectorSettings, announce: Callable[[str], None]) -> int:

@@ -13,6 +13,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from nftui.config import CollectorSettings
+from nftui.engine.collector import Collector
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Kind, Query
 from tests.running import Collecting, answer, collecting, free_port, netflow5, nftui, payloads, send, wait_for
@@ -175,3 +177,38 @@ def test_the_sampling_of_a_v5_header_is_honoured(tmp_path: Path) -> None:
         collector.wait_for(lambda: collector.status().get("flows_stored") == 1)
     scaled, raw = (answer("summary", "--data", tmp_path, *more)["rows"][0]["packets"] for more in ((), ("--raw",)))
     assert (scaled, raw) == (50, 1)
+
+
+def test_what_was_not_foreseen_is_counted_and_does_not_end_the_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nftui.capture.netflow5.decode", _unforeseen)
+    port = free_port()
+    collector = Collector(tmp_path, CollectorSettings(listen=(f"127.0.0.1:{port}",)))
+    thread = threading.Thread(target=collector.run)
+    thread.start()
+    try:
+        send(port, [("a", netflow5(0, 3, time.time()))])
+        wait_for(lambda: collector.status()["undecodable"] == 1)
+        monkeypatch.undo()
+        send(port, [("a", netflow5(0, 3, time.time()))])
+        wait_for(lambda: collector.status()["flows_stored"] == 3)
+        assert any("ZeroDivisionError" in event["text"] for event in collector.status()["events"])
+    finally:
+        collector.stop()
+        thread.join()
+    assert LocalBackEnd(tmp_path).answer(Query()).total.flows == 3
+
+
+def _unforeseen(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+def test_stopped_at_once_it_seals_what_its_child_had_no_time_for(tmp_path: Path) -> None:
+    collector = Collecting(tmp_path)
+    send(collector.port, payloads(FIXTURE))
+    collector.wait_for(lambda: collector.status().get("flows_stored") == 10)
+    (child,) = Path(f"/proc/{collector.process.pid}/task/{collector.process.pid}/children").read_text().split()
+    collector.process.send_signal(signal.SIGTERM)
+    os.kill(int(child), signal.SIGKILL)
+    collector.process.communicate(timeout=60)
+    assert not list((tmp_path / "tail").iterdir())
+    assert answer("summary", "--data", tmp_path)["rows"][0]["flows"] == 10
