@@ -157,6 +157,9 @@ def _show(data: Path, config: Config, *, listening: str, collector: Child | None
         raise ListenError("", 0, "the dashboard wants a terminal; `nftui top`, `flows`, `series` and `summary` print to anything")
     from nftui.app import NftuiApp
 
+    # These would win over the size that the terminal tells, and stay when it changes.
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     app = NftuiApp(
         Watched(data, collector),
         config.display,

@@ -235,7 +235,7 @@ _COMPUTED: dict[tuple[str, Direction], Callable[[bool], pl.Expr]] = {
     ("bytes", Direction.OUT): lambda sampling: _counter("out_octets", sampling),
     ("packets", Direction.NONE): lambda sampling: _counter("packets", sampling),
     ("packets", Direction.OUT): lambda sampling: _counter("out_packets", sampling),
-    ("flows", Direction.NONE): lambda sampling: pl.col("flow_count").fill_null(1),
+    ("flows", Direction.NONE): lambda sampling: pl.col("flow_count").fill_null(1).clip(lower_bound=1),
     ("duration", Direction.NONE): lambda sampling: _milliseconds(),
     ("bps", Direction.NONE): _rate("octets", 8000),
     ("pps", Direction.NONE): _rate("packets", 1000),

@@ -53,7 +53,8 @@ def counted(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: boo
     sums = {
         "octets": pl.col("octets").fill_null(0) * scale,
         "packets": pl.col("packets").fill_null(0) * scale,
-        "flows": pl.col("flow_count").fill_null(1),
+        # Some exporters write 0 where they mean that they don't aggregate: a record is a flow at least.
+        "flows": pl.col("flow_count").fill_null(1).clip(lower_bound=1),
     }
     keys = [address_number(name) for name in query.keys]
     times = [START.alias("start"), END.alias("end")] if timed or clip is not None else []

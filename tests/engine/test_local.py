@@ -192,3 +192,10 @@ def test_first_and_last_are_those_of_the_matching_flows(make_store: Any) -> None
     answer = LocalBackEnd(make_store([rows])).answer(Query(where=parse("src port 2"), times=True))
     assert (answer.first, answer.last) == (BASE + 2, BASE + 3)
     assert pl.Series([answer.total.flows]).to_list() == [1]
+
+
+def test_a_record_is_a_flow_at_least(make_store: Any) -> None:
+    rows = [{"flow_start": BASE, "flow_count": count} for count in (0, 1, 5, None)]
+    back_end = LocalBackEnd(make_store([rows]))
+    assert back_end.answer(Query()).total.flows == 8
+    assert back_end.answer(Query(where=parse("flows 1"))).total.flows == 3
