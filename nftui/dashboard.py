@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
@@ -22,7 +21,6 @@ from nftui.engine.store import Store, make_folder
 from nftui.errors import ListenError, StoreError
 
 STOP_S = 30.0
-READY_S = 10.0
 HISTORY_MINUTES = 15
 
 
@@ -113,16 +111,8 @@ def demo(data: Path | None, config: Config, *, network: str | None, seed: int, s
         words += ["--with-parent", str(os.getpid())]
         if network is not None:
             words += ["--network", network]
-        exporters = ExitStack()
-        stack.push(exporters)
-
-        def start() -> None:
-            if _wait_ready(data, collector):
-                exporters.callback(Child(words, data / "exporters.log").stop)
-
-        starter = threading.Thread(target=start, name="demo", daemon=True)
-        starter.start()
-        stack.callback(starter.join)
+        # They wait for the collector's port by themselves.
+        stack.callback(Child(words, data / "exporters.log").stop)
         if screen:
             return _show(data, config, listening=f"127.0.0.1:{port}", collector=collector, demo=True)
         print(f"demo: collector on 127.0.0.1:{port}, store {data}; look at it with `nftui --no-collect --data {data}`", flush=True)
@@ -181,17 +171,6 @@ def _start_collector(data: Path, listen: list[str], interval: int, config_path: 
         return Child(words, data / "collector.log")
     except OSError as error:
         raise StoreError(f"{data}: {error.strerror}; choose a data directory you may write with --data DIR") from error
-
-
-def _wait_ready(data: Path, collector: Child) -> bool:
-    store = Store(data)
-    deadline = time.monotonic() + READY_S
-    while time.monotonic() < deadline and collector.process.poll() is None:
-        status = store.status()
-        if status is not None and status.get("pid") == collector.process.pid:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def _until_told(collector: Child) -> int:

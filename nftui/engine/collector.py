@@ -38,7 +38,7 @@ QUEUE_FLOWS = 4_000_000
 """Flows that wait for the disk at most; what comes on top is dropped and counted."""
 TICK_S = 0.8
 """Between two tail files. Less than a second, so that with the time a write takes a crash loses no more than the last second."""
-GATHER_S = 0.05
+GATHER_S = 0.1
 """How long datagrams may gather in the kernel, at most: few big blocks cost far less than many small ones."""
 DATAGRAM_SHARE = 8192
 """Octets of the receive buffer for each datagram that may gather: a datagram of 1,500 octets takes 2,304, and some room stays."""

@@ -29,7 +29,7 @@ START = pl.coalesce("flow_start", "flow_end", "received").to_physical()
 END = pl.max_horizontal(START, pl.coalesce("flow_end", "flow_start", "received").to_physical())
 _TIMES = ("flow_start", "flow_end", "received")
 _RECEIVED = pl.col("received").to_physical()
-IS_ODD = ((START < _RECEIVED - ODD_BEFORE) | (END > _RECEIVED + ODD_AHEAD)).fill_null(False)
+IS_ODD = ((pl.col("start") < pl.col("received") - ODD_BEFORE) | (pl.col("end") > pl.col("received") + ODD_AHEAD)).fill_null(False)
 
 
 class StoreWriter:
@@ -90,32 +90,36 @@ class StoreWriter:
         """
         return self._write(self._write_segment)
 
-    def _write(self, write: Callable[[str, int, pl.DataFrame], Path]) -> list[Path]:
+    def _write(self, write: Callable[[str, int, pl.DataFrame, pl.DataFrame], Path]) -> list[Path]:
         if not self._pending:
             return []
         frame = _joined(self._pending)
-        odd = frame.select(IS_ODD).to_series()
-        count = int(odd.sum())
-        halves = [frame, None] if not count else [frame.filter(~odd), frame.filter(odd)]
+        times = frame.select(START.alias("start"), END.alias("end"), _RECEIVED.alias("received"))
+        odd = times.select(IS_ODD).to_series()
+        halves = [(frame, times)]
+        if odd.any():
+            halves = [(frame.filter(~odd), times.filter(~odd)), (frame.filter(odd), times.filter(odd))]
+        self._pending = [half for half, _ in halves]
         written = []
-        for stream, half in zip(self._streams, halves, strict=True):
-            if half is not None and half.height:
-                written.append(write(stream, self._next[stream], half))
+        for stream, (half, its_times) in zip(self._streams, halves, strict=False):
+            if half.height:
+                written.append(write(stream, self._next[stream], half, its_times))
                 self._next[stream] += 1
-        self._pending = []
-        self.flows += frame.height
-        self.odd += count
+                self.flows += half.height
+                self.odd += half.height if stream == self._streams[1] else 0
+            # Only what is in no file yet is pending, so that a disk that is full between the two makes nothing count twice.
+            self._pending.pop(0)
         return written
 
-    def _write_tail(self, stream: str, number: int, frame: pl.DataFrame) -> Path:
-        path = self.root / "tail" / str(PartName(*span(frame), TAIL, stream, number, number))
+    def _write_tail(self, stream: str, number: int, frame: pl.DataFrame, times: pl.DataFrame) -> Path:
+        path = self.root / "tail" / str(PartName(*_span(times), TAIL, stream, number, number))
         temporary = path.with_name(path.name + ".tmp")
         # A copy of many flows costs as much as writing them; few flows in many pieces cost whoever reads them.
         (frame.rechunk() if frame.height < RECHUNK_BELOW else frame).write_ipc(temporary, compression="uncompressed")
         return _appear(temporary, path)
 
-    def _write_segment(self, stream: str, number: int, frame: pl.DataFrame) -> Path:
-        name = PartName(*span(frame), 0, stream, number, number)
+    def _write_segment(self, stream: str, number: int, frame: pl.DataFrame, times: pl.DataFrame) -> Path:
+        name = PartName(*_span(times), 0, stream, number, number)
         path = segment_path(self.root, name)
         temporary = path.with_name(path.name + ".tmp")
         frame.write_parquet(temporary, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=False)
@@ -137,11 +141,10 @@ def segment_path(root: Path, name: PartName) -> Path:
     return folder / str(name)
 
 
-def span(frame: pl.DataFrame) -> tuple[int, int, int, int]:
-    """Return first receipt, last receipt, earliest start and latest end of some flows, microseconds, none below 0."""
-    received = pl.col("received").to_physical()
-    row = frame.select(received.min().alias("a"), received.max().alias("b"), START.min().alias("c"), END.max().alias("d")).row(0)
-    first, last, start, end = (max(int(value or 0), 0) for value in row)
+def _span(times: pl.DataFrame) -> tuple[int, int, int, int]:
+    """Return first receipt, last receipt, earliest start and latest end, microseconds, none below 0."""
+    ends = (times["received"].min(), times["received"].max(), times["start"].min(), times["end"].max())
+    first, last, start, end = (max(one, 0) if isinstance(one, int) else 0 for one in ends)
     return first, last, start, end
 
 

@@ -137,6 +137,20 @@ def test_a_writer_whose_disk_is_full_keeps_what_is_pending(tmp_path: Path, monke
     assert _total(tmp_path).octets == 5
 
 
+def test_a_disk_that_is_full_between_the_streams_makes_nothing_count_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = StoreWriter(tmp_path)
+    odd = {"flow_start": BASE - 99_999 * SECOND, "flow_end": BASE, "received": BASE, "octets": 2}
+    writer.append([flows_frame([{"flow_start": BASE, "octets": 5}, odd])])
+    with monkeypatch.context() as patch:
+        rename = Path.rename
+        patch.setattr(Path, "rename", lambda self, to: _full() if "odd" in self.name else rename(self, to))
+        with pytest.raises(OSError, match="No space"):
+            writer.write_tail()
+    assert (writer.pending, writer.flows, _total(tmp_path).octets) == (1, 1, 5)
+    writer.write_tail()
+    assert (writer.pending, writer.flows, writer.odd, _total(tmp_path).octets) == (0, 2, 1, 7)
+
+
 def _full(*_: object) -> None:
     raise OSError(28, "No space left on device")
 
