@@ -26,6 +26,8 @@ from nftui.screens.widgets.painted import Line, Part
 from nftui.screens.widgets.prompt import Prompt
 
 TABS = (("live", "Live"), ("flows", "Flows"))
+FIRST_LOOK = 0.2
+"""Seconds between two looks at a store that has no flows in the range yet."""
 BUSY_AFTER = 0.4
 """Seconds of asking that pass without a word, so that quick answers don't flicker."""
 LIMITS = (2, 5, 10, 15, 20, 25, 50)
@@ -125,6 +127,7 @@ class InvestigationScreen(Screen[None]):
         self._asker = Asker(self.host.back_end, self)
         self.watch(self.app, "view", self._view_changed, init=False)
         self.set_interval(self.host.display_settings.refresh, self._tick)
+        self.set_interval(FIRST_LOOK, self._look_for_the_first)
         self.set_interval(0.5, self.show_edges)
         self.call_after_refresh(self.show_edges)
         self.call_after_refresh(self.show_answer)
@@ -151,6 +154,11 @@ class InvestigationScreen(Screen[None]):
             self.ask()
         else:
             self._asker.ask(None)
+
+    def _look_for_the_first(self) -> None:
+        """Ask more often while there is nothing yet: an empty store costs nothing to look at, and the first flows are awaited."""
+        if self.answer is not None and not self.answer.total.flows and self.view.follows:
+            self._tick()
 
     def _view_changed(self) -> None:
         if self.is_current:
