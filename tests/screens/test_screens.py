@@ -75,6 +75,24 @@ async def test_empty_store_says_what_to_do(make: Make, tmp_path: Path) -> None:
         against_golden("flows-empty-80x24", lines(app))
 
 
+async def test_flows_of_other_times_are_hinted_at(make: Make, tmp_path: Path) -> None:
+    app = make(Scripted(LocalBackEnd(tmp_path), status(exporters=[{"address": "192.0.2.1"}])))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        text = "\n".join(lines(app))
+        assert "no flows in the last 15m, but 1 exporter sends:" in text
+        assert "t, then all, shows flows of other times" in text
+
+
+async def test_a_collector_that_ended_is_told_with_its_reason(make: Make, tmp_path: Path) -> None:
+    app = make(Scripted(LocalBackEnd(tmp_path), {"problem": "nftui: port 9995 in use\x1b[2J"}))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        text = "\n".join(lines(app))
+        assert "collector failed" in text
+        assert "port 9995 in use\\x1b[2J" in text
+
+
 async def test_failing_store_says_so_and_keeps_the_old_answer(make: Make, store: Path) -> None:
     back_end = Scripted(LocalBackEnd(store), status())
     app = make(back_end)
