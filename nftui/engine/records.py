@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from nftui.engine import top
+from nftui.engine import instants, top
 from nftui.engine.partials import Partials
 from nftui.engine.query import Query
 from nftui.engine.segments import TAIL, Part
@@ -187,9 +187,9 @@ def _within(flows: pl.LazyFrame, query: Query) -> pl.LazyFrame:
     if interval is None:
         return flows
     if query.contained:
-        return flows.filter((top.START > interval.start) & (top.END < interval.end))
-    begun = pl.when(top.START == top.END).then(top.START >= interval.start).otherwise(top.END > interval.start)
-    return flows.filter((top.START < interval.end) & begun)
+        return flows.filter((instants.START > interval.start) & (instants.END < interval.end))
+    begun = pl.when(instants.START == instants.END).then(instants.START >= interval.start).otherwise(instants.END > interval.start)
+    return flows.filter((instants.START < interval.end) & begun)
 
 
 def _totals(query: Query) -> list[pl.Expr]:
@@ -200,6 +200,6 @@ def _totals(query: Query) -> list[pl.Expr]:
         (pl.col("packets").fill_null(0) * scale).sum(),
         pl.len().cast(pl.Int64).alias("flows"),
         pl.col("sampling_interval").max().alias("sampling"),
-        top.START.min().alias("first"),
-        top.END.max().alias("last"),
+        instants.START.min().alias("first"),
+        instants.END.max().alias("last"),
     ]

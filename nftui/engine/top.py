@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from nftui.engine import instants
 from nftui.engine.expressions import columns as filter_columns
 from nftui.engine.expressions import expression
 from nftui.engine.filters import ANY
@@ -16,16 +17,13 @@ from nftui.engine.query import Interval, Query
 from nftui.schema import POLARS
 
 SUMS = ("octets", "packets", "flows")
-TIMES = ("flow_start", "flow_end", "received")
-START = pl.coalesce("flow_start", "flow_end", "received").to_physical()
-END = pl.max_horizontal(START, pl.coalesce("flow_end", "flow_start", "received").to_physical())
 
 
 def columns(query: Query, timed: bool) -> tuple[str, ...]:
     """Return the columns that a query reads; `timed` where flow times matter."""
     names = {"octets", "packets", "flow_count", "sampling_interval", *query.keys, *filter_columns(query.where)}
     if timed:
-        names.update(TIMES)
+        names.update(instants.COLUMNS)
     return tuple(name for name in POLARS if name in names)
 
 
@@ -57,7 +55,7 @@ def counted(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: boo
         "flows": pl.col("flow_count").fill_null(1).clip(lower_bound=1),
     }
     keys = [address_number(name) for name in query.keys]
-    times = [START.alias("start"), END.alias("end")] if timed or clip is not None else []
+    times = [instants.START.alias("start"), instants.END.alias("end")] if timed or clip is not None else []
     frame = matching(flows, query).select(
         *keys, *(value.alias(name) for name, value in sums.items()), *times, rate.alias("sampling")
     )

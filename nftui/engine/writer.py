@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from nftui.engine import instants
 from nftui.engine.segments import TAIL, Part, PartName, parse_name
 from nftui.engine.store import FILE_MODE, Store, make_folder
 from nftui.schema import TIME
@@ -25,10 +26,6 @@ ROW_GROUP = 262_144
 ODD_BEFORE, ODD_AHEAD = 2 * 3600 * SECOND, 60 * SECOND
 """A flow that starts more than this before its receipt, or ends more than this after it, goes to the odd stream."""
 
-START = pl.coalesce("flow_start", "flow_end", "received").to_physical()
-END = pl.max_horizontal(START, pl.coalesce("flow_end", "flow_start", "received").to_physical())
-_TIMES = ("flow_start", "flow_end", "received")
-_RECEIVED = pl.col("received").to_physical()
 IS_ODD = ((pl.col("start") < pl.col("received") - ODD_BEFORE) | (pl.col("end") > pl.col("received") + ODD_AHEAD)).fill_null(False)
 
 
@@ -94,7 +91,7 @@ class StoreWriter:
         if not self._pending:
             return []
         frame = _joined(self._pending)
-        times = frame.select(START.alias("start"), END.alias("end"), _RECEIVED.alias("received"))
+        times = frame.select(instants.START.alias("start"), instants.END.alias("end"), instants.RECEIVED.alias("received"))
         odd = times.select(IS_ODD).to_series()
         halves = [(frame, times)]
         if odd.any():
@@ -129,8 +126,8 @@ class StoreWriter:
 def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
     """Join frames of different columns, with the time columns in any case, and without columns that are all null."""
     frame = pl.concat(frames, how="diagonal", rechunk=False) if len(frames) > 1 else frames[0]
-    missing = [pl.lit(None, dtype=TIME).alias(name) for name in _TIMES if name not in frame.columns]
-    empty = [name for name in frame.columns if name not in _TIMES and frame[name].null_count() == frame.height]
+    missing = [pl.lit(None, dtype=TIME).alias(name) for name in instants.COLUMNS if name not in frame.columns]
+    empty = [name for name in frame.columns if name not in instants.COLUMNS and frame[name].null_count() == frame.height]
     return frame.drop(empty).with_columns(missing) if missing or empty else frame
 
 
