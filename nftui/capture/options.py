@@ -16,15 +16,42 @@ from nftui.capture.layouts import Layout
 from nftui.capture.values import ABSURD
 
 
-def learn(domain: Domain, layout: Layout, records: npt.NDArray[np.void]) -> None:
-    """Keep what options records say.
+class Starts:
+    """When one exporter started, as its options records of a block say: each holds for what comes from its datagram on.
 
-    Args:
-        domain: Whose they are.
-        layout: Of the records.
-        records: Shape (records,), in the order of arrival; at least one.
+    Exporters repeat the time, and some compute it anew each time, a millisecond off: what a flow is dated by must not depend on
+    how datagrams happen to fall into blocks.
     """
-    if layout.system_init:
-        started = int(records[layout.system_init][-1])
-        if 0 < started < ABSURD:
-            domain.system_init = started
+
+    def __init__(self, before: int) -> None:
+        """Begin with what was known before the block, milliseconds since 1970; 0 for not known."""
+        self._before = before
+        self._datagram: list[int] = []
+        self._started: list[int] = []
+
+    def learn(self, domain: Domain, layout: Layout, records: npt.NDArray[np.void], datagram: npt.NDArray[np.int64]) -> None:
+        """Keep what options records say.
+
+        Args:
+            domain: Whose they are; it keeps the latest.
+            layout: Of the records.
+            records: Shape (records,), in the order of arrival; at least one.
+            datagram: The datagram of each record, in the order of arrival.
+        """
+        if not layout.system_init:
+            return
+        for at, value in zip(datagram.tolist(), records[layout.system_init].tolist(), strict=True):
+            if 0 < value < ABSURD:
+                self._datagram.append(at)
+                self._started.append(value)
+        if self._started:
+            domain.system_init = self._started[int(np.argsort(self._datagram, kind="stable")[-1])]
+
+    def at(self, datagram: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the start that holds for each datagram, milliseconds; the first one told where nothing was known before."""
+        if not self._started:
+            return np.full(len(datagram), self._before, np.int64)
+        order = np.argsort(self._datagram, kind="stable")
+        told, started = np.array(self._datagram, np.int64)[order], np.array(self._started, np.int64)[order]
+        place = np.searchsorted(told, datagram, side="right") - 1
+        return np.where(place >= 0, started[place], self._before or started[0])

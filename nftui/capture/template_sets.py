@@ -59,6 +59,7 @@ class Reader:
     payload: Octets
     arrivals: Arrivals
     sets: Sets = field(init=False)
+    starts: dict[int, options.Starts] = field(init=False, default_factory=dict)
     datagram: Integers = field(init=False)
     """Shape (sets,), the datagram of each set as an index into the arrivals."""
     step: Integers = field(init=False)
@@ -225,10 +226,12 @@ class Reader:
         if not len(records.octets):
             return
         arrivals = self.arrivals
-        domain = arrivals.domains[int(arrivals.sender[self.datagram[one.sets[0]]])]
+        sender = int(arrivals.sender[self.datagram[one.sets[0]]])
+        domain = arrivals.domains[sender]
         assert domain is not None
         domain.exporter.options_records += len(records.octets)
-        options.learn(domain, records.layout, records.octets)
+        starts = self.starts.setdefault(sender, options.Starts(domain.system_init))
+        starts.learn(domain, records.layout, records.octets, self.datagram[records.sets])
 
     def _frame(self, records: _Records, chosen: list[_Chosen]) -> pl.DataFrame:
         arrivals = self.arrivals
@@ -251,7 +254,11 @@ class Reader:
         arrivals = self.arrivals
         if arrivals.version == netflow9.VERSION:
             return None
-        return np.array([domain.system_init if domain else 0 for domain in arrivals.domains], np.int64)[arrivals.sender]
+        started = np.array([domain.system_init if domain else 0 for domain in arrivals.domains], np.int64)[arrivals.sender]
+        for sender, starts in self.starts.items():
+            datagram = np.flatnonzero(arrivals.sender == sender)
+            started[datagram] = starts.at(datagram)
+        return started
 
 
 def _viewed(octets: Octets, layout: Layout) -> npt.NDArray[np.void]:
