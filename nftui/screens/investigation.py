@@ -454,9 +454,9 @@ class InvestigationScreen(Screen[None]):
             return (f"no flows match the filter{when}", "F clears the filter, t chooses another range")
         if self.collector.problem:
             return ("the collector ended:", self.collector.problem, "r asks again, q leaves")
-        if self.collector.exporters:
-            sending = "1 exporter sends" if self.collector.exporters == 1 else f"{self.collector.exporters} exporters send"
-            return (f"no flows{when or ' yet'}, but {sending}:", "t, then all, shows flows of other times, if a clock is wrong")
+        if self.collector.state == "running" and self.collector.exporters:
+            sent = "1 exporter has sent" if self.collector.exporters == 1 else f"{self.collector.exporters} exporters have sent"
+            return (f"no flows{when or ' yet'}, but {sent}:", "t, then all, shows flows of other times, if a clock is wrong")
         where = f"point an exporter at {self.host.listening}" if self.host.listening else "start `nftui collect`"
         return (f"no flows yet: {where}, or run `nftui demo`", f"asked: {asked.label}; t chooses another range")
 

@@ -80,8 +80,18 @@ async def test_flows_of_other_times_are_hinted_at(make: Make, tmp_path: Path) ->
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         text = "\n".join(lines(app))
-        assert "no flows in the last 15m, but 1 exporter sends:" in text
+        assert "no flows in the last 15m, but 1 exporter has sent:" in text
         assert "t, then all, shows flows of other times" in text
+
+
+async def test_a_collector_that_stopped_has_no_exporters_that_send(make: Make, tmp_path: Path) -> None:
+    app = make(Scripted(LocalBackEnd(tmp_path), status(running=False, exporters=[{"address": "192.0.2.1"}])))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        text = "\n".join(lines(app))
+        assert "collector stopped" in text
+        assert "has sent" not in text
+        assert "point an exporter at" in text
 
 
 async def test_a_collector_that_ended_is_told_with_its_reason(make: Make, tmp_path: Path) -> None:
