@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from nftui.engine import instants, top
+from nftui.engine.expressions import columns as filter_columns
 from nftui.engine.partials import Partials
 from nftui.engine.query import Query
 from nftui.engine.segments import TAIL, Part
@@ -113,14 +114,18 @@ class Lister:
                     self._partials.put(keys[part], pl.DataFrame([rows.get(place, (0, 0, 0, None, None, None))], orient="row"))
         return known
 
+    def _columns(self, query: Query, parts: list[Part]) -> tuple[str, ...]:
+        """Return the columns that parts have, and those that the question reads although no part has them."""
+        return self._store.present(parts, query.order, *filter_columns(query.where))
+
     def _all(self, query: Query, parts: list[Part]) -> pl.DataFrame:
-        flows = self._flows(query, parts, self._store.present(parts, query.order))
+        flows = self._flows(query, parts, self._columns(query, parts))
         return flows.sort(query.order, descending=not query.ascending, nulls_last=True).collect(engine="streaming")
 
     def _best(self, query: Query, counts: dict[Part, int], limit: int) -> pl.DataFrame:
         """Return the first records: part by part, until no other can hold one that comes before the last of them."""
         parts = list(counts)
-        columns = self._store.present(parts, query.order)
+        columns = self._columns(query, parts)
         best = pl.DataFrame(schema={name: POLARS[name] for name in columns})
         edge: int | None = None
         for batch, bound in _batches(query, parts):
