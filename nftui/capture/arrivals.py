@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from nftui.capture.batch import constant, times
+from nftui.capture.batch import Columns, constant, times
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.exporters import MAX_UNKNOWN_ELEMENTS, Domain, Exporter, Exporters, add
 from nftui.capture.messages import Headers
 from nftui.capture.sequences import Stream, follow
-from nftui.capture.sets import Integers
+from nftui.capture.sets import Integers, Octets
 from nftui.capture.values import UNKNOWN_START, Batch
+from nftui.elements import IANA
 from nftui.units import SECOND
 
 _KEY = np.dtype([("address", "V16"), ("domain", "<u4"), ("port", "<u2")])
 REFUSED = "too many exporters or domains"
+STRUCTURED = {(IANA, 291): "basicList", (IANA, 292): "subTemplateList", (IANA, 293): "subTemplateMultiList"}
+"""Elements whose values are lists (RFC 6313): passed over by their length, and counted."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +32,19 @@ class Arrivals:
     Attributes:
         rows: Shape (datagrams,), their rows in the block, ascending.
         received: Shape (datagrams,), microseconds since 1970.
+        ports: Shape (datagrams,), that they were sent from.
         headers: As read; shape (datagrams,) each.
         sender: Shape (datagrams,), an index into `domains` and `streams`.
         domains: The observation domain of each sender.
         streams: The sequence of each sender.
-        version: 5, 9 or 10.
+        version: A key of `exporters.PROTOCOLS`.
         exporters: Where counts go.
         now: When the last of them was received, microseconds since 1970.
     """
 
     rows: Integers
     received: Integers
+    ports: Integers
     headers: Headers
     sender: Integers
     domains: list[Domain | None]
@@ -78,32 +84,62 @@ class Arrivals:
         for sender, datagram in enumerate(last.tolist()):
             exporter = self.exporter(sender)
             exporter.last_seen = max(exporter.last_seen, int(self.received[datagram]))
-            skew = int(self.received[datagram] - self.headers.export_time[datagram])
-            exporter.clock_skew = round(skew / SECOND, 3)
         for reason, mask in self.headers.malformed:
             if mask.any():
                 self.count_malformed(reason, np.flatnonzero(mask))
 
+    def read_clocks(self, threshold: int | None) -> None:
+        """Measure the clock of each sender by the headers of its datagrams.
+
+        Args:
+            threshold: Microseconds of skew above which times are corrected; None for never.
+        """
+        skews = np.full(len(self.domains), np.iinfo(np.int64).max)
+        np.minimum.at(skews, self.sender, self.received - self.headers.export_time)
+        for domain, skew in zip(self.domains, skews.tolist(), strict=True):
+            if domain is None:
+                continue
+            exporter = domain.exporter
+            if domain.clock.measure(skew, threshold):
+                correction = domain.clock.correction
+                self.exporters.tell(
+                    exporter, self.now, f"clock off by {skew / SECOND:.0f} s: corrected by {correction / SECOND:.0f} s"
+                )
+            exporter.clock_skew = round(skew / SECOND, 3)
+            exporter.clock_correction = round(domain.clock.correction / SECOND, 3)
+
     def count_malformed(self, reason: str, datagrams: Integers) -> None:
         """Count something malformed once for each datagram given."""
-        for sender, number in self.per_sender(datagrams):
-            self.exporters.malformed(self.exporter(sender), self.now, reason, number)
+        self.count(self.exporters.malformed, reason, datagrams)
 
     def count_flows(self, flows: Integers) -> None:
         """Count flows; shape (datagrams,)."""
         for sender, number in self.per_sender(np.arange(len(flows)), flows):
             self.exporter(sender).arrived(self.now, number)
 
+    def count_reverse(self, datagrams: Integers) -> None:
+        """Count rows of the other direction, once for each datagram given."""
+        for sender, number in self.per_sender(datagrams):
+            exporter = self.exporter(sender)
+            exporter.reverse_flows += number
+            exporter.arrived(self.now, number)
+
     def count_records(self, batch: Batch, datagram: Integers) -> None:
         """Count what a batch left out and the elements that no column takes; `datagram` has the shape (records,)."""
         for reason, mask in batch.left_out:
             tell = self.exporters.unread if reason == UNKNOWN_START else self.exporters.malformed
-            for sender, number in self.per_sender(datagram[mask]):
-                tell(self.exporter(sender), self.now, reason, number)
+            self.count(tell, reason, datagram[mask])
         if batch.layout.unknown:
             for sender, number in self.per_sender(datagram):
                 for element in batch.layout.unknown_names:
                     add(self.exporter(sender).unknown_elements, element, number, MAX_UNKNOWN_ELEMENTS)
+                for structured in STRUCTURED.keys() & set(batch.layout.unknown):
+                    self.exporters.unread(self.exporter(sender), self.now, f"{STRUCTURED[structured]} passed over", number)
+
+    def count(self, tell: Callable[[Exporter, int, str, int], None], reason: str, datagrams: Integers) -> None:
+        """Count something of each sender, once for each datagram given."""
+        for sender, number in self.per_sender(datagrams):
+            tell(self.exporter(sender), self.now, reason, number)
 
     def count_losses(self, step: Integers) -> None:
         """Follow the sequences; `step`, shape (datagrams,), is what each datagram adds to its number."""
@@ -115,50 +151,62 @@ class Arrivals:
                 exporter.restarts += restarts
                 self.exporters.tell(exporter, self.now, "sequence begins anew: restarted")
 
-    def common_columns(self, datagram: Integers) -> dict[str, pl.Series]:
+    def common_columns(self, datagram: Integers) -> Columns:
         """Return the columns that every flow has.
 
         Args:
             datagram: Shape (flows,), the datagram of each.
         """
         rows = len(datagram)
-        columns = {
+        columns: Columns = {
             "received": times("received", self.received[datagram]),
             "protocol_version": constant("protocol_version", self.version, rows),
         }
         if len(self.domains) == 1 and self.domains[0]:
-            columns["exporter_address"] = constant("exporter_address", self.domains[0].address, rows)
-            columns["observation_domain"] = constant("observation_domain", self.domains[0].number, rows)
+            domain = self.domains[0]
+            columns["exporter_address"] = constant("exporter_address", domain.address, rows)
+            columns["observation_domain"] = constant("observation_domain", domain.number, rows)
+            if domain.clock.correction:
+                columns["clock_correction"] = constant("clock_correction", domain.clock.correction, rows)
             return columns
         sender = pl.Series(self.sender[datagram].astype(np.uint32))
         known = [(domain.address, domain.number) if domain else (None, None) for domain in self.domains]
         columns["exporter_address"] = pl.Series("exporter_address", [one for one, _ in known], pl.Binary).gather(sender)
         columns["observation_domain"] = pl.Series("observation_domain", [one for _, one in known], pl.Int64).gather(sender)
+        corrections = [domain.clock.correction or None if domain else None for domain in self.domains]
+        if any(corrections):
+            columns["clock_correction"] = pl.Series("clock_correction", corrections, pl.Int64).gather(sender)
         return columns
 
 
-def tell_apart(block: DatagramBlock, rows: Integers, headers: Headers, version: int, exporters: Exporters) -> Arrivals:
+def tell_apart(
+    block: DatagramBlock, rows: Integers, headers: Headers, version: int, exporters: Exporters, agents: Octets | None = None
+) -> Arrivals:
     """Find the sender of each datagram of one protocol: address, domain and port.
 
     Args:
         block: The datagrams.
         rows: The rows of the protocol, ascending.
         headers: Of those rows.
-        version: 5, 9 or 10.
+        version: A key of `exporters.PROTOCOLS`.
         exporters: Known ones; new ones are added.
+        agents: Shape (rows, 16), where the datagrams themselves name their exporter.
     """
     keys = np.empty(len(rows), _KEY)
-    keys["address"] = np.ascontiguousarray(block.exporter[rows]).view("V16")[:, 0]
+    keys["address"] = np.ascontiguousarray(block.exporter[rows] if agents is None else agents).view("V16")[:, 0]
     keys["domain"], keys["port"] = headers.domain, block.source_port[rows]
     raw, size = keys.tobytes(), _KEY.itemsize
     table: dict[bytes, int] = {}
     sender = [table.setdefault(raw[at : at + size], len(table)) for at in range(0, len(raw), size)]
-    received = block.received[rows]
+    received, ports = block.received[rows], block.source_port[rows]
     now = int(received.max())
     domains: list[Domain | None] = []
     streams: list[Stream] = []
     for key in table:
         address, number, port = key[:16], int.from_bytes(key[16:20], "little"), int.from_bytes(key[20:], "little")
-        domains.append(exporters.domain(address, version, number, now))
+        domain = exporters.domain(address, version, number, now)
+        if domain is not None:
+            domain.lasting |= block.lasting
+        domains.append(domain)
         streams.append(exporters.stream(address, version, number, port))
-    return Arrivals(rows, received, headers, np.array(sender, np.int64), domains, streams, version, exporters, now)
+    return Arrivals(rows, received, ports, headers, np.array(sender, np.int64), domains, streams, version, exporters, now)

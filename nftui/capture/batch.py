@@ -1,4 +1,8 @@
-"""Batches: records of one layout become one Polars frame with the columns of `schema.py` that the layout has."""
+"""Batches: records of one layout become columns, and columns one Polars frame, in the words of `schema.py`.
+
+A column is numpy values with a mask where a value stands (None where all do), or a Polars series; an address is octets of shape
+(records, 16). Between the two steps others add what the records don't say themselves, or turn a column round.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,10 @@ import numpy.typing as npt
 import polars as pl
 
 from nftui import schema
-from nftui.capture.layouts import Source
+from nftui.capture.layouts import BACK, Source
 from nftui.capture.values import READINGS, Batch, Values
+
+Columns = dict[str, Values | pl.Series]
 
 NUMPY: dict[str, np.dtype[Any]] = {
     name: np.dtype("i2" if dtype == pl.Int16 else "i4" if dtype == pl.Int32 else "i8") for name, dtype in schema.POLARS.items()
@@ -22,40 +28,50 @@ _TIMES = frozenset(name for name, dtype in schema.POLARS.items() if dtype == sch
 _ORDER = {column.name: place for place, column in enumerate(schema.COLUMNS)}
 
 
-def frame_of(batch: Batch, common: dict[str, pl.Series]) -> pl.DataFrame:
-    """Turn records into a frame.
+def columns_of(batch: Batch) -> Columns:
+    """Read records into columns.
 
     Args:
         batch: The records; what is left out of them is added to its `left_out`.
-        common: Columns that the records do not carry themselves, as long as the records: received, exporter_address, …
     Returns:
-        One row a record, in their order; columns in the order and with the dtypes of `schema.COLUMNS`, only those present.
+        The columns that the layout has, each as long as the records; those of the other direction under `BACK` and their name.
     """
-    columns = dict(common)
+    columns: Columns = {}
     numbers: dict[str, Values] = {}
     for column, sources in batch.layout.columns.items():
         reading = sources[0].reading
         if reading == "address":
-            values, outer = addresses(batch, sources, bool(batch.layout.outer))
-            columns[column] = address_series(column, values)
+            columns[column], outer = addresses(batch, sources, bool(batch.layout.outer))
             if outer is not None:
-                columns[f"outer_{column}"] = _with_nulls(address_series(f"outer_{column}", outer[0]), outer[1])
+                columns[f"outer_{column}"] = outer
         elif reading in ("text", "octets"):
             columns[column] = _texts(batch, sources[-1], column)
         else:
             numbers[column] = _number(batch, sources, column)
     _outer_protocol(batch, columns, numbers)
-    _icmp(numbers)
-    for column, (values, valid) in numbers.items():
-        columns[column] = _series(column, values, valid)
-    if "sampling_interval" in numbers:
-        columns["sampling_source"] = _sampling_source(columns["sampling_interval"], "record")
-    return pl.DataFrame([columns[name] for name in sorted(columns, key=_ORDER.__getitem__)])
+    icmp(numbers)
+    columns.update(numbers)
+    return columns
 
 
-def addresses(
-    batch: Batch, sources: tuple[Source, ...], tunnel: bool
-) -> tuple[npt.NDArray[np.uint8], tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]] | None]:
+def frame_of(columns: Columns) -> pl.DataFrame:
+    """Return columns of one length as a frame.
+
+    Returns:
+        One row a record, in their order; columns in the order and with the dtypes of `schema.COLUMNS`.
+    """
+    return pl.DataFrame([_series(name, columns[name]) for name in sorted(columns, key=_ORDER.__getitem__)])
+
+
+def taken(column: Values | pl.Series, rows: npt.NDArray[np.int64]) -> Values | pl.Series:
+    """Return some rows of a column."""
+    if isinstance(column, pl.Series):
+        return column.gather(pl.Series(rows.astype(np.uint32)))
+    values, valid = column
+    return values[rows], None if valid is None else valid[rows]
+
+
+def addresses(batch: Batch, sources: tuple[Source, ...], tunnel: bool) -> tuple[Values, Values | None]:
     """Read an address that may stand in several fields: the last that is not zero counts.
 
     Args:
@@ -68,7 +84,7 @@ def addresses(
     """
     words, filled = _address(batch, sources[0])
     if len(sources) == 1:
-        return words.view(np.uint8), None
+        return (words.view(np.uint8), None), None
     first, at_first, at_last = words.copy(), np.where(filled, 0, len(sources)), np.zeros(len(words), np.int64)
     for place, source in enumerate(sources[1:], 1):
         later, later_filled = _address(batch, source)
@@ -76,7 +92,7 @@ def addresses(
         at_last[later_filled] = place
         earliest = later_filled & (at_first == len(sources))
         first[earliest], at_first[earliest] = later[earliest], place
-    return words.view(np.uint8), (first.view(np.uint8), at_first < at_last) if tunnel else None
+    return (words.view(np.uint8), None), (first.view(np.uint8), at_first < at_last) if tunnel else None
 
 
 def address_series(name: str, octets: npt.NDArray[np.uint8]) -> pl.Series:
@@ -91,9 +107,32 @@ def constant(name: str, value: object, rows: int) -> pl.Series:
     return _single(name, value).new_from_index(0, rows)
 
 
+def chosen(name: str, words: tuple[object, ...], index: npt.NDArray[Any]) -> pl.Series:
+    """Return a column whose rows each have one of a few values; `index` has the shape (rows,)."""
+    return pl.Series(name, words, schema.POLARS[name]).gather(pl.Series(index.astype(np.uint32)))
+
+
 def times(name: str, microseconds: npt.NDArray[np.int64]) -> pl.Series:
     """Return microseconds since 1970 as a time column."""
     return pl.Series(name, microseconds).cast(schema.TIME)
+
+
+def icmp(numbers: dict[str, Values]) -> None:
+    """Leave type and code to ICMP; where no element says them they stand in the destination port, as NetFlow v5 began."""
+    if "protocol" not in numbers:
+        return
+    protocol = numbers["protocol"][0]
+    mask = (protocol == ICMP[0]) | (protocol == ICMP[1])
+    if "icmp_type" not in numbers and "icmp_code" not in numbers:
+        if "destination_port" in numbers and mask.any():
+            port = numbers["destination_port"][0]
+            numbers["icmp_type"] = (port >> 8).astype(np.int16), mask
+            numbers["icmp_code"] = (port & 0xFF).astype(np.int16), mask
+        return
+    for column in ("icmp_type", "icmp_code"):
+        if column in numbers:
+            values, valid = numbers[column]
+            numbers[column] = values, mask if valid is None else mask & valid
 
 
 @lru_cache(maxsize=1024)
@@ -118,7 +157,7 @@ def _address(batch: Batch, source: Source) -> tuple[npt.NDArray[np.uint32], npt.
 
 def _number(batch: Batch, sources: tuple[Source, ...], column: str) -> Values:
     """Read a number; of different elements for one column the last that is not zero counts."""
-    dtype = NUMPY[column]
+    dtype = NUMPY[column.removeprefix(BACK)]
     values, valid = READINGS[sources[0].reading](batch, sources[0], dtype)
     for source in sources[1:]:
         later, later_valid = READINGS[source.reading](batch, source, dtype)
@@ -128,35 +167,23 @@ def _number(batch: Batch, sources: tuple[Source, ...], column: str) -> Values:
     return values, valid
 
 
-def _outer_protocol(batch: Batch, columns: dict[str, pl.Series], numbers: dict[str, Values]) -> None:
-    source = batch.layout.outer.get("outer_protocol")
-    if source and "outer_source_address" in columns:
+def _outer_protocol(batch: Batch, columns: Columns, numbers: dict[str, Values]) -> None:
+    source, outer = batch.layout.outer.get("outer_protocol"), columns.get("outer_source_address")
+    if source and isinstance(outer, tuple):
         values, _ = _number(batch, source, "outer_protocol")
-        numbers["outer_protocol"] = values, columns["outer_source_address"].is_not_null().to_numpy()
+        numbers["outer_protocol"] = values, outer[1]
 
 
-def _icmp(numbers: dict[str, Values]) -> None:
-    """Leave type and code to ICMP; where no element says them they stand in the destination port, as NetFlow v5 began."""
-    if "protocol" not in numbers:
-        return
-    protocol = numbers["protocol"][0]
-    mask = (protocol == ICMP[0]) | (protocol == ICMP[1])
-    if "icmp_type" not in numbers and "icmp_code" not in numbers:
-        if "destination_port" in numbers and mask.any():
-            port = numbers["destination_port"][0]
-            numbers["icmp_type"] = (port >> 8).astype(np.int16), mask
-            numbers["icmp_code"] = (port & 0xFF).astype(np.int16), mask
-        return
-    for column in ("icmp_type", "icmp_code"):
-        if column in numbers:
-            values, valid = numbers[column]
-            numbers[column] = values, mask if valid is None else mask & valid
-
-
-def _series(name: str, values: npt.NDArray[Any], valid: npt.NDArray[np.bool_] | None) -> pl.Series:
-    series = pl.Series(name, values)
-    if name in _TIMES:
-        series = series.cast(schema.TIME)
+def _series(name: str, column: Values | pl.Series) -> pl.Series:
+    if isinstance(column, pl.Series):
+        return column
+    values, valid = column
+    if values.ndim == 2:
+        series = address_series(name, values)
+    else:
+        series = pl.Series(name, values.astype(NUMPY[name], copy=False))
+        if name in _TIMES:
+            series = series.cast(schema.TIME)
     return series if valid is None else _with_nulls(series, valid)
 
 
@@ -168,6 +195,7 @@ def _with_nulls(series: pl.Series, valid: npt.NDArray[np.bool_]) -> pl.Series:
 
 def _texts(batch: Batch, source: Source, column: str) -> pl.Series:
     """Return a text or octets column; each different value is decoded once, and trailing zero octets are padding."""
+    column = column.removeprefix(BACK)
     raw = np.ascontiguousarray(batch.records[source.name])
     if source.reading == "octets":
         octets = raw.view(np.uint8).reshape(len(raw), source.size)
@@ -176,9 +204,4 @@ def _texts(batch: Batch, source: Source, column: str) -> pl.Series:
         series = pl.Series(column, octets).cast(pl.List(pl.UInt8)).cast(pl.Binary)
         return _with_nulls(series, np.asarray(octets.any(axis=1)))
     different, index = np.unique(raw, return_inverse=True)
-    decoded = [text.decode("utf-8", "replace") or None for text in different.tolist()]
-    return pl.Series(column, decoded, pl.String).gather(pl.Series(index, dtype=pl.UInt32))
-
-
-def _sampling_source(interval: pl.Series, source: str) -> pl.Series:
-    return _with_nulls(constant("sampling_source", source, len(interval)), interval.is_not_null().to_numpy())
+    return chosen(column, tuple(text.decode("utf-8", "replace") or None for text in different.tolist()), index)

@@ -39,6 +39,7 @@ class DatagramBlock:
         source_port: Shape (rows,).
         received: Shape (rows,), int64, microseconds since 1970.
         local_port: The port that they were sent to.
+        lasting: Whether they came over a transport with sessions.
     """
 
     payload: npt.NDArray[np.uint8]
@@ -47,6 +48,7 @@ class DatagramBlock:
     source_port: npt.NDArray[np.int64]
     received: npt.NDArray[np.int64]
     local_port: int
+    lasting: bool = False
 
 
 def parse_listen(text: str) -> tuple[str | None, int, str]:

@@ -1,50 +1,75 @@
-"""The decoder: blocks of datagrams in, frames of flows out, and a count of everything that did not become a flow.
+"""The decoder: blocks of datagrams in, frames of flows out. It keeps templates and counters, and knows no socket or clock.
 
-The protocol is told by content: the first two octets are the version. Nothing is lost silently; `status` has the counters of each
-exporter. No I/O, no clock: the times are those at which datagrams were received.
+Datagrams are told apart by their first two octets, the version, and each protocol's are read together. What can't be read is
+counted by exporter and reason; nothing a datagram holds raises. Ports tell nothing, but for 6343, where everything is sFlow.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from nftui.capture import ipfix, netflow5, netflow9
+from nftui.capture import completion, ipfix, netflow5, netflow9
 from nftui.capture.arrivals import Arrivals, tell_apart
-from nftui.capture.batch import constant, frame_of
+from nftui.capture.batch import columns_of
 from nftui.capture.datagrams import DatagramBlock
-from nftui.capture.exporters import OTHER, Exporter, Exporters
+from nftui.capture.exporters import OTHER, Domain, Exporter, Exporters
+from nftui.capture.held import HeldSet
 from nftui.capture.sets import Integers, Octets
 from nftui.capture.template_sets import Reader
+from nftui.capture.templates import Template
 from nftui.capture.values import Batch
+from nftui.units import SECOND
 
 SFLOW_PORT = 6343
 _LEAST_WIDTH = 24
 HEADER_SIZES = {
-    netflow5.VERSION: netflow5.HEADER_SIZE,
+    **netflow5.HEADER_SIZES,
     netflow9.VERSION: netflow9.HEADER_SIZE,
     ipfix.VERSION: ipfix.HEADER_SIZE,
 }
 _NO_VERSION = -1
-NOT_YET = {1: "NetFlow v1 not read yet", 7: "NetFlow v7 not read yet"}
 SFLOW = "sFlow not read yet"
 TEMPLATES_REFUSED = "saved templates not usable"
+_SWEEP_US = 60 * SECOND
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a collector does with time. The defaults are those for files, whose times may be of any year.
+
+    Attributes:
+        clock_threshold: Microseconds of skew above which exported times are corrected; None for never.
+        template_lifetime: Microseconds after which a template that was not said again is forgotten; None for never.
+        held_age: Microseconds that data waits for its template; None for as long as there is room.
+        sampling: The interval that the user states for an exporter's 16 octets, 0 for none.
+    """
+
+    clock_threshold: int | None = None
+    template_lifetime: int | None = None
+    held_age: int | None = None
+    sampling: Callable[[bytes], int] = lambda address: 0
 
 
 class Decoder:
-    """Decodes NetFlow v5, v9 and IPFIX.
+    """Decodes NetFlow v1, v5, v7, v9, IPFIX and sFlow.
 
     Attributes:
         events: (microseconds since 1970, text) of what is worth telling, the latest last; bounded.
     """
 
-    def __init__(self) -> None:
-        self._exporters = Exporters()
+    def __init__(self, rules: Rules | None = None) -> None:
+        """Begin without templates; `rules` None for those of files."""
+        self._rules = rules or Rules()
+        self._exporters = Exporters(self._rules.sampling)
         self.events: deque[tuple[int, str]] = self._exporters.events
         self._datagrams = self._flows = 0
+        self._swept = 0
 
     def decode(self, block: DatagramBlock) -> list[pl.DataFrame]:
         """Decode a block.
@@ -74,10 +99,15 @@ class Decoder:
                 self._short(block, rows[short], length[rows[short]])
                 rows = rows[~short]
             if len(rows):
-                decode = self._netflow5 if number == netflow5.VERSION else self._template_protocol
+                decode = self._fixed if number in netflow5.PROTOCOLS else self._template_protocol
                 frames += decode(block, payload, rows, length[rows], number)
+        self._sweep(int(block.received[-1]))
         self._flows += sum(len(frame) for frame in frames)
         return frames
+
+    def finish(self, now_us: int = 0) -> None:
+        """Give up what still waits for its template, and count it: nothing more will come."""
+        self._exporters.expire(now_us, None, np.iinfo(np.int64).max)
 
     def status(self, now_us: int) -> dict[str, Any]:
         """Return all counters as JSON-able values; `now_us` in microseconds since 1970."""
@@ -87,6 +117,7 @@ class Decoder:
         return {
             "datagrams": self._datagrams,
             "flows": self._flows,
+            "held_octets": self._exporters.held.octets,
             "exporters": [exporter.status(now_us) for exporter in exporters],
         }
 
@@ -109,32 +140,105 @@ class Decoder:
             self.events.append((now_us, f"{TEMPLATES_REFUSED}: {refused}"))
         return refused
 
-    def _netflow5(
-        self, block: DatagramBlock, payload: Octets, rows: Integers, length: Integers, version: int
-    ) -> list[pl.DataFrame]:
-        headers, sampling, records, datagram, count = netflow5.decode(payload, rows, length)
-        arrivals = tell_apart(block, rows, headers, version, self._exporters)
+    def held_revision(self) -> tuple[int, int]:
+        """Return how often data sets were held back, and how often some were taken out again."""
+        return self._exporters.held.changes, self._exporters.held.taken
+
+    def save_held(self) -> list[Any]:
+        """Return the data sets that wait for their template, as plain values."""
+        return self._exporters.held.save()
+
+    def load_held(self, saved: list[Any]) -> int:
+        """Take back what `save_held` returned, but for what was read since: data whose template is known.
+
+        Returns:
+            How many entries were not usable.
+        """
+        refused = self._exporters.held.load(saved)
+        for domain in self._exporters.domains.values():
+            for template in domain.templates:
+                self._exporters.held.release(domain.key, template)
+        return refused
+
+    def interfaces(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Return what is known of interfaces, by exporter and index: names from options data, counters from sFlow."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
+        for domain in self._exporters.domains.values():
+            for index, (name, description) in domain.tables.interfaces.items():
+                entry = found.setdefault(domain.exporter.address, {}).setdefault(str(index), {})
+                entry.update({"name": name, "description": description})
+        for exporter in self._exporters.by_address.values():
+            for key, values in exporter.interfaces.as_dict().items():
+                found.setdefault(exporter.address, {}).setdefault(key, {}).update(values)
+        return found
+
+    def interfaces_revision(self) -> int:
+        """Return a value that changes when what `interfaces` returns may have."""
+        exporters = self._exporters
+        return exporters.changes + sum(one.interfaces.changes for one in exporters.by_address.values())
+
+    def _fixed(self, block: DatagramBlock, payload: Octets, rows: Integers, length: Integers, version: int) -> list[pl.DataFrame]:
+        """Decode a protocol with records of one form."""
+        records = netflow5.decode(payload, rows, length, version)
+        arrivals = tell_apart(block, rows, records.headers, version, self._exporters)
         arrivals.count_datagrams(length)
-        arrivals.count_losses(count)
-        accepted = arrivals.accepted
+        arrivals.read_clocks(self._rules.clock_threshold)
+        if version != 1:
+            arrivals.count_losses(records.count)
+        octets, datagram, accepted = records.octets, records.datagram, arrivals.accepted
         if not accepted.all():
             keep = accepted[datagram]
-            records, datagram = records[keep], datagram[keep]
-        if not len(records):
+            octets, datagram = octets[keep], datagram[keep]
+        if not len(octets):
             return []
         arrivals.count_flows(np.bincount(datagram, minlength=len(rows)))
-        batch = Batch(netflow5.RECORD, records, datagram, headers.export_time, headers.uptime)
-        frame = frame_of(batch, arrivals.common_columns(datagram) | _sampling(sampling, datagram))
+        layout = netflow5.PROTOCOLS[version].record
+        batch = Batch(layout, octets, datagram, records.headers.export_time, records.headers.uptime)
+        columns = columns_of(batch)
         arrivals.count_records(batch, datagram)
-        return [frame]
+        header = records.sampling[datagram] if records.sampling.any() else None
+        return completion.frames(arrivals, columns, datagram, header=header)
 
     def _template_protocol(
         self, block: DatagramBlock, payload: Octets, rows: Integers, length: Integers, version: int
     ) -> list[pl.DataFrame]:
-        read_headers = netflow9.read_headers if version == netflow9.VERSION else ipfix.read_headers
-        arrivals: Arrivals = tell_apart(block, rows, read_headers(payload, rows, length), version, self._exporters)
+        arrivals = self._arrivals(block, payload, rows, length, version)
         arrivals.count_datagrams(length)
-        return Reader(payload, arrivals).read()
+        arrivals.read_clocks(self._rules.clock_threshold)
+        reader = Reader(payload, arrivals)
+        frames = reader.read()
+        for domain, template, waited in reader.released:
+            frames += self._released(domain, template, waited)
+        return frames
+
+    def _released(self, domain: Domain, template: Template, waited: list[HeldSet]) -> list[pl.DataFrame]:
+        """Decode data sets that waited for their template."""
+        length = np.array([len(one.datagram) for one in waited], np.int64)
+        payload = np.zeros((len(waited), max(int(length.max()), _LEAST_WIDTH)), np.uint8)
+        for row, one in enumerate(waited):
+            payload[row, : len(one.datagram)] = np.frombuffer(one.datagram, np.uint8)
+        block = DatagramBlock(
+            payload,
+            length,
+            np.tile(np.frombuffer(domain.address, np.uint8), (len(waited), 1)),
+            np.array([one.port for one in waited], np.int64),
+            np.array([one.received for one in waited], np.int64),
+            0,
+        )
+        arrivals = self._arrivals(block, payload, np.arange(len(waited)), length, domain.version)
+        return Reader(payload, arrivals).read_released(template)
+
+    def _arrivals(self, block: DatagramBlock, payload: Octets, rows: Integers, length: Integers, version: int) -> Arrivals:
+        read_headers = netflow9.read_headers if version == netflow9.VERSION else ipfix.read_headers
+        return tell_apart(block, rows, read_headers(payload, rows, length), version, self._exporters)
+
+    def _sweep(self, now: int) -> None:
+        """Once a minute, forget what is too old."""
+        if now - self._swept < _SWEEP_US and self._swept <= now:
+            return
+        self._swept = now
+        age = self._rules.held_age
+        self._exporters.expire(now, self._rules.template_lifetime, 0 if age is None else now - age)
 
     def _unread(self, block: DatagramBlock, payload: Octets, rows: Integers, length: Integers, version: int) -> None:
         """Count datagrams of protocols that are not read."""
@@ -146,7 +250,7 @@ class Decoder:
             elif exporter.address == OTHER:
                 reason = "unknown protocol"
             else:
-                reason = NOT_YET.get(version) or f"unknown protocol, first octets {head[:2].hex(' ') or 'none'}"
+                reason = f"unknown protocol, first octets {head[:2].hex(' ') or 'none'}"
             self._exporters.unread(exporter, now, reason, 1)
 
     def _short(self, block: DatagramBlock, rows: Integers, length: Integers) -> None:
@@ -171,18 +275,3 @@ def _wide(payload: Octets) -> Octets:
         wide[:, : payload.shape[1]] = payload
         return wide
     return np.ascontiguousarray(payload)
-
-
-def _sampling(interval: Integers, datagram: Integers) -> dict[str, pl.Series]:
-    """Return the sampling columns that a header fills, when one of them does."""
-    if not interval.any():
-        return {}
-    of_flow = pl.Series("sampling_interval", interval[datagram])
-    known = of_flow > 0
-    rows = len(datagram)
-    return {
-        "sampling_interval": of_flow.set(~known, None),
-        "sampling_source": constant("sampling_source", "header", rows).zip_with(
-            known, pl.Series([None], dtype=pl.String).new_from_index(0, rows)
-        ),
-    }

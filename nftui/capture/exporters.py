@@ -1,31 +1,46 @@
-"""Exporters: who sends, what was counted of each, and which templates it announced. All is bounded, as senders can be forged."""
+"""Exporters: who sends, what was counted of each, and what it announced. All is bounded, as senders can be forged."""
 
 from __future__ import annotations
 
 import ipaddress
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nftui.capture.clocks import Clock, Watermark
+from nftui.capture.held import Held
+from nftui.capture.interfaces import Interfaces
+from nftui.capture.options import Tables
 from nftui.capture.sequences import Stream
 from nftui.capture.templates import Template, from_json, to_json
 from nftui.units import SECOND, address_text, rfc3339
 
 MAX_EXPORTERS = 10_000
 MAX_DOMAINS = 40_000
+MAX_DOMAINS_EACH = 4096
+"""Observation domains of one exporter."""
 MAX_STREAMS = 100_000
 MAX_TEMPLATES = 4096
 """Templates of one domain."""
 MAX_ALL_FIELDS = 500_000
 """Fields of the templates of all domains."""
+MAX_FIELDS_EACH = 100_000
+"""Fields of the templates of one exporter."""
 MAX_REASONS = 64
 MAX_UNKNOWN_ELEMENTS = 1000
 MAX_AWAITED = 1000
 EVENTS = 500
 EVENTS_A_MINUTE = 3
+SILENT_US = 3600 * SECOND
+"""When there are too many exporters, those not heard for so long make room."""
 OTHER = "(other)"
-PROTOCOLS = {5: "v5", 9: "v9", 10: "IPFIX"}
+SFLOW = 1005
+"""Stands for sFlow version 5 where protocols are told apart by number: 5 is NetFlow's."""
+PROTOCOLS = {1: "v1", 5: "v5", 7: "v7", 9: "v9", 10: "IPFIX", SFLOW: "sFlow"}
+TEMPLATED = (9, 10)
 RATE_SECONDS = 5
+NO_TEMPLATE = "no template came"
 
 
 @dataclass(slots=True)
@@ -39,14 +54,26 @@ class Exporter:
     datagrams: int = 0
     octets: int = 0
     flows: int = 0
+    reverse_flows: int = 0
     options_records: int = 0
     sequence_lost: int = 0
     restarts: int = 0
     templates: int = 0
+    template_fields: int = 0
+    templates_expired: int = 0
+    held_back: int = 0
+    released: int = 0
     malformed: Counter[str] = field(default_factory=Counter)
     unread: Counter[str] = field(default_factory=Counter)
     unknown_elements: Counter[str] = field(default_factory=Counter)
+    samples: Counter[str] = field(default_factory=Counter)
+    discards: Counter[str] = field(default_factory=Counter)
+    sampling: dict[str, int] = field(default_factory=dict)
+    interfaces: Interfaces = field(default_factory=Interfaces)
+    watermark: Watermark = field(default_factory=Watermark)
     clock_skew: float | None = None
+    clock_correction: float = 0.0
+    known_since: int = 0
     last_seen: int = 0
     arrivals: deque[tuple[int, int]] = field(default_factory=deque)
     told: Counter[str] = field(default_factory=Counter)
@@ -70,6 +97,7 @@ class Exporter:
 
     def status(self, now: int) -> dict[str, Any]:
         """Return the counters as JSON-able values."""
+        watermark = self.watermark.microseconds()
         return {
             "address": self.address,
             "domains": sorted(self.domains),
@@ -77,15 +105,24 @@ class Exporter:
             "datagrams": self.datagrams,
             "octets": self.octets,
             "flows": self.flows,
+            "reverse_flows": self.reverse_flows,
             "options_records": self.options_records,
             "sequence_lost": self.sequence_lost,
             "templates": self.templates,
             "templates_awaited": sorted(self.awaited),
+            "templates_expired": self.templates_expired,
+            "held_back": self.held_back,
+            "released": self.released,
             "malformed": dict(self.malformed),
             "unread": dict(self.unread),
             "unknown_elements": dict(self.unknown_elements),
+            "samples": dict(self.samples),
+            "discards": dict(self.discards),
+            "sampling": dict(self.sampling),
             "restarts": self.restarts,
             "clock_skew_s": self.clock_skew,
+            "clock_correction_s": self.clock_correction,
+            "watermark_s": None if watermark is None else round(watermark / SECOND, 3),
             "last_seen": rfc3339(self.last_seen) if self.last_seen else None,
             "flows_per_s": self.flows_per_second(now),
         }
@@ -98,11 +135,15 @@ class Domain:
     Attributes:
         exporter: Whose it is.
         address: 16 octets.
-        version: 9 or 10; 5 has domains (engines) without templates.
-        number: The observation domain, v9 source id or v5 engine.
+        version: A key of `PROTOCOLS`; only 9 and 10 have templates.
+        number: The observation domain, v9 source id, v5 engine or sFlow sub-agent.
         templates: By id.
+        heard: When each template was last said, microseconds since 1970.
+        tables: What options data said.
+        clock: How far its clock is off.
         system_init: Milliseconds since 1970 at which the exporter started, from options data; 0 for not known.
-        said: Digests of template sets that change nothing.
+        said: Digests of template sets that change nothing, and the templates that each repeats.
+        lasting: Whether it came over a transport with sessions, where templates are said once (RFC 7011, section 8.4).
     """
 
     exporter: Exporter
@@ -110,19 +151,36 @@ class Domain:
     version: int
     number: int
     templates: dict[int, Template] = field(default_factory=dict)
+    heard: dict[int, int] = field(default_factory=dict)
+    tables: Tables = field(default_factory=Tables)
+    clock: Clock = field(default_factory=Clock)
     system_init: int = 0
-    said: set[bytes] = field(default_factory=set)
+    said: dict[bytes, tuple[int, ...]] = field(default_factory=dict)
+    lasting: bool = False
+
+    @property
+    def key(self) -> tuple[bytes, int, int]:
+        """What it is known by."""
+        return self.address, self.version, self.number
 
 
 class Exporters:
     """All exporters, domains and streams that a decoder has met."""
 
-    def __init__(self) -> None:
+    def __init__(self, configured: Callable[[bytes], int] = lambda address: 0) -> None:
+        """Begin.
+
+        Args:
+            configured: Returns the sampling interval that the user states for an exporter's 16 octets, 0 for none.
+        """
+        self._configured = configured
+        self.held = Held()
         self.by_address: dict[bytes, Exporter] = {}
         self.domains: dict[tuple[bytes, int, int], Domain] = {}
         self.streams: dict[tuple[bytes, int, int, int], Stream] = {}
         self.fields = 0
         self.changes = 0
+        self._swept = -1
         self.other = Exporter(OTHER)
         self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
 
@@ -130,9 +188,9 @@ class Exporters:
         """Return an exporter by its 16 octets; the one for all others when there are too many."""
         found = self.by_address.get(address)
         if found is None:
-            if len(self.by_address) >= MAX_EXPORTERS:
+            if len(self.by_address) >= MAX_EXPORTERS and not self._make_room(now):
                 return self.other
-            found = self.by_address[address] = Exporter(address_text(address))
+            found = self.by_address[address] = Exporter(address_text(address), known_since=now)
             self.tell(found, now, "new exporter")
         return found
 
@@ -141,9 +199,10 @@ class Exporters:
         found = self.domains.get((address, version, number))
         if found is None:
             exporter = self.exporter(address, now)
-            if exporter is self.other or len(self.domains) >= MAX_DOMAINS:
+            if exporter is self.other or len(self.domains) >= MAX_DOMAINS or len(exporter.domains) >= MAX_DOMAINS_EACH:
                 return None
             found = self.domains[address, version, number] = Domain(exporter, address, version, number)
+            found.tables.samplers.configured = self._configured(address)
             exporter.domains.add(number)
             exporter.protocols.add(PROTOCOLS[version])
         return found
@@ -158,26 +217,70 @@ class Exporters:
             found = self.streams[key] = Stream()
         return found
 
-    def learn(self, domain: Domain, template: Template) -> str:
+    def learn(self, domain: Domain, template: Template, now: int) -> str:
         """Keep a template; return why not, or nothing."""
         if template.id not in domain.templates and len(domain.templates) >= MAX_TEMPLATES:
             return f"more than {MAX_TEMPLATES} templates"
+        if domain.exporter.template_fields + len(template.fields) > MAX_FIELDS_EACH:
+            return f"more than {MAX_FIELDS_EACH} template fields"
         if self.fields + len(template.fields) > MAX_ALL_FIELDS:
             return f"more than {MAX_ALL_FIELDS} template fields of all exporters"
         self.forget(domain, template.id)
         self.fields += len(template.fields)
         self.changes += 1
         domain.exporter.templates += 1
+        domain.exporter.template_fields += len(template.fields)
         domain.templates[template.id] = template
+        domain.heard[template.id] = now
         domain.exporter.awaited.discard(template.id)
         return ""
 
     def forget(self, domain: Domain, template_id: int) -> None:
         """Drop a template that is withdrawn or replaced."""
         if known := domain.templates.pop(template_id, None):
+            domain.heard.pop(template_id, None)
             self.fields -= len(known.fields)
             self.changes += 1
             domain.exporter.templates -= 1
+            domain.exporter.template_fields -= len(known.fields)
+
+    def expire(self, now: int, lifetime: int | None, held_before: int) -> None:
+        """Forget what is too old.
+
+        Args:
+            now: Microseconds since 1970.
+            lifetime: Microseconds after which a template that was not said again is none (RFC 7011, section 8.4); None for never.
+            held_before: Data sets received before this wait no longer for their template.
+        """
+        for domain in self.domains.values() if lifetime is not None else ():
+            old = [] if domain.lasting else [one for one, heard in domain.heard.items() if heard < now - (lifetime or 0)]
+            for template in old:
+                self.forget(domain, template)
+                domain.said.clear()
+                domain.exporter.templates_expired += 1
+                self.tell(domain.exporter, now, "template not said again for too long: expired")
+        for key, number in self.held.expire(held_before):
+            domain_of_held = self.domains.get(key)
+            exporter = domain_of_held.exporter if domain_of_held else self.other
+            self.unread(exporter, now, NO_TEMPLATE, number)
+
+    def _make_room(self, now: int) -> bool:
+        """Forget the exporters that were silent for long; return whether there was any. Asked for at most once a minute."""
+        minute = now // (60 * SECOND)
+        if minute == self._swept:
+            return False
+        self._swept = minute
+        silent = [address for address, one in self.by_address.items() if max(one.last_seen, one.known_since) < now - SILENT_US]
+        for address in silent:
+            del self.by_address[address]
+        gone = set(silent)
+        for key in [key for key in self.domains if key[0] in gone]:
+            domain = self.domains.pop(key)
+            for template in list(domain.templates):
+                self.forget(domain, template)
+        for stream in [stream for stream in self.streams if stream[0] in gone]:
+            del self.streams[stream]
+        return bool(silent)
 
     def tell(self, exporter: Exporter, now: int, text: str) -> None:
         """Keep an event worth telling, at most a few a minute for each exporter and text."""
@@ -199,7 +302,7 @@ class Exporters:
         self.tell(exporter, now, f"unread: {reason}")
 
     def save(self) -> dict[str, Any]:
-        """Return all templates as JSON-able values."""
+        """Return what exporters announced as JSON-able values."""
         return {
             "version": 1,
             "domains": [
@@ -209,9 +312,11 @@ class Exporters:
                     "domain": domain.number,
                     "system_init_ms": domain.system_init,
                     "templates": [to_json(template) for template in domain.templates.values()],
+                    "options": domain.tables.to_json(),
+                    "lasting": domain.lasting,
                 }
                 for domain in self.domains.values()
-                if domain.templates
+                if domain.templates or domain.tables
             ],
         }
 
@@ -226,7 +331,7 @@ class Exporters:
                 address, version = octets_of(entry["exporter"]), int(entry["protocol"])
                 number, init = int(entry["domain"]), int(entry["system_init_ms"])
                 templates = [from_json(value) for value in entry["templates"]]
-                if version not in (9, 10) or not 0 <= number < 2**32 or not 0 <= init < 2**53:
+                if version not in TEMPLATED or not 0 <= number < 2**32 or not 0 <= init < 2**53:
                     raise ValueError
             except (ValueError, TypeError, KeyError, OverflowError):
                 refused += 1
@@ -235,8 +340,12 @@ class Exporters:
             if domain is None:
                 refused += 1
                 continue
-            domain.system_init = init
-            refused += sum(bool(self.learn(domain, template)) for template in templates)
+            domain.system_init, domain.lasting = init, entry.get("lasting") is True
+            refused += sum(bool(self.learn(domain, template, now)) for template in templates)
+            try:
+                domain.tables.load(entry.get("options") or Tables().to_json())
+            except (ValueError, TypeError, KeyError):
+                refused += 1
         return refused
 
 

@@ -5,10 +5,12 @@ Source: RFC 7011, sections 3.1 (message header) and 3.3.2 (set ids).
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 
 from nftui.capture.messages import Headers
-from nftui.capture.sets import Integers, Octets
+from nftui.capture.sets import SET_HEADER, Integers, Octets
 from nftui.capture.values import NO_UPTIME
 
 VERSION = 10
@@ -42,3 +44,9 @@ def read_headers(payload: Octets, rows: Integers, length: Integers) -> Headers:
             ("octets after the message", ~short & (stated < length)),
         ],
     )
+
+
+def message(header: bytes, identity: int, content: bytes) -> bytes:
+    """Return a message of one set, with the header of another; its length is put right."""
+    body = struct.pack(">HH", identity, SET_HEADER + len(content)) + content
+    return header[:2] + struct.pack(">H", HEADER_SIZE + len(body)) + header[4:] + body

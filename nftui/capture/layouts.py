@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nftui.elements import ELEMENTS, IANA, PADDING, SYSTEM_INIT_TIME
+from nftui.elements import ELEMENTS, IANA, PADDING, REVERSE, SYSTEM_INIT_TIME, Element
 
 VARIABLE = 65535
 """The length of a field whose records each state their own (RFC 7011, section 7)."""
@@ -21,6 +21,12 @@ _BOOKKEEPING = {(IANA, PADDING), (IANA, SYSTEM_INIT_TIME)}
 _ADDRESS_SIZES = (4, 16)
 _TUNNEL_MARKS = {(IANA, 4), (IANA, 8), (IANA, 27)}
 _TEXTS = ("text", "octets")
+BACK = "back:"
+"""Stands before the name of a column where a record tells it of the other direction: these become a row of their own."""
+_RESPONDER = {(IANA, 232): (IANA, 231), (IANA, 299): (IANA, 298)}
+"""What the responder of a connection sent, and what the initiator did: a biflow in all but name."""
+SECTIONS = {(IANA, 104): "ethernet", (IANA, 313): "ip", (IANA, 315): "ethernet"}
+"""Elements that hold the first octets of a sampled packet, and what they begin with."""
 
 
 class Field(NamedTuple):
@@ -61,6 +67,7 @@ class Layout:
             protocol or a source address.
         unknown: (enterprise, id) of the elements that fill no column.
         system_init: The field of the dtype that holds systemInitTimeMilliseconds, or empty.
+        places: Offset and length of each (enterprise, id) in a record, the last one where it is repeated.
     """
 
     fields: tuple[Field, ...]
@@ -70,6 +77,7 @@ class Layout:
     outer: dict[str, tuple[Source, ...]]
     unknown: tuple[tuple[int, int], ...]
     system_init: str
+    places: dict[tuple[int, int], tuple[int, int]]
 
     @cached_property
     def unknown_names(self) -> tuple[str, ...]:
@@ -89,9 +97,10 @@ def compile_layout(fields: tuple[Field, ...]) -> Layout:
     offsets: list[int] = []
     found: dict[str, list[tuple[int, Source]]] = {}
     unknown: dict[tuple[int, int], None] = {}
+    places: dict[tuple[int, int], tuple[int, int]] = {}
     system_init, offset = "", 0
     for field in fields:
-        element = ELEMENTS.get((field.enterprise, field.element))
+        element, before = _element(field)
         sources = [
             (mapping, Source(field.element, mapping.reading, f"at{offset}", field.length))
             for mapping in (element.mappings if element and field.length else ())
@@ -103,15 +112,27 @@ def compile_layout(fields: tuple[Field, ...]) -> Layout:
             formats.append(_format(sources[0][1].reading if sources else "milliseconds", field.length))
             offsets.append(offset)
             for mapping, source in sources:
-                found.setdefault(mapping.column, []).append((mapping.rank, source))
+                found.setdefault(before + mapping.column, []).append((mapping.rank, source))
         if is_init:
             system_init = f"at{offset}"
-        if not sources and field.length and field[:2] not in _BOOKKEEPING:
+        if not sources and field.length and field[:2] not in _BOOKKEEPING and field[:2] not in SECTIONS:
             unknown[field[:2]] = None
+        if field.length:
+            places[field[:2]] = offset, field.length
         offset += field.length
     dtype = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": offset})
     columns = {column: _best(ranked) for column, ranked in found.items()}
-    return Layout(fields, offset, dtype, columns, _outer(fields, columns), tuple(unknown), system_init)
+    return Layout(fields, offset, dtype, columns, _outer(fields, columns), tuple(unknown), system_init, places)
+
+
+def _element(field: Field) -> tuple[Element | None, str]:
+    """Return the element of a field, and `BACK` where it speaks of the other direction (RFC 5103, section 6.1)."""
+    key = field[:2]
+    if key in _RESPONDER:
+        return ELEMENTS.get(_RESPONDER[key]), BACK
+    if field.enterprise == REVERSE:
+        return ELEMENTS.get((IANA, field.element)), BACK
+    return ELEMENTS.get(key), ""
 
 
 def _readable(reading: str, length: int) -> bool:

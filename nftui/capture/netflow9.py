@@ -5,10 +5,12 @@ Source: RFC 3954, sections 5.1 (header) and 5.2 to 5.3 (template and data FlowSe
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 
 from nftui.capture.messages import Headers
-from nftui.capture.sets import Integers, Octets
+from nftui.capture.sets import SET_HEADER, Integers, Octets
 
 VERSION = 9
 HEADER_SIZE = 20
@@ -35,3 +37,8 @@ def read_headers(payload: Octets, rows: Integers, length: Integers) -> Headers:
         length,
         [],
     )
+
+
+def message(header: bytes, identity: int, content: bytes) -> bytes:
+    """Return a message of one set, with the header of another."""
+    return header + struct.pack(">HH", identity, SET_HEADER + len(content)) + content

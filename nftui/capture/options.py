@@ -1,19 +1,131 @@
-"""Options: what options data records say of the exporter itself.
+"""Options: what options data records say of the exporter itself, kept in the tables of its observation domain.
 
-Read today: systemInitTimeMilliseconds, on which an IPFIX exporter's flowStartSysUpTime and flowEndSysUpTime stand. Sampling,
-interface names and VRF names come the same way: a record's elements, looked up by the scope fields that precede them.
+Read are sampling intervals, names of applications, VRFs and interfaces, and systemInitTimeMilliseconds, on which an exporter's
+flowStartSysUpTime and flowEndSysUpTime stand in IPFIX. Exporters repeat their tables: one that was read is known by its octets.
 
-Source: RFC 3954, section 6.1; RFC 7011, section 3.4.2.
+Source: RFC 3954, section 6.1; RFC 7011, section 3.4.2; RFC 5477, section 8; RFC 6759, section 4.
 """
 
 from __future__ import annotations
 
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from nftui.capture.exporters import Domain
-from nftui.capture.layouts import Layout
+from nftui.capture.layouts import SCOPE, Layout
+from nftui.capture.sampling import MAX_SAMPLERS, PACKET_INTERVAL, PACKET_SPACE, Samplers
+from nftui.capture.sets import Integers
 from nftui.capture.values import ABSURD
+
+MAX_NAMES = 8192
+"""Names in one table."""
+MAX_NAME = 128
+"""Characters of a name; longer ones are cut."""
+MAX_READ = 4096
+"""Records of one options template in one block that are looked at: exporters have tables of some thousand lines."""
+_MAX_KNOWN = 20_000
+_INTERVALS = ((0, 50), (0, 34))
+_SAMPLERS = ((0, 48), (0, 302))
+_INTERFACES = ((SCOPE, 2), (0, 10), (0, 14))
+_SIZE, _POPULATION, _PROBABILITY = (0, 309), (0, 310), (0, 311)
+_INTERFACE_NAMES = ((0, 82), (0, 83))
+_APPLICATION, _APPLICATION_NAME = (0, 95), (0, 96)
+_VRF, _VRF_NAME = (0, 234), (0, 236)
+_READ = {
+    *(*_INTERVALS, *_SAMPLERS, *_INTERFACES, PACKET_INTERVAL, PACKET_SPACE, _SIZE, _POPULATION, _PROBABILITY),
+    *(*_INTERFACE_NAMES, _APPLICATION, _APPLICATION_NAME, _VRF, _VRF_NAME),
+}
+
+
+@dataclass
+class Tables:
+    """What an observation domain said of itself.
+
+    Attributes:
+        samplers: Sampling intervals.
+        applications: Names by applicationId.
+        vrfs: Names by VRF id.
+        interfaces: Name and description by interface index.
+        changes: How often something changed.
+    """
+
+    samplers: Samplers = field(default_factory=Samplers)
+    applications: dict[int, str] = field(default_factory=dict)
+    vrfs: dict[int, str] = field(default_factory=dict)
+    interfaces: dict[int, tuple[str, str]] = field(default_factory=dict)
+    changes: int = 0
+    _known: set[bytes] = field(default_factory=set)
+
+    def news(self, layout: Layout, records: npt.NDArray[np.void]) -> list[bytes]:
+        """Return the different options records that were not read before; `records` has the shape (records,)."""
+        if not _READ & layout.places.keys():
+            return []
+        octets, about = records.tobytes(), repr(layout.fields).encode()
+        different = dict.fromkeys(octets[at : at + layout.size] for at in range(0, len(octets), layout.size))
+        return [record for record in different if record + about not in self._known]
+
+    def learn(self, layout: Layout, records: list[bytes]) -> None:
+        """Read options records, as `news` returns them."""
+        about = repr(layout.fields).encode()
+        for record in records:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            if self._read({one: record[at : at + size] for one, (at, size) in layout.places.items() if one in _READ}):
+                self.changes += 1
+                # What was read before may say something new again.
+                self._known.clear()
+            self._known.add(record + about)
+
+    def _read(self, values: Mapping[tuple[int, int], bytes]) -> bool:
+        """Read one record; return whether it told something new."""
+        changed = False
+        if interval := _interval(values):
+            changed |= self.samplers.learn(interval, _first(values, _SAMPLERS), _first(values, _INTERFACES))
+        interface = _first(values, _INTERFACES)
+        if interface is not None and any(one in values for one in _INTERFACE_NAMES):
+            name, description = (_text(values.get(one, b"")) for one in _INTERFACE_NAMES)
+            changed |= _put(self.interfaces, interface, (name, description))
+        if _APPLICATION in values and _APPLICATION_NAME in values:
+            changed |= _put(self.applications, int.from_bytes(values[_APPLICATION], "big"), _text(values[_APPLICATION_NAME]))
+        if _VRF in values and _VRF_NAME in values:
+            changed |= _put(self.vrfs, int.from_bytes(values[_VRF], "big"), _text(values[_VRF_NAME]))
+        return changed
+
+    def __bool__(self) -> bool:
+        samplers = self.samplers
+        announced = samplers.default or samplers.by_id or samplers.by_interface
+        return bool(announced or self.applications or self.vrfs or self.interfaces)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the tables as JSON-able values."""
+        samplers = self.samplers
+        return {
+            "sampling": samplers.default,
+            "samplers": sorted(samplers.by_id.items()),
+            "interface_sampling": sorted(samplers.by_interface.items()),
+            "applications": sorted(self.applications.items()),
+            "vrfs": sorted(self.vrfs.items()),
+            "interfaces": [[index, *names] for index, names in sorted(self.interfaces.items())],
+        }
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Take back what `to_json` returned.
+
+        Raises:
+            ValueError, TypeError, KeyError: The value is something else; what was read before stays.
+        """
+        self.samplers.default = _number(saved["sampling"])
+        for name, table in (("samplers", self.samplers.by_id), ("interface_sampling", self.samplers.by_interface)):
+            table.update({_number(key): _number(value) for key, value in saved[name][:MAX_SAMPLERS]})
+        for name, names in (("applications", self.applications), ("vrfs", self.vrfs)):
+            names.update({_number(key): str(value)[:MAX_NAME] for key, value in saved[name][:MAX_NAMES]})
+        for key, one, other in saved["interfaces"][:MAX_NAMES]:
+            self.interfaces[_number(key)] = str(one)[:MAX_NAME], str(other)[:MAX_NAME]
 
 
 class Starts:
@@ -29,25 +141,26 @@ class Starts:
         self._datagram: list[int] = []
         self._started: list[int] = []
 
-    def learn(self, domain: Domain, layout: Layout, records: npt.NDArray[np.void], datagram: npt.NDArray[np.int64]) -> None:
+    def learn(self, layout: Layout, records: npt.NDArray[np.void], datagram: Integers) -> int:
         """Keep what options records say.
 
         Args:
-            domain: Whose they are; it keeps the latest.
             layout: Of the records.
             records: Shape (records,), in the order of arrival; at least one.
             datagram: The datagram of each record, in the order of arrival.
+        Returns:
+            The start told last, milliseconds since 1970; what was known before where none was told.
         """
-        if not layout.system_init:
-            return
-        for at, value in zip(datagram.tolist(), records[layout.system_init].tolist(), strict=True):
-            if 0 < value < ABSURD:
-                self._datagram.append(at)
-                self._started.append(value)
-        if self._started:
-            domain.system_init = self._started[int(np.argsort(self._datagram, kind="stable")[-1])]
+        if layout.system_init:
+            value = records[layout.system_init].astype(np.uint64)
+            fine = (value > 0) & (value < ABSURD)
+            # Of the records of one datagram the last holds: a step a datagram, not a record.
+            last = {int(at): int(start) for at, start in zip(datagram[fine], value[fine], strict=True)}
+            self._datagram += last
+            self._started += last.values()
+        return self._started[int(np.argsort(self._datagram, kind="stable")[-1])] if self._started else self._before
 
-    def at(self, datagram: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def at(self, datagram: Integers) -> Integers:
         """Return the start that holds for each datagram, milliseconds; the first one told where nothing was known before."""
         if not self._started:
             return np.full(len(datagram), self._before, np.int64)
@@ -55,3 +168,40 @@ class Starts:
         told, started = np.array(self._datagram, np.int64)[order], np.array(self._started, np.int64)[order]
         place = np.searchsorted(told, datagram, side="right") - 1
         return np.where(place >= 0, started[place], self._before or started[0])
+
+
+def _interval(values: Mapping[tuple[int, int], bytes]) -> int:
+    """Return N of 1 in N that a record states, 0 for none."""
+    for one in _INTERVALS:
+        if interval := int.from_bytes(values.get(one, b""), "big"):
+            return interval
+    for part, whole in (((PACKET_INTERVAL,), (PACKET_INTERVAL, PACKET_SPACE)), ((_SIZE,), (_POPULATION,))):
+        if all(one in values for one in (*part, *whole)):
+            counted, of = (sum(int.from_bytes(values[one], "big") for one in some) for some in (part, whole))
+            return (of + counted // 2) // counted if counted else 0
+    share = values.get(_PROBABILITY, b"")
+    if len(share) in (4, 8):
+        (probability,) = struct.unpack(">f" if len(share) == 4 else ">d", share)
+        return round(1 / probability) if math.isfinite(probability) and 1e-9 < probability <= 1 else 0
+    return 0
+
+
+def _first(values: Mapping[tuple[int, int], bytes], elements: tuple[tuple[int, int], ...]) -> int | None:
+    return next((int.from_bytes(values[one], "big") for one in elements if one in values), None)
+
+
+def _put(table: dict[int, Any], key: int, value: Any) -> bool:
+    if table.get(key) == value or (key not in table and len(table) >= MAX_NAMES):
+        return False
+    table[key] = value
+    return True
+
+
+def _text(octets: bytes) -> str:
+    return octets.split(b"\0", 1)[0].decode("utf-8", "replace").strip()[:MAX_NAME]
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < 2**64:
+        raise ValueError(f"{value!r} is no number of a table")
+    return value

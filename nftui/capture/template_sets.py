@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from nftui.capture import ipfix, netflow9, options, variable_length
+from nftui.capture import completion, ipfix, netflow9, options, sampling, variable_length
 from nftui.capture.arrivals import Arrivals
-from nftui.capture.batch import constant, frame_of
+from nftui.capture.batch import columns_of, constant
 from nftui.capture.exporters import MAX_AWAITED, Domain
+from nftui.capture.held import HeldSet
 from nftui.capture.layouts import Layout
 from nftui.capture.sequences import UNKNOWN
 from nftui.capture.sets import FIRST_DATA_SET, Integers, Octets, Sets, walk
@@ -31,7 +32,16 @@ SET_IDS = {
     ipfix.VERSION: (ipfix.TEMPLATE_SET, ipfix.OPTIONS_TEMPLATE_SET),
 }
 MAX_SAID = 64
-NO_TEMPLATE = "no template yet"
+MAX_CUTS = 16
+"""How often the flows of a block are divided, at most, so that options data holds from its place on."""
+MAX_PARSED = 5000
+"""Templates of one sender in one block that are parsed: no exporter has so many, and parsing takes time."""
+NO_ROOM = "no template yet, and no room to hold the data"
+TOO_MANY_OPTIONS = f"options records beyond {options.MAX_READ} at a time"
+TOO_MANY_PARSED = f"templates beyond {MAX_PARSED} at a time"
+Changes = dict[tuple[int, int], list[tuple[int, Template | None]]]
+"""For each (sender's domain by identity, template id) that changed: the places of the sets, each with the template from there on;
+first the one from before, at -1."""
 _Parser = Callable[[bytes, bool], Iterator[Template | Withdrawal | TemplateError]]
 
 
@@ -54,10 +64,21 @@ class _Records:
 
 @dataclass
 class Reader:
-    """Reads the sets of the datagrams of one protocol in one block."""
+    """Reads the sets of the datagrams of one protocol in one block.
+
+    Attributes:
+        payload: The block.
+        arrivals: Its datagrams.
+        released: What waited for templates that the block announced: template and data sets, of one domain each.
+    """
 
     payload: Octets
     arrivals: Arrivals
+    released: list[tuple[Domain, Template, list[HeldSet]]] = field(init=False, default_factory=list)
+    parsed: dict[int, int] = field(init=False, default_factory=dict)
+    """Templates parsed of each sender."""
+    options_read: dict[int, int] = field(init=False, default_factory=dict)
+    """New options records of each sender."""
     sets: Sets = field(init=False)
     starts: dict[int, options.Starts] = field(init=False, default_factory=dict)
     datagram: Integers = field(init=False)
@@ -78,28 +99,44 @@ class Reader:
             arrivals.count_malformed(reason, np.searchsorted(arrivals.rows, where))
 
     def read(self) -> list[pl.DataFrame]:
-        """Return one frame for each layout of flow records, and count everything."""
-        chosen = self._choose(self._learn())
-        for one in chosen:
-            if one.template.options:
-                self._read_options(one)
-        frames = [self._frame(records, chosen_sets) for records, chosen_sets in self._joined(chosen)]
-        arrivals = self.arrivals
-        arrivals.count_flows(self.flows)
-        arrivals.count_losses(np.ones_like(self.step) if arrivals.version == netflow9.VERSION else self.step)
+        """Return the frames of flow records, and count everything."""
+        frames = self._read(self._choose(self._learn()))
+        self.arrivals.count_losses(np.ones_like(self.step) if self.arrivals.version == netflow9.VERSION else self.step)
         return frames
 
-    def _learn(self) -> dict[tuple[int, int], list[tuple[int, Template | None]]]:
-        """Learn the templates.
+    def read_released(self, template: Template) -> list[pl.DataFrame]:
+        """Return the frames of data sets that waited for a template; each is a datagram of the block."""
+        return self._read([_Chosen(template, np.arange(len(self.sets.id)))])
 
-        Returns:
-            For each (sender's domain by identity, template id) that changed: the places of the sets, each with the template from
-            there on; first the one from before, at -1.
-        """
+    def _read(self, chosen: list[_Chosen]) -> list[pl.DataFrame]:
+        """Read data sets: what options say holds for the flows that come behind them, wherever blocks begin and end."""
+        flows = [one for one in chosen if not one.template.options]
+        said = [(place, one.template) for one in chosen if one.template.options for place in one.sets.tolist()]
+        frames: list[pl.DataFrame] = []
+        cuts = begin = 0
+        for place, template in sorted(said, key=lambda one: one[0]):
+            layout, news = self._read_options(template, place)
+            if not news:
+                continue
+            if cuts < MAX_CUTS:
+                frames += self._between(flows, begin, place)
+                begin, cuts = place, cuts + 1
+            self._learn_options(layout, news, place)
+        frames += self._between(flows, begin, len(self.sets.id))
+        self.arrivals.count_flows(self.flows)
+        return frames
+
+    def _between(self, flows: list[_Chosen], begin: int, end: int) -> list[pl.DataFrame]:
+        """Return the frames of the data sets from one place to another."""
+        some = [_Chosen(one.template, one.sets[slice(*np.searchsorted(one.sets, (begin, end)))]) for one in flows]
+        some = [one for one in some if len(one.sets)]
+        return [frame for records, joined in self._joined(some) for frame in self._frames(records, joined)]
+
+    def _learn(self) -> Changes:
+        """Learn the templates, and return what changed."""
         arrivals, sets = self.arrivals, self.sets
-        changes: dict[tuple[int, int], list[tuple[int, Template | None]]] = {}
+        changes: Changes = {}
         template_set, options_set = SET_IDS[arrivals.version]
-        parse: _Parser = parse_netflow9 if arrivals.version == netflow9.VERSION else parse_ipfix
         for place in np.flatnonzero(sets.id < FIRST_DATA_SET).tolist():
             sender = int(arrivals.sender[self.datagram[place]])
             domain, identity = arrivals.domains[sender], int(sets.id[place])
@@ -108,24 +145,35 @@ class Reader:
                 arrivals.exporters.malformed(domain.exporter, arrivals.now, f"reserved set id {identity}", 1)
                 continue
             octets = self.payload[sets.row[place], sets.start[place] : sets.end[place]].tobytes()
-            said = blake2b(octets, digest_size=16, salt=bytes([identity])).digest()
-            if said in domain.said:
-                continue
-            parts = list(parse(octets, identity == options_set))
-            refused = sum(not self._take(domain, parsed, place, changes) for parsed in parts)
-            if len(domain.said) >= MAX_SAID:
-                domain.said.clear()
-            if not refused:
-                domain.said.add(said)
+            digest = blake2b(octets, digest_size=16, salt=bytes([identity])).digest()
+            repeated = domain.said.get(digest)
+            if repeated is None:
+                self._parse(domain, sender, octets, digest, place, options=identity == options_set, changes=changes)
+            else:
+                domain.heard.update(dict.fromkeys(repeated, arrivals.now))
         return changes
 
-    def _take(
-        self,
-        domain: Domain,
-        parsed: Template | Withdrawal | TemplateError,
-        place: int,
-        changes: dict[tuple[int, int], list[tuple[int, Template | None]]],
-    ) -> bool:
+    def _parse(
+        self, domain: Domain, sender: int, octets: bytes, digest: bytes, place: int, *, options: bool, changes: Changes
+    ) -> None:
+        """Parse a template set that was not said before."""
+        parse: _Parser = parse_netflow9 if self.arrivals.version == netflow9.VERSION else parse_ipfix
+        taken, ids = True, []
+        for parsed in parse(octets, options):
+            if self.parsed.get(sender, 0) >= MAX_PARSED:
+                self.arrivals.exporters.malformed(domain.exporter, self.arrivals.now, TOO_MANY_PARSED, 1)
+                taken = False
+                break
+            self.parsed[sender] = self.parsed.get(sender, 0) + 1
+            taken &= self._take(domain, parsed, place, changes)
+            if isinstance(parsed, Template):
+                ids.append(parsed.id)
+        if len(domain.said) >= MAX_SAID:
+            domain.said.clear()
+        if taken:
+            domain.said[digest] = tuple(ids)
+
+    def _take(self, domain: Domain, parsed: Template | Withdrawal | TemplateError, place: int, changes: Changes) -> bool:
         """Take what a template set says; return whether it could be taken. With a change all that was said may be said anew."""
         exporters, now = self.arrivals.exporters, self.arrivals.now
         if isinstance(parsed, TemplateError):
@@ -139,19 +187,24 @@ class Reader:
             before = domain.templates.get(identity)
             after = parsed if isinstance(parsed, Template) else None
             if before == after:
+                if after is not None:
+                    domain.heard[identity] = now
                 continue
             if after is None:
                 exporters.forget(domain, identity)
-            elif refusal := exporters.learn(domain, after):
+            elif refusal := exporters.learn(domain, after, now):
                 exporters.malformed(domain.exporter, now, refusal, 1)
                 taken = False
                 continue
+            elif before is None and (waited := exporters.held.release(domain.key, identity)):
+                self.released.append((domain, after, waited))
+                domain.exporter.released += len(waited)
             changes.setdefault((id(domain), identity), [(-1, before)]).append((place, after))
             domain.said.clear()
         return taken
 
-    def _choose(self, changes: dict[tuple[int, int], list[tuple[int, Template | None]]]) -> list[_Chosen]:
-        """Find the template of each data set; those without one are counted."""
+    def _choose(self, changes: Changes) -> list[_Chosen]:
+        """Find the template of each data set; those without one are held back."""
         arrivals, sets = self.arrivals, self.sets
         places = np.flatnonzero(sets.id >= FIRST_DATA_SET)
         if not len(places):
@@ -167,29 +220,43 @@ class Reader:
             assert domain is not None
             history = changes.get((id(domain), identity), [(-1, domain.templates.get(identity))])
             cuts = [*np.searchsorted(some, [place for place, _ in history]).tolist(), len(some)]
-            for (_, template), (begin, end) in zip(history, pairwise(cuts), strict=True):
+            for at, (begin, end) in enumerate(pairwise(cuts)):
                 if begin == end:
                     continue
+                template = next((after for _, after in history[at:] if after is not None), None)
                 if template is None:
                     self._await(domain, identity, some[begin:end])
-                else:
-                    chosen.append(_Chosen(template, some[begin:end]))
+                    continue
+                chosen.append(_Chosen(template, some[begin:end]))
+                if history[at][1] is None:
+                    # It comes later in the same block: the data waits for no longer than that.
+                    domain.exporter.held_back += int(end - begin)
+                    domain.exporter.released += int(end - begin)
         return chosen
 
     def _await(self, domain: Domain, identity: int, places: Integers) -> None:
-        """Count data sets whose template has not come. Here they would be held back."""
-        arrivals = self.arrivals
+        """Hold data sets back until their template comes."""
+        arrivals, sets = self.arrivals, self.sets
+        held, size = arrivals.exporters.held, HEADER_SIZES[arrivals.version]
         self.step[self.datagram[places]] = UNKNOWN
-        arrivals.exporters.unread(domain.exporter, arrivals.now, NO_TEMPLATE, len(places))
+        for number, place in enumerate(places.tolist()):
+            octets = self.payload[sets.row[place]]
+            content = octets[sets.start[place] : sets.end[place]].tobytes()
+            message = netflow9.message if arrivals.version == netflow9.VERSION else ipfix.message
+            datagram = message(octets[:size].tobytes(), identity, content)
+            at = self.datagram[place]
+            if not held.hold(domain.key, identity, HeldSet(int(arrivals.received[at]), int(arrivals.ports[at]), datagram)):
+                arrivals.exporters.unread(domain.exporter, arrivals.now, NO_ROOM, len(places) - number)
+                break
+            domain.exporter.held_back += 1
         if identity not in domain.templates and len(domain.exporter.awaited) < MAX_AWAITED:
             domain.exporter.awaited.add(identity)
 
     def _joined(self, chosen: list[_Chosen]) -> Iterator[tuple[_Records, list[_Chosen]]]:
-        """Join the data sets of flow templates with the same fields and cut them into records."""
+        """Join the data sets of templates with the same fields and cut them into records."""
         groups: dict[tuple[object, ...], list[_Chosen]] = {}
         for one in chosen:
-            if not one.template.options:
-                groups.setdefault(one.template.fields, []).append(one)
+            groups.setdefault(one.template.fields, []).append(one)
         for group in groups.values():
             places = np.sort(np.concatenate([one.sets for one in group])) if len(group) > 1 else group[0].sets
             records = self._cut(group[0].template, places)
@@ -221,33 +288,46 @@ class Reader:
             np.add.at(self.flows, datagram, number)
         return records
 
-    def _read_options(self, one: _Chosen) -> None:
-        records = self._cut(one.template, one.sets)
-        if not len(records.octets):
-            return
-        arrivals = self.arrivals
-        sender = int(arrivals.sender[self.datagram[one.sets[0]]])
-        domain = arrivals.domains[sender]
+    def _read_options(self, template: Template, place: int) -> tuple[Layout, list[bytes]]:
+        """Read one set of options data; return the records that were not read before."""
+        records = self._cut(template, np.array([place]))
+        sender = int(self.arrivals.sender[self.datagram[place]])
+        domain = self.arrivals.domains[sender]
         assert domain is not None
+        if not len(records.octets):
+            return records.layout, []
         domain.exporter.options_records += len(records.octets)
         starts = self.starts.setdefault(sender, options.Starts(domain.system_init))
-        starts.learn(domain, records.layout, records.octets, self.datagram[records.sets])
+        domain.system_init = starts.learn(records.layout, records.octets, self.datagram[records.sets])
+        return records.layout, domain.tables.news(records.layout, records.octets)
 
-    def _frame(self, records: _Records, chosen: list[_Chosen]) -> pl.DataFrame:
+    def _learn_options(self, layout: Layout, news: list[bytes], place: int) -> None:
+        arrivals = self.arrivals
+        sender = int(arrivals.sender[self.datagram[place]])
+        domain = arrivals.domains[sender]
+        assert domain is not None
+        room = max(options.MAX_READ - self.options_read.get(sender, 0), 0)
+        self.options_read[sender] = self.options_read.get(sender, 0) + len(news)
+        if len(news) > room:
+            arrivals.exporters.unread(domain.exporter, arrivals.now, TOO_MANY_OPTIONS, len(news) - room)
+        before = domain.tables.changes
+        domain.tables.learn(layout, news[:room])
+        arrivals.exporters.changes += domain.tables.changes - before
+
+    def _frames(self, records: _Records, chosen: list[_Chosen]) -> list[pl.DataFrame]:
         arrivals = self.arrivals
         datagram = self.datagram[records.sets]
         headers = arrivals.headers
         batch = Batch(records.layout, records.octets, datagram, headers.export_time, headers.uptime, self._started())
-        common = arrivals.common_columns(datagram)
+        columns = columns_of(batch)
         ids = {one.template.id for one in chosen}
-        common["template_id"] = (
+        columns["template_id"] = (
             constant("template_id", ids.pop(), len(datagram))
             if len(ids) == 1
             else pl.Series("template_id", self.sets.id[records.sets].astype(np.int32))
         )
-        frame = frame_of(batch, common)
         arrivals.count_records(batch, datagram)
-        return frame
+        return completion.frames(arrivals, columns, datagram, record=sampling.of_record(records.layout, records.octets))
 
     def _started(self) -> Integers | None:
         """Return when the exporter of each datagram started, milliseconds since 1970, 0 for not known; None for NetFlow v9."""

@@ -81,12 +81,12 @@ def test_every_truncation_decodes_or_is_counted(datagram: bytes) -> None:
 
 
 def test_protocol_not_known_is_counted_with_its_first_octets() -> None:
-    _, decoder = build.decode(b"GET / HTTP/1.1", b"\0\0\0\5abcd", b"", struct.pack(">HH", 1, 1))
+    _, decoder = build.decode(b"GET / HTTP/1.1", b"\0\0\0\5abcd", b"", struct.pack(">HH", 8, 1))
     assert build.exporter_of(decoder)["unread"] == {
         "unknown protocol, first octets 47 45": 1,
         "sFlow not read yet": 1,
         "unknown protocol, first octets none": 1,
-        "NetFlow v1 not read yet": 1,
+        "unknown protocol, first octets 00 08": 1,
     }
 
 
@@ -135,19 +135,21 @@ def test_reasons_and_unknown_elements_are_bounded() -> None:
 def test_events_name_the_exporter_and_are_few() -> None:
     decoder = Decoder()
     for _ in range(20):
-        decoder.decode(build.block([netflow9(one_set(300, small(1, 1)))]))
+        decoder.decode(build.block([netflow9(one_set(7, b""))]))
     told = [text for _, text in decoder.events]
     assert told[0] == "192.0.2.1: new exporter"
-    assert told.count("192.0.2.1: unread: no template yet") == 3
+    assert told.count("192.0.2.1: malformed: reserved set id 7") == 3
 
 
 def test_status_of_an_exporter() -> None:
     _, decoder = build.decode(ipfix(one_set(2, template(300, build.PROTOCOL_AND_OCTETS)), one_set(300, small(1, 1) + small(2, 2))))
     (status,) = decoder.status((build.NOW + 1) * 1_000_000)["exporters"]
     assert status == {
-        "address": "192.0.2.1", "domains": [7], "protocol": "IPFIX", "datagrams": 1, "octets": 78, "flows": 2, "options_records": 0,
-        "sequence_lost": 0, "templates": 1, "templates_awaited": [], "malformed": {}, "unread": {}, "unknown_elements": {},
-        "restarts": 0, "clock_skew_s": 0.0, "last_seen": "2023-11-14T22:13:20.000000Z", "flows_per_s": 0.4,
+        "address": "192.0.2.1", "domains": [7], "protocol": "IPFIX", "datagrams": 1, "octets": 78, "flows": 2, "reverse_flows": 0,
+        "options_records": 0, "sequence_lost": 0, "templates": 1, "templates_awaited": [], "templates_expired": 0, "held_back": 0,
+        "released": 0, "malformed": {}, "unread": {}, "unknown_elements": {}, "samples": {}, "discards": {}, "sampling": {},
+        "restarts": 0, "clock_skew_s": 0.0, "clock_correction_s": 0.0, "watermark_s": None,
+        "last_seen": "2023-11-14T22:13:20.000000Z", "flows_per_s": 0.4,
     }  # fmt: skip
 
 

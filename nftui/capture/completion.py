@@ -1,0 +1,93 @@
+"""Completion: what turns columns read from records into finished frames of flows, the same for all protocols.
+
+Who sent them and when they came; the sampling interval that holds; names from options data; the watermark; and a row of its own for
+the other direction of a biflow.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from nftui.capture import biflow, sampling
+from nftui.capture.arrivals import Arrivals
+from nftui.capture.batch import Columns, chosen
+from nftui.capture.clocks import SAMPLED
+from nftui.capture.sets import Integers
+
+
+def frames(
+    arrivals: Arrivals,
+    columns: Columns,
+    datagram: Integers,
+    *,
+    header: Integers | None = None,
+    record: Integers | None = None,
+    of_record: int = sampling.RECORD,
+) -> list[pl.DataFrame]:
+    """Finish the columns of some flows.
+
+    Args:
+        arrivals: Their datagrams.
+        columns: As `batch.columns_of` gives them; taken over.
+        datagram: Shape (flows,), an index into the arrivals.
+        header: Shape (flows,), the sampling interval that the header states, 0 for none.
+        record: Shape (flows,), the one that the record states otherwise than by `sampling_interval`.
+        of_record: What to call an interval of the record, a place in `sampling.WORDS`.
+    Returns:
+        One frame, and a second one where records count the other direction too.
+    """
+    sender = arrivals.sender[datagram]
+    known = [domain.tables.samplers if domain else None for domain in arrivals.domains]
+    for reason, mask in sampling.fill(columns, sender, known, header, record, of_record=of_record):
+        unread = reason == sampling.UNKNOWN_SAMPLER
+        arrivals.count(arrivals.exporters.unread if unread else arrivals.exporters.malformed, reason, datagram[mask])
+    _note_sampling(arrivals, columns, sender)
+    _name(arrivals, columns, sender)
+    _note_lags(arrivals, columns, datagram, sender)
+    made, answered = biflow.frames(columns | arrivals.common_columns(datagram), len(datagram))
+    arrivals.count_reverse(datagram[answered])
+    return made
+
+
+def _note_sampling(arrivals: Arrivals, columns: Columns, sender: Integers) -> None:
+    """Keep, for the status, which interval held for the last flow of each sender, and who says so."""
+    interval, source = columns.get("sampling_interval"), columns.get("sampling_source")
+    if not isinstance(interval, tuple) or not isinstance(source, pl.Series):
+        return
+    last = np.full(len(arrivals.domains), -1)
+    last[sender] = np.arange(len(sender))
+    for place, row in enumerate(last.tolist()):
+        word = source[row] if row >= 0 else None
+        if word is not None:
+            arrivals.exporter(place).sampling[word] = int(interval[0][row])
+
+
+def _name(arrivals: Arrivals, columns: Columns, sender: Integers) -> None:
+    """Give applications and VRFs the names that options data told, where the record has none itself."""
+    for number, name, table in (("application_id", "application_name", "applications"), ("ingress_vrf", "vrf_name", "vrfs")):
+        ids = columns.get(number)
+        tables = [getattr(domain.tables, table) if domain else {} for domain in arrivals.domains]
+        if name in columns or not isinstance(ids, tuple) or not any(tables):
+            continue
+        values, valid = ids
+        pairs = np.stack([sender, np.where(valid, values, -1) if valid is not None else values]).astype(np.int64)
+        different, index = np.unique(pairs, axis=1, return_inverse=True)
+        words = tuple(tables[place].get(one) or None for place, one in different.T.tolist())
+        if any(words):
+            columns[name] = chosen(name, words, index.reshape(-1))
+
+
+def _note_lags(arrivals: Arrivals, columns: Columns, datagram: Integers, sender: Integers) -> None:
+    """Let some flows of the frame tell how late they came."""
+    start = columns.get("flow_start")
+    if not isinstance(start, tuple):
+        return
+    rows = np.arange(0, len(datagram), max(len(datagram) // SAMPLED, 1))
+    values, valid = start
+    if valid is not None:
+        rows = rows[valid[rows]]
+    corrections = np.array([domain.clock.correction if domain else 0 for domain in arrivals.domains], np.int64)
+    lags = arrivals.received[datagram[rows]] - values[rows] - corrections[sender[rows]]
+    for place in np.unique(sender[rows]).tolist():
+        arrivals.exporter(place).watermark.add(lags[sender[rows] == place])
