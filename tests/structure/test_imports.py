@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "capture": ("capture",),
     "engine": ("engine",),
     "engine.collector": ("engine", "capture"),  # wires capture to the store
+    "engine.listening": ("engine", "capture"),  # its sockets
     "engine.importing": ("engine", "capture"),  # the same for files
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
