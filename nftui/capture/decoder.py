@@ -79,6 +79,10 @@ class Decoder:
         self._flows += sum(len(frame) for frame in frames)
         return frames
 
+    def note(self, address: bytes, now_us: int, reason: str, times: int = 1) -> None:
+        """Count what was malformed before it became a datagram; the exporter's 16 octets, microseconds since 1970."""
+        self._exporters.malformed(self._exporters.exporter(address, now_us), now_us, reason, times)
+
     def status(self, now_us: int) -> dict[str, Any]:
         """Return all counters as JSON-able values; `now_us` in microseconds since 1970."""
         exporters = list(self._exporters.by_address.values())

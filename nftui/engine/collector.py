@@ -77,7 +77,7 @@ class Collector:
         self._started = time.time_ns() // 1000
         self._rates: deque[tuple[float, int, int]] = deque(maxlen=6)
         self._saved_revision = self._decoder.revision()
-        self._drops_told = 0
+        self._drops_told = self._refused_told = 0
         self._sealer: subprocess.Popen[bytes] | None = None
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
@@ -111,12 +111,22 @@ class Collector:
         while not self._stop.is_set():
             blocks = (bound.take() for bound in self.listening.ready(200))
             taken = sum(self._take(block) for block in blocks if block)
+            self._note()
             now = time.monotonic()
             if nap := self.listening.nap(taken, now - before):
                 self._stop.wait(nap)
             before = now
         for block in self.listening.rest():
             self._take(block)
+        self._note()
+
+    def _note(self) -> None:
+        """Count what was wrong with connections for their exporters."""
+        if remarks := self.listening.remarks():
+            now = time.time_ns() // 1000
+            with self._decoding:
+                for (address, reason), times in remarks.items():
+                    self._decoder.note(address, now, reason, times)
 
     def _take(self, block: DatagramBlock) -> int:
         """Decode a block, and queue its flows; return how many datagrams it has."""
@@ -188,6 +198,10 @@ class Collector:
         if drops > self._drops_told:
             self._tell(f"{drops - self._drops_told} datagrams dropped by the kernel: the receive buffer was full")
             self._drops_told = drops
+        refused = sum(sum(one["connections"]["refused"].values()) for one in listens if "connections" in one)
+        if refused > self._refused_told:
+            self._tell(f"{refused - self._refused_told} connections refused: too many are open")
+            self._refused_told = refused
         self._rates.append((time.monotonic(), int(decoded["flows"]), int(decoded["datagrams"])))
         (then, flows, datagrams), (recent, flows_now, datagrams_now) = self._rates[0], self._rates[-1]
         seconds = max(recent - then, 1e-9) if recent > then else 1.0

@@ -52,7 +52,7 @@ ONE_FILE = ("pyroute2", "scapy", "plotext")
 """Libraries that are behind one module of ours each."""
 
 WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
-IN_AND_OUT = ("capture.datagrams", "capture.recvmmsg", "capture.pcap")
+IN_AND_OUT = ("capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams", "capture.pcap")
 """The modules of capture which touch the outside; the others are decoders: octets in, columns out."""
 
 # ---------------------------------------------------------------- the source
