@@ -350,7 +350,10 @@ class StreamReceiver:
     def _serve(self, connection: Connection, now: float) -> bool:
         """Give a connection its turn; return whether it had so much to say that there will be more."""
         turn, handle = TURN, connection.socket.fileno()
-        if connection.full and not self._deliver(connection, b"", now):
+        if connection.full:
+            # The rest of its last turn, not the beginning of another: the others wait.
+            if self._deliver(connection, b"", now) and self._finishing:
+                self._turns.append(handle)
             return True
         while turn > 0 and self._rows < len(self._payload):
             asked = min(turn, connection.left)
