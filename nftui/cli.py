@@ -15,11 +15,12 @@ from nftui import __version__
 from nftui.errors import FilterError, NftuiError, UsageError
 
 EXAMPLES = """examples:
-  nftui                                    the dashboard, with a collector on port 9995
+  nftui                                    the dashboard, with a collector on ports 9995 and 6343
   nftui demo                               the same, on a simulated network
   nftui collect --data /var/lib/nftui      the collector alone
   nftui top -t -1h -s record/packets -s record/bytes 'dst port 443'
 """
+LISTEN = "[ADDR:]PORT[/udp|tcp|sctp]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"nftui {__version__}")
     parser.add_argument("--no-collect", action="store_true", help="only read: start no collector")
-    parser.add_argument("--listen", action="append", metavar="[ADDR:]PORT", help="of the embedded collector (default 9995/udp)")
+    parser.add_argument("--listen", action="append", metavar=LISTEN, help="of the embedded collector; as of `collect`")
     parser.set_defaults(run=_dashboard)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _add_collecting(commands, shared)
@@ -112,7 +113,12 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
     exporters.add_argument("--minutes", type=int, default=0, help="of history to send first")
     exporters.set_defaults(run=_demo_exporters)
     collect = commands.add_parser("collect", parents=[shared], help="the collector alone, until SIGTERM")
-    collect.add_argument("--listen", action="append", metavar="[ADDR:]PORT[/udp]", help="repeatable; default 9995/udp")
+    collect.add_argument(
+        "--listen",
+        action="append",
+        metavar=LISTEN,
+        help="repeatable; default 9995/udp for all protocols and 6343/udp for sFlow only; tcp and sctp take IPFIX",
+    )
     collect.add_argument("--interval", type=int, metavar="S", help="seconds of a segment (default 300)")
     collect.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
     collect.add_argument("--check", action="store_true", help="print what it would bind and which elements it takes")

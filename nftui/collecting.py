@@ -52,14 +52,15 @@ def collect(
 
 
 def _check(data: Path, listen: tuple[str, ...]) -> int:
-    from nftui.capture.datagrams import parse_listen
+    from nftui.capture.sockets import require_transport
     from nftui.elements import ELEMENTS
+    from nftui.engine.listening import described, parsed
 
-    for text in listen:
-        address, port, transport = parse_listen(text)
-        print(
-            f"would listen on {address or 'all addresses'}, port {port}/{transport}: NetFlow v5, v9, IPFIX, told apart by content"
-        )
+    entries = parsed(listen)
+    for entry in entries:
+        require_transport(entry[2])
+    for entry in entries:
+        print(f"would listen on {described(entry)}")
     print(f"would store in {data}")
     taken = [element for element in ELEMENTS.values() if element.mappings]
     print(f"takes {len(taken)} information elements; others are counted by number:")
@@ -117,11 +118,7 @@ def status(data: Path, output: str) -> int:
     state = "running" if fresh else "holds the lock, but its status is stale" if running else "not running"
     print(f"collector {state}, process {_integer(found.get('pid'))}, status {duration(max(age, 0))} old")
     for one in _dicts(found.get("listen")):
-        print(
-            f"  {printable(one.get('address', '?'))}:{_integer(one.get('port'))}/udp  "
-            f"buffer {_integer(one.get('receive_buffer')):,} of {_integer(one.get('receive_buffer_asked')):,} octets  "
-            f"drops {_integer(one.get('drops')):,}"
-        )
+        print("\n".join(f"  {line}" for line in _listen_lines(one)))
     print(
         f"  {_integer(found.get('datagrams')):,} datagrams, {_integer(found.get('flows')):,} flows, "
         f"{_integer(found.get('flows_stored')):,} stored, {_integer(found.get('sequence_lost')):,} lost by sequence numbers"
@@ -136,6 +133,31 @@ def status(data: Path, output: str) -> int:
         when = time.strftime("%H:%M:%S", time.localtime(_integer(event.get("time")) / SECOND))
         print(f"  {when} {printable(event.get('text', ''), 120)}")
     return 0 if fresh else 1
+
+
+def _listen_lines(one: dict[str, Any]) -> list[str]:
+    """Return what a socket has to tell; of a stream, a line more for each reason why connections were refused or closed."""
+    address = printable(one.get("address", "?"), 45)
+    where = f"[{address}]" if ":" in address else address
+    connections = one.get("connections")
+    if not isinstance(connections, dict):
+        counts = (
+            f"buffer {_integer(one.get('receive_buffer')):,} of {_integer(one.get('receive_buffer_asked')):,} octets  "
+            f"drops {_integer(one.get('drops')):,}"
+        )
+        connections = {}
+    else:
+        counts = (
+            f"connections {_integer(connections.get('open')):,} of {_integer(connections.get('limit')):,}  "
+            f"accepted {_integer(connections.get('accepted')):,}  "
+            f"discarded {_integer(connections.get('discarded_octets')):,} octets"
+        )
+    lines = [f"{where}:{_integer(one.get('port'))}/{printable(one.get('transport', '?'), 10)}  {counts}"]
+    for kind in ("refused", "closed"):
+        reasons = connections.get(kind)
+        for reason, count in reasons.items() if isinstance(reasons, dict) else ():
+            lines.append(f"    {kind}: {_integer(count):,} {printable(reason, 60)}")
+    return lines
 
 
 def _exporter_line(exporter: dict[str, Any]) -> str:

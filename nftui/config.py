@@ -24,10 +24,11 @@ SIZE_SUFFIX = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """[collector]: what it listens to, and how often it closes a segment."""
 
-    listen: tuple[str, ...] = ("9995/udp",)
-    """`[ADDRESS:]PORT[/udp]`; an address in brackets when it is IPv6; without an address, all addresses of both families."""
+    listen: tuple[str, ...] = ("9995/udp", "6343/udp")
+    """`[ADDRESS:]PORT[/udp|tcp|sctp]`; an address in brackets when it is IPv6; without an address, all addresses of both families;
+    tcp and sctp take IPFIX; on port 6343 only sFlow is taken."""
     receive_buffer: str = "32M"
-    """Asked of the kernel for each socket; it gives what `net.core.rmem_max` allows."""
+    """Asked of the kernel for each UDP socket; it gives what `net.core.rmem_max` allows."""
     interval: int = 300
     """Seconds after which a segment is sealed, 2 to 86400; larger means fewer, bigger files and slower answers over short
     ranges."""

@@ -89,7 +89,7 @@ def run(data: Path, config: Config, *, collect: bool, listen: list[str] | None =
             child = _start_collector(data, listen or list(config.collector.listen), config.collector.interval, config_path)
             stack.callback(child.stop)
         entries = tuple(listen or config.collector.listen)
-        port = entries[0].rsplit(":", 1)[-1].split("/")[0] if entries else "9995"
+        port = entries[0].rsplit(":", 1)[-1].removesuffix("/udp") if entries else "9995"
         return _show(data, config, listening=f"{own_address()}:{port}", collector=child)
 
 

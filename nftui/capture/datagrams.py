@@ -6,8 +6,7 @@ system call (recvmmsg), or one by one where the C library has no recvmmsg.
 
 from __future__ import annotations
 
-import errno
-import re
+import math
 import socket
 import time
 from dataclasses import dataclass
@@ -18,13 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from nftui.capture import recvmmsg
-from nftui.errors import ConfigError, ListenError
+from nftui.capture.sockets import MAPPED_PREFIX, bound, sixteen
+
+__all__ = ["MAPPED_PREFIX", "ROWS", "WIDTH", "DatagramBlock", "UdpReceiver"]
 
 ROWS = 1024
 WIDTH = 65536
 """No UDP datagram is longer. Of a row only the pages that were ever written take memory."""
-MAPPED_PREFIX = bytes(10) + b"\xff\xff"
-_TRANSPORTS_TO_COME = ("tcp", "sctp")
+LEAST_SHARE = 512
+"""Octets that the smallest datagram takes of a receive buffer, at least; it takes 768 with Linux 6."""
 _SO_RCVBUFFORCE = 33
 
 
@@ -51,33 +52,6 @@ class DatagramBlock:
     lasting: bool = False
 
 
-def parse_listen(text: str) -> tuple[str | None, int, str]:
-    """Parse `[ADDRESS:]PORT[/udp]`, an IPv6 address in brackets.
-
-    Returns:
-        The address or None for all, the port, and the transport.
-    Raises:
-        ConfigError: The text is something else.
-    """
-    match = re.fullmatch(r"(?:(?:\[([^\]]+)\]|([^:\[\]/]+)):)?(\d{1,5})(?:/(\w+))?", text.strip())
-    if not match:
-        raise ConfigError(f"{text!r} is no address to listen on; write PORT, ADDRESS:PORT or [IPv6]:PORT")
-    address, port, transport = match[1] or match[2], int(match[3]), (match[4] or "udp").lower()
-    if transport in _TRANSPORTS_TO_COME:
-        raise ConfigError(f"{text!r}: {transport} is not available yet; write /udp")
-    if transport != "udp":
-        raise ConfigError(f"{text!r}: no transport {transport!r}; write /udp")
-    if not 0 < port < 65536:
-        raise ConfigError(f"{text!r}: port {port} is not in 1 to 65535")
-    if address is not None:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        try:
-            socket.inet_pton(family, address)
-        except OSError as error:
-            raise ConfigError(f"{text!r}: {address!r} is no IP address") from error
-    return address, port, transport
-
-
 class UdpReceiver:
     """A bound UDP socket, and the block that it fills.
 
@@ -86,7 +60,11 @@ class UdpReceiver:
         asked: Octets of receive buffer asked for.
         granted: Octets that the kernel gave, its own overhead included.
         truncated: Datagrams that were longer than a row, which can't be.
+        more: Whether there is more to take without waiting, as far as is known; the socket tells, so it is False.
     """
+
+    transport = "udp"
+    more = False
 
     def __init__(
         self, address: str | None, port: int, receive_buffer: int = 32 << 20, *, rows: int = ROWS, batched: bool = True
@@ -102,12 +80,13 @@ class UdpReceiver:
         Raises:
             ListenError: The port is in use, may not be used, or the address is not of this host.
         """
-        self._socket = _bound(address, port)
+        self._socket = bound(address, port)
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
         self.asked = receive_buffer
         self.granted = _grow_buffer(self._socket, receive_buffer)
         self.truncated = 0
+        self._left: float = math.inf
         self._inode = str(Path(f"/proc/self/fd/{self._socket.fileno()}").readlink())[len("socket:[") : -1] if _has_proc() else ""
         self._payload = np.zeros((rows, WIDTH), np.uint8)
         family = self._socket.family
@@ -124,6 +103,8 @@ class UdpReceiver:
             At most as many datagrams as the block has rows, None when there are none. The block stands in the receiver's own
             memory: it is valid until the next call.
         """
+        if self._left <= 0:
+            return None
         if self._calls is None:
             return self._receive_one_by_one()
         number = self._calls.receive()
@@ -148,6 +129,10 @@ class UdpReceiver:
                     return int(words[-1])
         return 0
 
+    def finish(self) -> None:
+        """Take no more than a full buffer from now on: a sender who goes on is no reason to."""
+        self._left = max(self.granted // LEAST_SHARE, len(self._payload))
+
     def close(self) -> None:
         """Close the socket; the last block stays readable."""
         self._socket.close()
@@ -170,7 +155,7 @@ class UdpReceiver:
             except ConnectionError:
                 continue
             lengths.append(length)
-            addresses.append(_sixteen(source[0]))
+            addresses.append(sixteen(source[0]))
             ports.append(source[1])
         if not lengths:
             return None
@@ -178,48 +163,9 @@ class UdpReceiver:
         return self._block(np.array(lengths, np.int64), exporter, np.array(ports, np.int64))
 
     def _block(self, length: npt.NDArray[np.int64], exporter: npt.NDArray[np.uint8], port: npt.NDArray[np.int64]) -> DatagramBlock:
+        self._left -= len(length)
         received = np.full(len(length), time.time_ns() // 1000, np.int64)
         return DatagramBlock(self._payload[: len(length)], length, exporter, port, received, self.port)
-
-
-def _bound(address: str | None, port: int) -> socket.socket:
-    """Return a bound socket; without an address one of both families, or of IPv4 where there is no IPv6."""
-    if address is None:
-        try:
-            return _bind(socket.AF_INET6, "::", port, both=True)
-        except OSError as error:
-            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT):
-                raise _listen_error("", port, error) from error
-    family = socket.AF_INET6 if address and ":" in address else socket.AF_INET
-    try:
-        return _bind(family, address or "0.0.0.0", port)  # noqa: S104 - all addresses is what was asked for
-    except OSError as error:
-        raise _listen_error(address or "", port, error) from error
-
-
-def _bind(family: socket.AddressFamily, address: str, port: int, *, both: bool = False) -> socket.socket:
-    bound = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
-        bound.bind((address, port))
-    except OSError:
-        bound.close()
-        raise
-    return bound
-
-
-def _listen_error(address: str, port: int, error: OSError) -> ListenError:
-    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}" if address else f"{port}"
-    if error.errno == errno.EADDRINUSE:
-        reason = f"port {where} in use: another collector? stop it or choose --listen"
-    elif error.errno in (errno.EACCES, errno.EPERM):
-        reason = f"port {where} not permitted: ports below 1024 need root or CAP_NET_BIND_SERVICE; grant it or choose --listen"
-    elif error.errno == errno.EADDRNOTAVAIL:
-        reason = f"{address or where}: no address of this host; choose --listen"
-    else:
-        reason = f"can't listen on {where}: {error.strerror or error}"
-    return ListenError(address, port, reason)
 
 
 def _grow_buffer(bound: socket.socket, octets: int) -> int:
@@ -236,8 +182,3 @@ def _grow_buffer(bound: socket.socket, octets: int) -> int:
 
 def _has_proc() -> bool:
     return Path("/proc/self/fd").exists()
-
-
-def _sixteen(address: str) -> bytes:
-    bare = address.partition("%")[0]
-    return socket.inet_pton(socket.AF_INET6, bare) if ":" in bare else MAPPED_PREFIX + socket.inet_pton(socket.AF_INET, bare)

@@ -21,12 +21,12 @@ from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.exporters import OTHER, Domain, Exporter, Exporters
 from nftui.capture.held import HeldSet
 from nftui.capture.sets import Integers, Octets
+from nftui.capture.sockets import SFLOW_PORT
 from nftui.capture.template_sets import Reader
 from nftui.capture.templates import Template
 from nftui.capture.values import Batch
 from nftui.units import SECOND
 
-SFLOW_PORT = 6343
 _LEAST_WIDTH = 24
 HEADER_SIZES = {
     **netflow5.HEADER_SIZES,
@@ -108,6 +108,10 @@ class Decoder:
     def finish(self, now_us: int = 0) -> None:
         """Give up what still waits for its template, and count it: nothing more will come."""
         self._exporters.expire(now_us, None, np.iinfo(np.int64).max)
+
+    def note(self, address: bytes, now_us: int, reason: str, times: int = 1) -> None:
+        """Count what was malformed before it became a datagram; the exporter's 16 octets, microseconds since 1970."""
+        self._exporters.malformed(self._exporters.exporter(address, now_us), now_us, reason, times)
 
     def status(self, now_us: int) -> dict[str, Any]:
         """Return all counters as JSON-able values; `now_us` in microseconds since 1970."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -18,7 +17,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,9 +24,10 @@ from typing import Any
 import polars as pl
 
 from nftui import __version__
-from nftui.capture.datagrams import ROWS, DatagramBlock, UdpReceiver, parse_listen
+from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder
 from nftui.config import CollectorSettings, size
+from nftui.engine.listening import Listening, parsed
 from nftui.engine.sealer import Sealer
 from nftui.engine.store import Lock, replace_file
 from nftui.engine.writer import StoreWriter, remove_temporary
@@ -38,56 +37,10 @@ QUEUE_FLOWS = 4_000_000
 """Flows that wait for the disk at most; what comes on top is dropped and counted."""
 TICK_S = 0.8
 """Between two tail files. Less than a second, so that with the time a write takes a crash loses no more than the last second."""
-GATHER_S = 0.1
-"""How long datagrams may gather in the kernel, at most: few big blocks cost far less than many small ones."""
-DATAGRAM_SHARE = 8192
-"""Octets of the receive buffer for each datagram that may gather: a datagram of 1,500 octets takes 2,304, and some room stays."""
 EVENTS = 100
 SEALING_S = 60
 """How long the child may take to seal what is left at the end."""
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Socket:
-    """A bound socket, and what came through it.
-
-    Attributes:
-        address: Where it listens; None for all addresses.
-        receiver: The socket.
-        datagrams: Received so far.
-        octets: Of their payload.
-    """
-
-    address: str | None
-    receiver: UdpReceiver
-    datagrams: int = 0
-    octets: int = 0
-
-    def description(self) -> str:
-        """Return one line for whoever starts the collector."""
-        where = f"[{self.address}]" if self.address and ":" in self.address else self.address or "all addresses"
-        granted, asked = self.receiver.granted // 2, self.receiver.asked
-        small = "" if granted >= asked else f" of {asked:,} asked for: raise it with `sysctl net.core.rmem_max={asked}`"
-        return (
-            f"listening on {where}, port {self.receiver.port}/udp: NetFlow v5, v9 and IPFIX, told apart by content; "
-            f"receive buffer {granted:,} octets{small}"
-        )
-
-    def status(self) -> dict[str, Any]:
-        """Return the socket's part of the status."""
-        return {
-            "address": self.address or "*",
-            "port": self.receiver.port,
-            "transport": "udp",
-            # The kernel doubles what it is asked for, to have room for its own accounts (socket(7)).
-            "receive_buffer": self.receiver.granted // 2,
-            "receive_buffer_asked": self.receiver.asked,
-            "drops": self.receiver.drops(),
-            "truncated": self.receiver.truncated,
-            "datagrams": self.datagrams,
-            "octets": self.octets,
-        }
 
 
 class Collector:
@@ -103,10 +56,9 @@ class Collector:
             ConfigError: A `listen` entry can't be understood.
         """
         self.root, self.settings = root, settings
-        listens = [parse_listen(text) for text in settings.listen]
+        entries = parsed(settings.listen)
         self._lock = Lock(root)
-        buffer = size(settings.receive_buffer)
-        self.sockets = [Socket(address, UdpReceiver(address, port, buffer)) for address, port, _ in listens]
+        self.listening = Listening(entries, size(settings.receive_buffer))
         try:
             remove_temporary(root / "tail")
             self._writer = StoreWriter(root)
@@ -125,7 +77,7 @@ class Collector:
         self._started = time.time_ns() // 1000
         self._rates: deque[tuple[float, int, int]] = deque(maxlen=6)
         self._saved_revision = self._decoder.revision()
-        self._drops_told = 0
+        self._drops_told = self._refused_told = 0
         self._sealer: subprocess.Popen[bytes] | None = None
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
@@ -145,8 +97,7 @@ class Collector:
             self._drained.set()
             writer.join()
             self._end_sealer()
-            for bound in self.sockets:
-                bound.receiver.close()
+            self.listening.close()
             self._lock.close()
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
@@ -156,32 +107,29 @@ class Collector:
     # -- receiving
 
     def _receive(self) -> None:
-        poller = select.poll()
-        by_handle = {bound.receiver.fileno(): bound for bound in self.sockets}
-        for handle in by_handle:
-            poller.register(handle, select.POLLIN)
         before = time.monotonic()
         while not self._stop.is_set():
-            taken = sum(self._take(by_handle[handle]) for handle, _ in poller.poll(200))
+            blocks = (bound.take() for bound in self.listening.ready(200))
+            taken = sum(self._take(block) for block in blocks if block)
+            self._note()
             now = time.monotonic()
-            if 0 < taken < ROWS // 2:
-                self._stop.wait(self._nap(taken / max(now - before, 1e-4)))
+            if nap := self.listening.nap(taken, now - before):
+                self._stop.wait(nap)
             before = now
-        for bound in self.sockets:
-            while self._take(bound):
-                pass
+        for block in self.listening.rest():
+            self._take(block)
+        self._note()
 
-    def _nap(self, rate: float) -> float:
-        """Return how long datagrams that come at some rate a second may gather: for most of a block, and a part of the buffer."""
-        room = min(bound.receiver.granted for bound in self.sockets) // DATAGRAM_SHARE
-        return min(GATHER_S, 0.6 * min(ROWS, room) / rate)
+    def _note(self) -> None:
+        """Count what was wrong with connections for their exporters."""
+        if remarks := self.listening.remarks():
+            now = time.time_ns() // 1000
+            with self._decoding:
+                for (address, reason), times in remarks.items():
+                    self._decoder.note(address, now, reason, times)
 
-    def _take(self, bound: Socket) -> int:
-        block = bound.receiver.receive()
-        if block is None:
-            return 0
-        bound.datagrams += len(block.length)
-        bound.octets += int(block.length.sum())
+    def _take(self, block: DatagramBlock) -> int:
+        """Decode a block, and queue its flows; return how many datagrams it has."""
         frames = self._decode(block)
         count = sum(frame.height for frame in frames)
         with self._guard:
@@ -245,11 +193,15 @@ class Collector:
         with self._decoding:
             decoded = self._decoder.status(now)
             heard = list(self._decoder.events)
-        listens = [bound.status() for bound in self.sockets]
+        listens = self.listening.status()
         drops = sum(int(one["drops"]) for one in listens)
         if drops > self._drops_told:
             self._tell(f"{drops - self._drops_told} datagrams dropped by the kernel: the receive buffer was full")
             self._drops_told = drops
+        refused = sum(sum(one["connections"]["refused"].values()) for one in listens if "connections" in one)
+        if refused > self._refused_told:
+            self._tell(f"{refused - self._refused_told} connections refused: too many are open")
+            self._refused_told = refused
         self._rates.append((time.monotonic(), int(decoded["flows"]), int(decoded["datagrams"])))
         (then, flows, datagrams), (recent, flows_now, datagrams_now) = self._rates[0], self._rates[-1]
         seconds = max(recent - then, 1e-9) if recent > then else 1.0
@@ -341,8 +293,8 @@ def serve(root: Path, settings: CollectorSettings, announce: Callable[[str], Non
     collector = Collector(root, settings)
     signal.signal(signal.SIGTERM, collector.stop)
     signal.signal(signal.SIGINT, collector.stop)
-    for bound in collector.sockets:
-        announce(bound.description())
+    for line in collector.listening.descriptions():
+        announce(line)
     announce(f"storing in {root}, segments of {settings.interval} s")
     collector.run(ready=notify_ready)
     return 0

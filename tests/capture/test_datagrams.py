@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 import time
 
 import numpy as np
 import pytest
 
-from nftui.capture import datagrams, recvmmsg
-from nftui.capture.datagrams import MAPPED_PREFIX, DatagramBlock, UdpReceiver, parse_listen
-from nftui.errors import ConfigError, ListenError
+from nftui.capture import recvmmsg
+from nftui.capture.datagrams import MAPPED_PREFIX, DatagramBlock, UdpReceiver
 
 LOOPBACK_6 = bytes(15) + b"\x01"
 
@@ -112,69 +110,12 @@ def test_drops_are_told() -> None:
         assert receiver.drops() == 200 - taken
 
 
-@pytest.mark.parametrize("listen", ["127.0.0.1", None])
-def test_port_in_use(listen: str | None) -> None:
-    with UdpReceiver(listen, 0) as receiver, pytest.raises(ListenError) as caught:
-        UdpReceiver(listen, receiver.port)
-    assert f"{receiver.port} in use: another collector? stop it or choose --listen" in str(caught.value)
-    assert caught.value.port == receiver.port
-
-
-def test_address_of_another_host() -> None:
-    with pytest.raises(ListenError, match=r"192\.0\.2\.77: no address of this host"):
-        UdpReceiver("192.0.2.77", 0)
-
-
-def test_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
-    bind = datagrams._bind
-
-    def no_ipv6(family: socket.AddressFamily, *rest: object, **named: object) -> socket.socket:
-        if family == socket.AF_INET6:
-            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
-        return bind(family, *rest, **named)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(datagrams, "_bind", no_ipv6)
-    with UdpReceiver(None, 0) as receiver:
-        send("127.0.0.1", receiver.port, b"x")
-        assert arrived(receiver).exporter[0].tobytes() == MAPPED_PREFIX + bytes([127, 0, 0, 1])
-
-
-def test_not_permitted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: object, **__: object) -> socket.socket:
-        raise OSError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(datagrams, "_bind", refused)
-    with pytest.raises(ListenError, match=r"port 514 not permitted: .*CAP_NET_BIND_SERVICE"):
-        UdpReceiver(None, 514)
-
-
-@pytest.mark.parametrize(
-    ("text", "parsed"),
-    [
-        ("9995", (None, 9995, "udp")),
-        ("9995/udp", (None, 9995, "udp")),
-        ("192.0.2.1:2055/UDP", ("192.0.2.1", 2055, "udp")),
-        ("[2001:db8::1]:4739", ("2001:db8::1", 4739, "udp")),
-    ],
-)
-def test_listen_text(text: str, parsed: tuple[str | None, int, str]) -> None:
-    assert parse_listen(text) == parsed
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("", "no address to listen on"),
-        ("x", "no address to listen on"),
-        ("2001:db8::1:4739", "no address to listen on"),
-        ("0", "port 0 is not in"),
-        ("65536", "port 65536 is not in"),
-        ("host.example:9995", "no IP address"),
-        ("9995/tcp", "tcp is not available yet"),
-        ("9995/sctp", "sctp is not available yet"),
-        ("9995/quic", "no transport 'quic'"),
-    ],
-)
-def test_bad_listen_text(text: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        parse_listen(text)
+def test_the_rest_is_no_more_than_the_buffer_holds(batched: bool) -> None:
+    with UdpReceiver("127.0.0.1", 0, 1 << 16, rows=4, batched=batched) as receiver:
+        receiver.finish()
+        taken, most = 0, receiver.granted // 512
+        for _ in range(10 * most):
+            send("127.0.0.1", receiver.port, b"x")
+            block = receiver.receive()
+            taken += len(block.length) if block else 0
+        assert most <= taken < most + 4

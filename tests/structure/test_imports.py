@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "capture": ("capture",),
     "engine": ("engine",),
     "engine.collector": ("engine", "capture"),  # wires capture to the store
+    "engine.listening": ("engine", "capture"),  # its sockets
     "engine.importing": ("engine", "capture"),  # the same for files
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
@@ -51,7 +52,7 @@ ONE_FILE = ("pyroute2", "scapy", "plotext")
 """Libraries that are behind one module of ours each."""
 
 WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
-IN_AND_OUT = ("capture.datagrams", "capture.recvmmsg", "capture.pcap")
+IN_AND_OUT = ("capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams", "capture.pcap")
 """The modules of capture which touch the outside; the others are decoders: octets in, columns out."""
 
 # ---------------------------------------------------------------- the source
