@@ -133,7 +133,7 @@ def chosen(key: str, column: str) -> Element:
 
 
 def define(mappings: abc.Mapping[str, str]) -> None:
-    """Let elements fill the columns that the user chose. Call it before anything is decoded; layouts compiled before stay as they are.
+    """Let elements fill the columns that the user chose; layouts that are compiled already stay as they are.
 
     Args:
         mappings: Elements as `chosen` takes them, and the column of each.
