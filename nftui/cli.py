@@ -127,6 +127,9 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
     importing.add_argument("paths", nargs="+", metavar="PATH", type=Path)
     importing.add_argument("-o", "--output", choices=("text", "json"), default="text")
     importing.set_defaults(run=_import)
+    protocols = commands.add_parser("protocols", parents=[shared], help="protocols, vendors' names for them, and what decodes each")
+    protocols.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    protocols.set_defaults(run=_protocols)
     status = commands.add_parser("status", parents=[shared], help="the collector's counters, per exporter")
     status.add_argument("-o", "--output", choices=("text", "json"), default="text")
     status.set_defaults(run=_status)
@@ -197,7 +200,13 @@ def _collect(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     from nftui import collecting
 
-    return collecting.import_files(_data(options), options.paths, options.output)
+    return collecting.import_files(_data(options), _config(options), options.paths, options.output)
+
+
+def _protocols(options: argparse.Namespace) -> int:
+    from nftui import protocols
+
+    return protocols.show(options.output)
 
 
 def _status(options: argparse.Namespace) -> int:

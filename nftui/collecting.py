@@ -34,8 +34,10 @@ def collect(
     """Run a collector until SIGTERM or SIGINT, or only say what it would do."""
     import msgspec
 
+    from nftui.capture import layouts
     from nftui.engine import collector
 
+    layouts.define(config.elements)
     settings = config.collector
     if listen:
         settings = msgspec.structs.replace(settings, listen=tuple(listen))
@@ -52,8 +54,9 @@ def collect(
 
 
 def _check(data: Path, listen: tuple[str, ...]) -> int:
+    from nftui import protocols
     from nftui.capture.sockets import require_transport
-    from nftui.elements import ELEMENTS
+    from nftui.elements import ELEMENTS, names
     from nftui.engine.listening import described, parsed
 
     entries = parsed(listen)
@@ -62,18 +65,25 @@ def _check(data: Path, listen: tuple[str, ...]) -> int:
     for entry in entries:
         print(f"would listen on {described(entry)}")
     print(f"would store in {data}")
-    taken = [element for element in ELEMENTS.values() if element.mappings]
-    print(f"takes {len(taken)} information elements; others are counted by number:")
-    for element in taken:
+    print(f"decodes {', '.join(protocols.decoders())}; `nftui protocols` lists vendors")
+    known = names()
+    print(
+        f"takes {len(ELEMENTS)} information elements; of others {len(known.keys() - ELEMENTS.keys())} are counted by name, ", end=""
+    )
+    print("the rest by number:")
+    for key in sorted(ELEMENTS):
+        element = ELEMENTS[key]
         number = f"{element.enterprise}/{element.id}" if element.enterprise else str(element.id)
         print(f"  {number:>10}  {element.name:<36} {', '.join(mapping.column for mapping in element.mappings)}")
     return 0
 
 
-def import_files(data: Path, paths: list[Path], output: str) -> int:
+def import_files(data: Path, config: Config, paths: list[Path], output: str) -> int:
     """Put flow exports from capture files into the store, and say what was read, stored, malformed and skipped."""
+    from nftui.capture import layouts
     from nftui.engine.importing import Importer
 
+    layouts.define(config.elements)
     importer = Importer(data)
     on_terminal = sys.stderr.isatty()
     began = time.monotonic()

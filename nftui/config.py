@@ -66,6 +66,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     collector: CollectorSettings = CollectorSettings()
     store: StoreSettings = StoreSettings()
     display: DisplaySettings = DisplaySettings()
+    elements: dict[str, str] = {}
+    """[elements]: columns that further information elements fill: `"9/12235" = "application_name"`."""
 
 
 def default_path() -> Path:
@@ -143,10 +145,23 @@ def _check(config: Config, name: str) -> None:
         raise ConfigError(f"{name}: display.units is {config.display.units!r}; it takes si or iec")
     if not 1 <= config.display.max_values <= 250:
         raise ConfigError(f"{name}: display.max_values is {config.display.max_values}; it takes 1 to 250")
+    _check_elements(config, name)
     try:
         size(config.collector.receive_buffer)
     except ConfigError as error:
         raise ConfigError(f"{name}: collector.receive_buffer: {error}") from error
+
+
+def _check_elements(config: Config, name: str) -> None:
+    if not config.elements:
+        return
+    from nftui import elements  # its columns take a tenth of a second to load
+
+    for key, column in config.elements.items():
+        try:
+            elements.chosen(key, column)
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from error
 
 
 def _in_words(message: str) -> str:

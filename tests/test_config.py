@@ -30,6 +30,8 @@ by = "srcip"
 max_values = 5
 [display.keys]
 "view.pause" = "p"
+[elements]
+"9/12235" = "application_name"
 """
 
 
@@ -39,7 +41,10 @@ def test_nothing_said_is_the_defaults() -> None:
 
 def test_every_key_is_taken() -> None:
     taken = config.parse(EVERY_KEY, "here")
+    assert taken.elements == {"9/12235": "application_name"}
     for section in msgspec.structs.fields(Config):
+        if section.name == "elements":  # keys of the user's own
+            continue
         ours, default = getattr(taken, section.name), getattr(Config(), section.name)
         same = [f.name for f in msgspec.structs.fields(type(ours)) if getattr(ours, f.name) == getattr(default, f.name)]
         assert same == [], f"[{section.name}] keys that this test leaves at their default"
@@ -67,6 +72,9 @@ def test_every_key_is_taken() -> None:
         ("[display]\nmax_values = 251", "display.max_values is 251"),
         ("[display]\ntheme = 1", "display.theme"),
         ("[display.keys]\na = 1", "display.keys"),
+        ("[elements]\n1 = 1", "elements"),
+        ("[elements]\n'9/x' = 'user_name'", '"9/x" is no information element'),
+        ("[elements]\n'9/12235' = 'aplication_name'", "did you mean application_name?"),
         ("collector = 1", "collector"),
         ("[collector", "not TOML"),
         ("a = " + "[" * 5000, "not TOML"),

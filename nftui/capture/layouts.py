@@ -5,26 +5,33 @@ A layout knows nothing of exporters or template ids, so that data sets of all te
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
+from nftui import elements
 from nftui.elements import ELEMENTS, IANA, PADDING, REVERSE, SYSTEM_INIT_TIME, Element
 
 VARIABLE = 65535
 """The length of a field whose records each state their own (RFC 7011, section 7)."""
+LONGEST_APPLICATION = 64
 SCOPE = -1
 """Stands for the enterprise number of a NetFlow v9 scope field: those types are no information elements (RFC 3954, section 6.1)."""
 _BOOKKEEPING = {(IANA, PADDING), (IANA, SYSTEM_INIT_TIME)}
 _ADDRESS_SIZES = (4, 16)
 _TUNNEL_MARKS = {(IANA, 4), (IANA, 8), (IANA, 27)}
+_INNER = {(6876, 880): (IANA, 4), (6876, 881): (IANA, 8), (6876, 883): (IANA, 27)}
+"""Elements of their own for the inner header, where others repeat the element: those of VMware's distributed switch."""
 _TEXTS = ("text", "octets")
 BACK = "back:"
 """Stands before the name of a column where a record tells it of the other direction: these become a row of their own."""
 _RESPONDER = {(IANA, 232): (IANA, 231), (IANA, 299): (IANA, 298)}
 """What the responder of a connection sent, and what the initiator did: a biflow in all but name."""
+_LEAST_COUNTER = 4
+"""Octets of a counter of the responder; Huawei gives type 232 a meaning of its own, in two."""
 SECTIONS = {(IANA, 104): "ethernet", (IANA, 313): "ip", (IANA, 315): "ethernet"}
 """Elements that hold the first octets of a sampled packet, and what they begin with."""
 
@@ -81,8 +88,11 @@ class Layout:
 
     @cached_property
     def unknown_names(self) -> tuple[str, ...]:
-        """The unknown elements as `enterprise:id`."""
-        return tuple(f"{'scope' if enterprise == SCOPE else enterprise}:{element}" for enterprise, element in self.unknown)
+        """The unknown elements as `enterprise:id`, followed by the name where there is one."""
+        return tuple(
+            f"scope:{element}" if enterprise == SCOPE else f"{enterprise}:{element} {elements.name(enterprise, element)}".rstrip()
+            for enterprise, element in self.unknown
+        )
 
 
 @lru_cache(maxsize=512)
@@ -127,17 +137,32 @@ def compile_layout(fields: tuple[Field, ...]) -> Layout:
 
 def _element(field: Field) -> tuple[Element | None, str]:
     """Return the element of a field, and `BACK` where it speaks of the other direction (RFC 5103, section 6.1)."""
-    key = field[:2]
-    if key in _RESPONDER:
-        return ELEMENTS.get(_RESPONDER[key]), BACK
-    if field.enterprise == REVERSE:
+    known = ELEMENTS.get(field[:2])
+    if known is None and field[:2] in _RESPONDER and field.length >= _LEAST_COUNTER:
+        return ELEMENTS.get(_RESPONDER[field[:2]]), BACK
+    if known is None and field.enterprise == REVERSE:
         return ELEMENTS.get((IANA, field.element)), BACK
-    return ELEMENTS.get(key), ""
+    return known, ""
+
+
+def define(mappings: Mapping[str, str]) -> None:
+    """Let elements fill the columns that the user chose, in all that is compiled from now on.
+
+    Args:
+        mappings: As `elements.define` takes them.
+    Raises:
+        ConfigError: As there.
+    """
+    if mappings:
+        elements.define(mappings)
+        compile_layout.cache_clear()
 
 
 def _readable(reading: str, length: int) -> bool:
     if reading == "address":
         return length in _ADDRESS_SIZES
+    if reading == "application":
+        return length <= LONGEST_APPLICATION
     if reading in ("ntp", "milliseconds"):
         return length == 8 or (reading == "milliseconds" and length < 8)
     return reading in _TEXTS or length <= 8
@@ -163,13 +188,14 @@ def _best(ranked: list[tuple[int, Source]]) -> tuple[Source, ...]:
 
 def _outer(fields: tuple[Field, ...], columns: dict[str, tuple[Source, ...]]) -> dict[str, tuple[Source, ...]]:
     """Return the sources of the outer header of a tunnel, when the template has one: it stands first."""
-    marks = [field[:2] for field in fields if field[:2] in _TUNNEL_MARKS and field.length]
+    meanings = [_INNER.get(field[:2], field[:2]) for field in fields]
+    marks = [meaning for meaning, field in zip(meanings, fields, strict=True) if meaning in _TUNNEL_MARKS and field.length]
     if len(set(marks)) == len(marks):
         return {}
     outer = {f"outer_{name}": columns[name] for name in ("source_address", "destination_address") if len(columns.get(name, ())) > 1}
     offset, protocols = 0, []
-    for field in fields:
-        if field[:2] == (IANA, 4) and field.length and _readable("number", field.length):
+    for meaning, field in zip(meanings, fields, strict=True):
+        if meaning == (IANA, 4) and field.length and _readable("number", field.length):
             protocols.append(Source(4, "number", f"at{offset}", field.length))
         offset += field.length
     return outer | {"outer_protocol": (protocols[0],)} if outer and len(protocols) > 1 else outer

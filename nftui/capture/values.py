@@ -29,6 +29,8 @@ JUST_WRAPPED = WRAP - 3_600_000
 """A time of day of the exporter this far (ms) behind the header's is one that has wrapped since, within the last hour."""
 
 NO_UPTIME = -1
+BEYOND = "number beyond the column's range"
+_WORD = 8
 UNKNOWN_START = "time relative to an unknown system start"
 
 
@@ -82,7 +84,7 @@ def number(batch: Batch, source: Source, dtype: npt.DTypeLike) -> Values:
     target = np.dtype(dtype)
     if source.size < target.itemsize:
         return raw.astype(target), None
-    return _below(batch, raw, int(np.iinfo(target).max) + 1, "number beyond the column's range", target)
+    return _below(batch, raw, int(np.iinfo(target).max) + 1, BEYOND, target)
 
 
 def counter(batch: Batch, source: Source, dtype: npt.DTypeLike) -> Values:
@@ -98,6 +100,30 @@ def positive(batch: Batch, source: Source, dtype: npt.DTypeLike) -> Values:
     values, valid = number(batch, source, dtype)
     stands = values > 0
     return values, stands if valid is None else stands & valid
+
+
+def application(batch: Batch, source: Source, dtype: npt.DTypeLike) -> Values:
+    """Return an application id: the engine that found it, an octet, and its number (RFC 6759, section 4.1).
+
+    Where an enterprise number of 4 octets and a number of 4 follow the engine (engine 20), the enterprise number's first octet,
+    0 for all that are assigned, is left out, so that 8 octets hold the whole.
+    """
+    if source.size <= _WORD:
+        return number(batch, source, dtype)
+    raw = batch.records[source.name]
+    short = np.concatenate([raw[:, :1], raw[:, 1 - _WORD :]], axis=1)
+    return _below(batch, short.view(">u8")[:, 0], int(np.iinfo(np.dtype(dtype)).max) + 1, BEYOND, np.dtype(dtype))
+
+
+def dscp(batch: Batch, source: Source, dtype: npt.DTypeLike) -> Values:
+    """Return a type of service of which only the upper six bits, the code point, are told (RFC 2474, section 3)."""
+    return ((unsigned(batch, source) & 0x3F) << 2).astype(dtype), None
+
+
+def segment(batch: Batch, source: Source, dtype: npt.DTypeLike) -> Values:
+    """Return the 24 bits of a VXLAN or NVGRE network; the octet in front says which (RFC 7133, section 3.2). 0 means none."""
+    values = (unsigned(batch, source).astype(np.uint64) & np.uint64(0xFFFFFF)).astype(dtype)
+    return values, values != 0
 
 
 def label(batch: Batch, source: Source, dtype: npt.DTypeLike) -> Values:
@@ -162,6 +188,9 @@ READINGS: dict[str, Callable[[Batch, Source, npt.DTypeLike], Values]] = {
     "number": number,
     "counter": counter,
     "positive": positive,
+    "application": application,
+    "dscp": dscp,
+    "segment": segment,
     "label": label,
     "high octet": high_octet,
     "low octet": low_octet,

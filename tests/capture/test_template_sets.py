@@ -24,7 +24,8 @@ IPFIX_TEMPLATE = one_set(2, template(300, PROTOCOL_AND_OCTETS))
 NUMBERS = {
     element.id: element.mappings[0].column
     for element in ELEMENTS.values()
-    if len(element.mappings) == 1
+    if element.enterprise == 0
+    and len(element.mappings) == 1
     and element.mappings[0].reading == "number"
     and element.mappings[0].rank == 1
     and not element.name.startswith("icmp")

@@ -31,9 +31,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("app", "screens", "engine", "export"),
     # the commands, each a thin layer over the rest
     "asking": ("engine", "export"),
-    "collecting": ("engine", "capture"),
+    "collecting": ("engine", "capture", "protocols"),
+    "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("asking", "collecting", "dashboard", "demo"),
+    "cli": ("asking", "collecting", "dashboard", "demo", "protocols"),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
