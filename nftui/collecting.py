@@ -36,6 +36,7 @@ def collect(
 
     from nftui.capture import layouts
     from nftui.engine import collector
+    from nftui.engine.rules import rules_of
 
     layouts.define(config.elements)
     settings = config.collector
@@ -50,7 +51,8 @@ def collect(
     if with_parent is not None:
         _end_with(with_parent)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    return collector.serve(data, settings, lambda line: print(line, flush=True))
+    rules = rules_of(settings, config.exporters)
+    return collector.serve(data, settings, lambda line: print(line, flush=True), rules)
 
 
 def _check(data: Path, listen: tuple[str, ...]) -> int:
@@ -81,10 +83,12 @@ def _check(data: Path, listen: tuple[str, ...]) -> int:
 def import_files(data: Path, config: Config, paths: list[Path], output: str) -> int:
     """Put flow exports from capture files into the store, and say what was read, stored, malformed and skipped."""
     from nftui.capture import layouts
+    from nftui.capture.decoder import Rules
     from nftui.engine.importing import Importer
+    from nftui.engine.rules import sampling_of
 
     layouts.define(config.elements)
-    importer = Importer(data)
+    importer = Importer(data, Rules(sampling=sampling_of(config.exporters)))
     on_terminal = sys.stderr.isatty()
     began = time.monotonic()
     try:

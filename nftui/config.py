@@ -6,6 +6,7 @@ others.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -32,6 +33,18 @@ class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
     interval: int = 300
     """Seconds after which a segment is sealed, 2 to 86400; larger means fewer, bigger files and slower answers over short
     ranges."""
+
+    clock_threshold: int = 60
+    """Seconds that an exporter's clock may be off before its times are corrected by what it is off; 0 for never."""
+    template_lifetime: int = 86_400
+    """Seconds after which a template that was not said again over UDP is forgotten; 0 for never."""
+
+
+class ExporterSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[exporters."ADDRESS"], or a network: what you know of an exporter better than it tells."""
+
+    sampling: int = 0
+    """N of 1 in N, whatever the exporter says; 0 to believe the exporter."""
 
 
 class StoreSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -66,6 +79,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     collector: CollectorSettings = CollectorSettings()
     store: StoreSettings = StoreSettings()
     display: DisplaySettings = DisplaySettings()
+    exporters: dict[str, ExporterSettings] = {}
+    """By address or network; of several that fit the narrowest holds."""
     elements: dict[str, str] = {}
     """[elements]: columns that further information elements fill: `"9/12235" = "application_name"`."""
 
@@ -137,8 +152,19 @@ def size(text: str) -> int:
 
 
 def _check(config: Config, name: str) -> None:
-    if not 2 <= config.collector.interval <= 86_400:
+    collector = config.collector
+    if not 2 <= collector.interval <= 86_400:
         raise ConfigError(f"{name}: collector.interval is {config.collector.interval}; it takes 2 to 86400 seconds")
+    for key, value in (("clock_threshold", collector.clock_threshold), ("template_lifetime", collector.template_lifetime)):
+        if not 0 <= value <= 10**9:
+            raise ConfigError(f"{name}: collector.{key} is {value}; it takes seconds, 0 to 1000000000")
+    for address, exporter in config.exporters.items():
+        try:
+            ipaddress.ip_network(address)
+        except ValueError as error:
+            raise ConfigError(f"{name}: exporters.{address!r}: {error}; write an address or a network") from error
+        if not 0 <= exporter.sampling <= 100_000_000:
+            raise ConfigError(f"{name}: exporters.{address!r}.sampling is {exporter.sampling}; it takes 0 to 100000000")
     if not 0.5 <= config.display.refresh <= 60:
         raise ConfigError(f"{name}: display.refresh is {config.display.refresh}; it takes 0.5 to 60 seconds")
     if config.display.units not in ("si", "iec"):

@@ -81,7 +81,7 @@ def rfc3339(microseconds: int) -> str:
 
 def moment(microseconds: int) -> datetime:
     """Return microseconds since 1970 as an aware datetime, clamped to the years 1 to 9999."""
-    clamped = min(max(microseconds, -62_135_596_800 * SECOND), 253_402_300_799 * SECOND)
+    clamped = min(max(microseconds, -62_135_596_800 * SECOND), 253_402_300_800 * SECOND - 1)
     seconds, rest = divmod(clamped, SECOND)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
 

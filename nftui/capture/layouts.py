@@ -96,17 +96,18 @@ class Layout:
 
 
 @lru_cache(maxsize=512)
-def compile_layout(fields: tuple[Field, ...]) -> Layout:
+def compile_layout(fields: tuple[Field, ...], dropped: tuple[tuple[int, int], ...] = ()) -> Layout:
     """Compile a list of fields, none of variable length.
 
     Args:
         fields: In the order of the wire; a length of 0 holds nothing and is passed over.
+        dropped: (enterprise, id) of elements that the records had, and that were taken out of them.
     """
     names: list[str] = []
     formats: list[object] = []
     offsets: list[int] = []
     found: dict[str, list[tuple[int, Source]]] = {}
-    unknown: dict[tuple[int, int], None] = {}
+    unknown: dict[tuple[int, int], None] = dict.fromkeys(dropped)
     places: dict[tuple[int, int], tuple[int, int]] = {}
     system_init, offset = "", 0
     for field in fields:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from nftui.capture.layouts import SCOPE, Layout
 from nftui.capture.sampling import MAX_SAMPLERS, PACKET_INTERVAL, PACKET_SPACE, Samplers
 from nftui.capture.sets import Integers
-from nftui.capture.values import ABSURD
+from nftui.capture.values import ABSURD, application_number
 
 MAX_NAMES = 8192
 """Names in one table."""
@@ -91,7 +91,7 @@ class Tables:
             name, description = (_text(values.get(one, b"")) for one in _INTERFACE_NAMES)
             changed |= _put(self.interfaces, interface, (name, description))
         if _APPLICATION in values and _APPLICATION_NAME in values:
-            changed |= _put(self.applications, int.from_bytes(values[_APPLICATION], "big"), _text(values[_APPLICATION_NAME]))
+            changed |= _put(self.applications, application_number(values[_APPLICATION]), _text(values[_APPLICATION_NAME]))
         if _VRF in values and _VRF_NAME in values:
             changed |= _put(self.vrfs, int.from_bytes(values[_VRF], "big"), _text(values[_VRF_NAME]))
         return changed

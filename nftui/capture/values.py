@@ -115,6 +115,11 @@ def application(batch: Batch, source: Source, dtype: npt.DTypeLike) -> Values:
     return _below(batch, short.view(">u8")[:, 0], int(np.iinfo(np.dtype(dtype)).max) + 1, BEYOND, np.dtype(dtype))
 
 
+def application_number(octets: bytes) -> int:
+    """Return an application id as `application` does, of one record."""
+    return int.from_bytes(octets if len(octets) <= _WORD else octets[:1] + octets[1 - _WORD :], "big")
+
+
 def dscp(batch: Batch, source: Source, dtype: npt.DTypeLike) -> Values:
     """Return a type of service of which only the upper six bits, the code point, are told (RFC 2474, section 3)."""
     return ((unsigned(batch, source) & 0x3F) << 2).astype(dtype), None

@@ -1,8 +1,8 @@
 """Variable length: records whose fields state their own length, rewritten as records of fixed length.
 
 All data sets are walked together, one record of each in a step, so that nothing loops over flows as long as they come in many
-messages. Of the fields of variable length only texts and octets are kept, padded with zero octets to the longest of the batch;
-the others are dropped. Thereafter the records are read like any others.
+messages. Of the fields of variable length texts and octets are kept, padded with zero octets to the longest of the batch, and
+numbers, padded in front; the others are dropped. Thereafter the records are read like any others.
 
 Source: RFC 7011, section 7.
 """
@@ -23,6 +23,7 @@ MAX_RECORDS = 16_384
 SHORTEST, BUDGET = 16, 16 << 20
 """With very many records texts are cut shorter, so that each text column takes about so many octets at most."""
 _LONG_FORM = 255
+_LONGEST_NUMBER = 8
 
 
 def to_fixed(
@@ -87,18 +88,16 @@ def _one_record(flat: Octets, at: Integers, end: Integers, fields: tuple[Field, 
 
 def _gather(flat: Octets, where: Integers, length: Integers, fields: tuple[Field, ...]) -> tuple[Layout, Octets]:
     """Copy the fields to places of fixed length."""
-    last = {field[:2]: place for place, field in enumerate(fields)}
-    most = min(LONGEST, max(SHORTEST, BUDGET // len(where)))
-    sizes = []
-    for place, field in enumerate(fields):
-        element = ELEMENTS.get(field[:2])
-        textual = element is not None and any(mapping.reading in ("text", "octets") for mapping in element.mappings)
-        longest = min(int(length[:, place].max()), most) if textual and last[field[:2]] == place else 0
-        sizes.append(min(1 << (longest - 1).bit_length(), LONGEST) if longest else 0)
+    sizes = _sizes(length, fields)
     kept = tuple(
         field if field.length != VARIABLE else field._replace(length=size) for field, size in zip(fields, sizes, strict=True)
     )
-    layout = compile_layout(kept)
+    dropped = tuple(
+        field[:2]
+        for place, (field, size) in enumerate(zip(fields, sizes, strict=True))
+        if field.length == VARIABLE and not size and length[:, place].any()
+    )
+    layout = compile_layout(kept, dropped)
     octets = np.zeros((len(where), layout.size), np.uint8)
     to, place = 0, 0
     while place < len(kept):
@@ -106,9 +105,11 @@ def _gather(flat: Octets, where: Integers, length: Integers, fields: tuple[Field
         width, following = field.length, place + 1
         if fields[place].length == VARIABLE:
             if width:
-                column = np.arange(width)
-                inside = column < length[:, place, None]
-                taken = np.minimum(where[:, place, None] + column, len(flat) - 1)
+                column = np.broadcast_to(np.arange(width), (len(where), width))
+                if not _textual(field):
+                    column = column - (width - length[:, place, None])
+                inside = (column >= 0) & (column < length[:, place, None])
+                taken = np.clip(where[:, place, None] + column, 0, len(flat) - 1)
                 octets[:, to : to + width] = np.where(inside, flat[taken], 0)
         else:
             while following < len(kept) and fields[following].length != VARIABLE:
@@ -118,6 +119,28 @@ def _gather(flat: Octets, where: Integers, length: Integers, fields: tuple[Field
         to += width
         place = following
     return layout, octets
+
+
+def _sizes(length: Integers, fields: tuple[Field, ...]) -> list[int]:
+    """Return how many octets of each field of variable length are kept; of a repeated one only the last is."""
+    last = {field[:2]: place for place, field in enumerate(fields)}
+    most = min(LONGEST, max(SHORTEST, BUDGET // len(length)))
+    sizes = []
+    for place, field in enumerate(fields):
+        longest = int(length[:, place].max()) if field.length == VARIABLE and last[field[:2]] == place else 0
+        if not longest or field[:2] not in ELEMENTS:
+            sizes.append(0)
+        elif _textual(field):
+            longest = min(longest, most)
+            sizes.append(min(1 << (longest - 1).bit_length(), LONGEST))
+        else:
+            # A number that is not there in some records can't be told from 0: then it is left out of all.
+            sizes.append(longest if longest <= _LONGEST_NUMBER and length[:, place].all() else 0)
+    return sizes
+
+
+def _textual(field: Field) -> bool:
+    return any(mapping.reading in ("text", "octets") for mapping in ELEMENTS[field[:2]].mappings)
 
 
 def _not_zero(flat: Octets, start: Integers, end: Integers) -> npt.NDArray[np.bool_]:

@@ -25,9 +25,11 @@ import polars as pl
 
 from nftui import __version__
 from nftui.capture.datagrams import DatagramBlock
-from nftui.capture.decoder import Decoder
+from nftui.capture.decoder import Decoder, Rules
 from nftui.config import CollectorSettings, size
+from nftui.engine.knowledge import Knowledge
 from nftui.engine.listening import Listening, parsed
+from nftui.engine.rules import rules_of
 from nftui.engine.sealer import Sealer
 from nftui.engine.store import Lock, replace_file
 from nftui.engine.writer import StoreWriter, remove_temporary
@@ -46,8 +48,13 @@ log = logging.getLogger(__name__)
 class Collector:
     """Receives on some sockets and stores what comes, until told to stop."""
 
-    def __init__(self, root: Path, settings: CollectorSettings) -> None:
+    def __init__(self, root: Path, settings: CollectorSettings, rules: Rules | None = None) -> None:
         """Take the store and bind the sockets.
+
+        Args:
+            root: The data directory.
+            settings: What to listen to, and the interval.
+            rules: What the decoder does with time and sampling; None for those of the settings alone.
 
         Raises:
             StoreLocked: Another collector has the store.
@@ -64,19 +71,18 @@ class Collector:
             self._writer = StoreWriter(root)
         except OSError as error:
             raise StoreError(f"{root}: {error.strerror}; choose a data directory you may write with --data DIR") from error
-        self._decoder = Decoder()
-        self._load_templates()
+        self._decoder = Decoder(rules or rules_of(settings))
         self._queue: deque[list[pl.DataFrame]] = deque()
         self._queued = 0
         self._dropped = self._failed = 0
         self._decoding = threading.Lock()
+        self._knowledge = Knowledge(root, self._decoder, self._decoding)
         self._guard = threading.Lock()
         self._stop = threading.Event()
         self._drained = threading.Event()
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._started = time.time_ns() // 1000
         self._rates: deque[tuple[float, int, int]] = deque(maxlen=6)
-        self._saved_revision = self._decoder.revision()
         self._drops_told = self._refused_told = 0
         self._sealer: subprocess.Popen[bytes] | None = None
 
@@ -171,13 +177,14 @@ class Collector:
         for frames in batches:
             self._writer.append(frames)
         try:
+            self._knowledge.save_held(last=not running)
             self._writer.write_tail()
         except (OSError, pl.exceptions.PolarsError) as error:
             self._tell(f"the store can't be written: {error}; {self._writer.pending} flows wait")
             self._shed()
         self._watch_sealer(running)
         try:
-            self._save_templates()
+            self._knowledge.save(last=not running)
             replace_file(self.root / "status.json", json.dumps(self.status(running=running)).encode())
         except OSError as error:
             log.warning("the status can't be written: %s", error)
@@ -225,6 +232,7 @@ class Collector:
             "flows_odd": self._writer.odd,
             "flows_pending": self._writer.pending + self._queued,
             "sequence_lost": sum(int(one["sequence_lost"]) for one in decoded["exporters"]),
+            "held_octets": decoded["held_octets"],
             "exporters": decoded["exporters"],
             "events": events[-EVENTS:],
         }
@@ -234,24 +242,6 @@ class Collector:
         if not self._events or self._events[-1]["text"] != text:
             log.warning("%s", text)
             self._events.append({"time": time.time_ns() // 1000, "text": text})
-
-    # -- templates
-
-    def _load_templates(self) -> None:
-        try:
-            tree = json.loads((self.root / "templates.json").read_bytes())
-        except (OSError, ValueError, RecursionError):
-            return
-        if isinstance(tree, dict):
-            self._decoder.load_templates(tree)
-
-    def _save_templates(self) -> None:
-        with self._decoding:
-            revision = self._decoder.revision()
-            saved = self._decoder.save_templates() if revision != self._saved_revision else None
-        if saved is not None:
-            replace_file(self.root / "templates.json", json.dumps(saved).encode())
-            self._saved_revision = revision
 
     # -- the child
 
@@ -278,19 +268,20 @@ class Collector:
             Sealer(self.root, self.settings.interval).recover()
 
 
-def serve(root: Path, settings: CollectorSettings, announce: Callable[[str], None]) -> int:
+def serve(root: Path, settings: CollectorSettings, announce: Callable[[str], None], rules: Rules | None = None) -> int:
     """Run a collector as this process until SIGTERM or SIGINT; flows received by then are stored and sealed.
 
     Args:
         root: The data directory.
         settings: What to listen to, and the interval.
         announce: Takes a line for each bound socket.
+        rules: As `Collector` takes them.
     Returns:
         The exit status, 0.
     Raises:
         NftuiError: As `Collector`.
     """
-    collector = Collector(root, settings)
+    collector = Collector(root, settings, rules)
     signal.signal(signal.SIGTERM, collector.stop)
     signal.signal(signal.SIGINT, collector.stop)
     for line in collector.listening.descriptions():

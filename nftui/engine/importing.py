@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nftui.capture.decoder import Decoder
+from nftui.capture.decoder import Decoder, Rules
 from nftui.capture.pcap import CaptureFileCounts, read_capture
 from nftui.engine.store import make_folder
 from nftui.engine.writer import SEGMENT_FLOWS, StoreWriter
@@ -17,8 +17,12 @@ from nftui.errors import StoreError
 class Importer:
     """Reads capture files into one store; a collector may be writing to it meanwhile."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, rules: Rules | None = None) -> None:
         """Open a store, making it where it is missing.
+
+        Args:
+            root: The data directory.
+            rules: How exports are read; None for those of files.
 
         Raises:
             StoreError: It can't be written.
@@ -29,7 +33,7 @@ class Importer:
         except OSError as error:
             raise StoreError(f"{root}: {error.strerror}; choose a data directory you may write with --data DIR") from error
         self._root = root
-        self._decoder = Decoder()
+        self._decoder = Decoder(rules)
         self._files = 0
         self._captured = CaptureFileCounts()
 
@@ -52,6 +56,7 @@ class Importer:
     def close(self) -> dict[str, Any]:
         """Store what is left, and return the counts: files, frames, datagrams, flows, options records, and reasons."""
         self._store()
+        self._decoder.finish()
         status = self._decoder.status(0)
         malformed: dict[str, int] = {}
         unread: dict[str, int] = {}

@@ -1,15 +1,19 @@
 """When a flow began and ended, as questions and file names understand it: one rule for both.
 
 A record without a start begins where it ends, one without either when it was received; one that ends before it starts lies at its
-start. Microseconds since 1970, Int64.
+start. Times that an exporter told are corrected by what its clock was off. Microseconds since 1970, Int64.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-START = pl.coalesce("flow_start", "flow_end", "received").to_physical()
-END = pl.max_horizontal(START, pl.coalesce("flow_end", "flow_start", "received").to_physical())
+_CORRECTION = pl.col("clock_correction").fill_null(0)
+START = pl.coalesce(pl.coalesce("flow_start", "flow_end").to_physical() + _CORRECTION, pl.col("received").to_physical())
+END = pl.max_horizontal(
+    START, pl.coalesce(pl.coalesce("flow_end", "flow_start").to_physical() + _CORRECTION, pl.col("received").to_physical())
+)
 RECEIVED = pl.col("received").to_physical()
-COLUMNS = ("flow_start", "flow_end", "received")
+TIMES = ("flow_start", "flow_end", "received")
+COLUMNS = (*TIMES, "clock_correction")
 """The columns that these read."""

@@ -116,7 +116,7 @@ class Lister:
 
     def _columns(self, query: Query, parts: list[Part]) -> tuple[str, ...]:
         """Return the columns that parts have, and those that the question reads although no part has them."""
-        return self._store.present(parts, query.order, *filter_columns(query.where))
+        return self._store.present(parts, query.order, *instants.COLUMNS, *filter_columns(query.where))
 
     def _all(self, query: Query, parts: list[Part]) -> pl.DataFrame:
         flows = self._flows(query, parts, self._columns(query, parts))

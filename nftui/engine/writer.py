@@ -16,7 +16,7 @@ import polars as pl
 from nftui.engine import instants
 from nftui.engine.segments import TAIL, Part, PartName, parse_name
 from nftui.engine.store import FILE_MODE, Store, make_folder
-from nftui.schema import TIME
+from nftui.schema import POLARS, TIME
 from nftui.units import SECOND, moment
 
 SEGMENT_FLOWS = 1_000_000
@@ -91,7 +91,7 @@ class StoreWriter:
         if not self._pending:
             return []
         frame = _joined(self._pending)
-        times = frame.select(instants.START.alias("start"), instants.END.alias("end"), instants.RECEIVED.alias("received"))
+        times = _times(frame)
         odd = times.select(IS_ODD).to_series()
         halves = [(frame, times)]
         if odd.any():
@@ -126,9 +126,16 @@ class StoreWriter:
 def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
     """Join frames of different columns, with the time columns in any case, and without columns that are all null."""
     frame = pl.concat(frames, how="diagonal", rechunk=False) if len(frames) > 1 else frames[0]
-    missing = [pl.lit(None, dtype=TIME).alias(name) for name in instants.COLUMNS if name not in frame.columns]
-    empty = [name for name in frame.columns if name not in instants.COLUMNS and frame[name].null_count() == frame.height]
+    missing = [pl.lit(None, dtype=TIME).alias(name) for name in instants.TIMES if name not in frame.columns]
+    empty = [name for name in frame.columns if name not in instants.TIMES and frame[name].null_count() == frame.height]
     return frame.drop(empty).with_columns(missing) if missing or empty else frame
+
+
+def _times(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return start, end and receipt of each flow, corrected where its exporter's clock is off."""
+    if "clock_correction" not in frame.columns:
+        frame = frame.select(*instants.TIMES, pl.lit(None, dtype=POLARS["clock_correction"]).alias("clock_correction"))
+    return frame.select(instants.START.alias("start"), instants.END.alias("end"), instants.RECEIVED.alias("received"))
 
 
 def segment_path(root: Path, name: PartName) -> Path:

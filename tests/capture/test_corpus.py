@@ -33,6 +33,7 @@ UNREAD: dict[str, dict[str, int]] = {
     "nf9-ls-ipt-reduced": {"no template came": 6},
     "ipfix-ls-netscaler": {"no template came": 1},
     "ipfix-pmacct-112": {"no template came": 4},
+    "ipfix-telegraf": {"subTemplateMultiList passed over": 29},
     "ipfix-ls-barracuda": {START: 16},
     "ipfix-ls-mikrotik": {START: 92},
     "ipfix-pmacct-104": {START: 6},

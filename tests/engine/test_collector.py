@@ -53,7 +53,7 @@ def test_each_socket_is_announced_and_a_port_in_use_is_one_line(tmp_path: Path) 
 @pytest.mark.row("C13")
 def test_check_prints_what_it_would_do_and_binds_nothing(tmp_path: Path) -> None:
     done = nftui("collect", "--check", "--data", tmp_path / "none", "--listen", "[::1]:9995")
-    assert "::1, port 9995/udp" in done.stdout
+    assert "[::1], port 9995/udp" in done.stdout
     assert "sourceIPv4Address" in done.stdout
     assert not (tmp_path / "none").exists()
 

@@ -20,6 +20,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine": ("engine",),
     "engine.collector": ("engine", "capture"),  # wires capture to the store
     "engine.listening": ("engine", "capture"),  # its sockets
+    "engine.knowledge": ("engine", "capture"),  # what the decoder learned, as files
+    "engine.rules": ("engine", "capture"),
     "engine.importing": ("engine", "capture"),  # the same for files
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
@@ -42,7 +44,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network"),
+    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge"),
     "platformdirs": ("config",),
     "socket": ("capture", "demo", "dashboard", "engine.collector"),
     "subprocess": ("dashboard", "engine.collector"),  # the children: collector and exporters; the niced sealer
