@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -53,9 +55,26 @@ def test_each_socket_is_announced_and_a_port_in_use_is_one_line(tmp_path: Path) 
 @pytest.mark.row("C13")
 def test_check_prints_what_it_would_do_and_binds_nothing(tmp_path: Path) -> None:
     done = nftui("collect", "--check", "--data", tmp_path / "none", "--listen", "[::1]:9995")
-    assert "::1, port 9995/udp" in done.stdout
+    assert "would listen on [::1], port 9995/udp: NetFlow v1, v5, v7, v9, IPFIX and sFlow, told apart by content\n" in done.stdout
     assert "sourceIPv4Address" in done.stdout
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.row("C03")
+def test_unless_told_it_listens_on_two_ports(tmp_path: Path) -> None:
+    (tmp_path / "nftui.toml").write_text("")
+    done = nftui("collect", "--check", "--data", tmp_path / "none", "--config", tmp_path / "nftui.toml")
+    assert [line.removeprefix("would listen on ") for line in done.stdout.splitlines() if line.startswith("would listen")] == [
+        "all addresses, port 9995/udp: NetFlow v1, v5, v7, v9, IPFIX and sFlow, told apart by content",
+        "all addresses, port 6343/udp: sFlow only",
+    ]
+    # 9995 may be free or not here; 6343 is taken, unless somebody else has it, which is as well.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        with suppress(OSError):
+            other.bind(("0.0.0.0", 6343))
+        refused = nftui("collect", "--data", tmp_path, "--config", tmp_path / "nftui.toml", check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert re.fullmatch(r"nftui: port (9995|6343) in use: another collector\? stop it or choose --listen\n", refused.stderr)
 
 
 def test_what_can_not_be_read_is_counted_and_shown(tmp_path: Path) -> None:
