@@ -109,7 +109,9 @@ class Collector:
     def _receive(self) -> None:
         before = time.monotonic()
         while not self._stop.is_set():
-            blocks = (bound.take() for bound in self.listening.ready(200))
+            # Exporters on streams can wait for the disk; datagrams can't.
+            room = self._queued + self._writer.pending <= QUEUE_FLOWS // 2
+            blocks = (bound.take() for bound in self.listening.ready(200 if room else 20, streams=room))
             taken = sum(self._take(block) for block in blocks if block)
             self._note()
             now = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -19,6 +20,7 @@ from nftui.config import CollectorSettings
 from nftui.engine.collector import Collector
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Kind, Query
+from tests.capture import build
 from tests.running import Collecting, answer, collecting, free_port, netflow5, nftui, payloads, send, wait_for
 
 FIXTURE = Path(__file__).parent.parent / "data" / "ten-flows.pcap"
@@ -215,6 +217,45 @@ def test_what_was_not_foreseen_is_counted_and_does_not_end_the_collector(tmp_pat
         collector.stop()
         thread.join()
     assert LocalBackEnd(tmp_path).answer(Query()).total.flows == 3
+
+
+def test_a_disk_that_is_full_makes_exporters_on_connections_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flows_each, messages = 30, 4000
+    monkeypatch.setattr("nftui.engine.collector.QUEUE_FLOWS", 200_000)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    collector = Collector(tmp_path, CollectorSettings(listen=(f"127.0.0.1:{port}/tcp",)))
+    thread = threading.Thread(target=collector.run)
+    with monkeypatch.context() as disk, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as exporter:
+        disk.setattr(collector._writer, "write_tail", _no_space)
+        thread.start()
+        try:
+            exporter.connect(("127.0.0.1", port))
+            exporter.settimeout(2)
+            template = build.one_set(2, build.template(256, build.PROTOCOL_AND_OCTETS))
+            data = build.one_set(256, bytes(17) * flows_each)
+            whole = build.ipfix(template) + b"".join(build.ipfix(data, sequence=number * flows_each) for number in range(messages))
+            sent = 0
+            with suppress(TimeoutError):
+                while sent < 100 * len(whole):
+                    sent += exporter.send((whole + whole)[sent % len(whole) :][: len(whole)])
+            assert sent < 100 * len(whole)
+            waiting = collector.status()
+            assert 100_000 < waiting["flows_pending"] <= 200_000
+            disk.undo()
+            exporter.settimeout(20)
+            exporter.sendall((whole + whole)[sent % len(whole) :][: len(whole) - sent % len(whole)])
+            rounds = -(-sent // len(whole))
+            wait_for(lambda: collector.status()["flows_stored"] == rounds * messages * flows_each)
+            assert collector.status()["queue_dropped"] == 0
+        finally:
+            collector.stop()
+            thread.join()
+
+
+def _no_space() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _unforeseen(*_: object) -> None:

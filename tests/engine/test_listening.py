@@ -60,6 +60,20 @@ def test_only_what_has_something_is_taken_from(both: Listening) -> None:
     assert [(one["transport"], one["datagrams"], one["octets"]) for one in both.status()] == [("udp", 2, 2), ("tcp", 4, 64)]
 
 
+def test_streams_wait_where_datagrams_cannot(both: Listening) -> None:
+    with connect(both, 0) as udp, connect(both, 1) as tcp:
+        tcp.sendall(MESSAGE)
+        began = time.monotonic()
+        assert both.ready(100, streams=False) == []
+        assert time.monotonic() - began > 0.09
+        udp.send(b"x")
+        assert [bound.receiver.transport for bound in both.ready(1000, streams=False)] == ["udp"]
+        came = take(both)
+        while len(came) < 2:
+            came |= take(both)
+        assert came == {"udp": 1, "tcp": 1}
+
+
 def test_connections_without_a_word_are_looked_at_now_and_then(both: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nftui.capture.streams.SWEEP_S", 0.05)
     time.sleep(0.06)
