@@ -118,6 +118,8 @@ class Replayed:
             messages = sum(self.by_tcp(way, tcp) for way in WAYS)
             collector.wait_for(lambda: [one["datagrams"] for one in collector.status()["listen"]] == [datagrams, messages])
             collector.wait_for(lambda: collector.status()["listen"][1]["connections"]["open"] == 0)
+            seen = collector.status()["now"]
+            collector.wait_for(lambda: collector.status()["now"] > seen)
             self.status = collector.status()
             self.shown = nftui("status", "--data", data).stdout
         self.flows = flows_by_exporter(data)
@@ -262,6 +264,7 @@ def test_a_collector_that_starts_anew_under_connected_exporters(tmp_path: Path) 
             one.sendall(messages[1][700:])
             assert one.recv(1) == b""
         again.wait_for(lambda: again.status()["listen"][1]["connections"]["closed"] == {"ended by the exporter": 1, "not IPFIX": 1})
+        again.wait_for(lambda: len(again.status()["exporters"]) == 2)
         exporters = {one["address"]: one for one in again.status()["exporters"]}
     assert exporters["127.7.0.1"]["malformed"] == {}
     (reason,) = exporters["127.7.0.2"]["malformed"]
@@ -298,6 +301,7 @@ def test_strangers_are_refused_closed_and_named_while_others_go_on(tmp_path: Pat
             a_message_at_a_time([exporter], messages_of(case))
         wait_for(lambda: sum(collector.status()["listen"][1]["connections"]["refused"].values()) == 72)
         collector.wait_for(lambda: collector.status().get("flows", 0) >= corpus.load(CASES[case])["totals"]["flow_records"])
+        collector.wait_for(lambda: len(collector.status()["exporters"]) == 2)
         status = collector.status()
         shown = nftui("status", "--data", tmp_path).stdout
         for one in crowd:
