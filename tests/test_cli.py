@@ -185,7 +185,8 @@ def test_a_range_counts_in_proportion_and_contained_as_nfdump(store: Path) -> No
         (["summary", "--nope"], 2, "--nope"),
         (["frobnicate"], 2, "frobnicate"),
         (["collect", "--interval", "1"], 2, "--interval 1"),
-        (["collect", "--listen", "9995/sctp"], 1, "sctp is not available"),
+        (["collect", "--listen", "6343/tcp"], 1, "only sFlow is taken"),
+        (["collect", "--listen", "9995/quic"], 1, "write /udp, /tcp or /sctp"),
         (["collect", "--listen", "here"], 1, "'here'"),
         (["import", "/nonexistent.pcap"], 1, "/nonexistent.pcap"),
         (["demo-exporters", "--to", "nowhere"], 2, "HOST:PORT"),
@@ -238,7 +239,9 @@ def test_status_tells_when_there_is_no_collector(store: Path, tmp_path: Path) ->
     done = nftui("status", "--data", store, check=False)
     assert (done.returncode, "nftui collect" in done.stderr) == (1, True)
     (tmp_path / "status.json").write_text(
-        '{"pid": "\\u001b[2J", "now": "x", "listen": 3, "exporters": [1, {"address": "\\u001b]52;"}]}'
+        '{"pid": "\\u001b[2J", "now": "x", "listen": [3, {"transport": "\\u001b[2J", "address": ["\\u001b"], "connections": 1}, '
+        '{"connections": {"open": "x", "refused": 7, "closed": {"\\u001b[2J": "many", "c": 1}}}], '
+        '"exporters": [1, {"address": "\\u001b]52;"}]}'
     )
     untrusted = nftui("status", "--data", tmp_path, check=False)
     assert untrusted.returncode == 1

@@ -34,6 +34,8 @@ TURN = 1 << 18
 """Octets that a connection may give before the others have their turn."""
 BUSY = 1 << 16
 """Octets in one turn after which more is on its way, and waiting for it to gather is no use."""
+BLOCK = 1 << 22
+"""Octets of messages after which a block is full, whatever rows are left: long messages hold many flows."""
 ACCEPTS = 64
 """New connections in one turn."""
 IDLE_S = 1800.0
@@ -170,7 +172,7 @@ class StreamReceiver:
         self._length = np.zeros(rows, np.int64)
         self._exporter = np.zeros((rows, 16), np.uint8)
         self._source_port = np.zeros(rows, np.int64)
-        self._rows = 0
+        self._rows = self._octets = 0
         self._scratch = memoryview(bytearray(TURN))
 
     def fileno(self) -> int:
@@ -182,25 +184,16 @@ class StreamReceiver:
         return time.monotonic() - self._swept >= SWEEP_S
 
     def receive(self) -> DatagramBlock | None:
-        """Take connections and messages that have arrived, without waiting; each connection has one turn at most.
+        """Take connections and messages that have arrived, without waiting, in turns until the block is full.
 
         Returns:
             At most as many messages as the block has rows, those of a connection in their order; None when none is complete. The
             block stands in the receiver's own memory: it is valid until the next call.
         """
         now = time.monotonic()
-        self._rows, busy = 0, False
-        if not self._turns and not self._finishing:
-            self._turns.extend(handle for handle, _ in self._epoll.poll(0))
-        for _ in range(len(self._turns)):
-            if self._rows == len(self._payload):
-                break
-            handle = self._turns.popleft()
-            connection = self._connections.get(handle)
-            if connection is not None:
-                busy |= self._serve(connection, now)
-            elif handle == self._listener.fileno():
-                self._accept(now)
+        self._rows, self._octets, busy = 0, 0, True
+        while busy and not self._full():
+            busy = self._round(now)
         if now - self._swept >= SWEEP_S:
             self._sweep(now)
         self.more = busy or bool(self._turns)
@@ -318,7 +311,7 @@ class StreamReceiver:
             self._epoll.register(self._listener.fileno(), select.EPOLLIN)
             self._accepting = True
         for handle, connection in list(self._connections.items()):
-            if self._rows < len(self._payload) and self._stale(connection, now):
+            if not self._full() and self._stale(connection, now):
                 self._serve(connection, now)
                 reason = self._stale(connection, now)
                 if reason and handle in self._connections:
@@ -348,6 +341,22 @@ class StreamReceiver:
 
     # -- octets
 
+    def _round(self, now: float) -> bool:
+        """Give each connection that has something one turn; return whether one of them had so much to say that it has more."""
+        if not self._turns and not self._finishing:
+            self._turns.extend(handle for handle, _ in self._epoll.poll(0))
+        busy = False
+        for _ in range(len(self._turns)):
+            if self._full():
+                return True
+            handle = self._turns.popleft()
+            connection = self._connections.get(handle)
+            if connection is not None:
+                busy |= self._serve(connection, now)
+            elif handle == self._listener.fileno():
+                self._accept(now)
+        return busy
+
     def _serve(self, connection: Connection, now: float) -> bool:
         """Give a connection its turn; return whether it had so much to say that there will be more."""
         turn, handle = TURN, connection.socket.fileno()
@@ -372,7 +381,7 @@ class StreamReceiver:
             connection.left -= number
             connection.heard = now
             if not self._deliver(connection, self._scratch[:number], now):
-                return True
+                return connection.full
             # A short read has emptied a TCP socket; of SCTP a read gives one message.
             if number < asked and self.transport == "tcp" and not self._finishing:
                 break
@@ -418,3 +427,7 @@ class StreamReceiver:
         self._exporter[rows] = np.frombuffer(connection.address, np.uint8)
         self._source_port[rows] = connection.port
         self._rows += number
+        self._octets += bounds[-1]
+
+    def _full(self) -> bool:
+        return self._rows == len(self._payload) or self._octets >= BLOCK

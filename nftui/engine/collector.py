@@ -115,16 +115,16 @@ class Collector:
     def _receive(self) -> None:
         before = time.monotonic()
         while not self._stop.is_set():
-            blocks = (bound.take() for bound in self.listening.ready(200))
-            taken = sum(self._take(block) for block in blocks if block)
-            self._note()
+            # Exporters on streams can wait for the disk; datagrams can't.
+            room = self._queued + self._writer.pending <= QUEUE_FLOWS // 2
+            taken = sum(self._take(bound.take()) for bound in self.listening.ready(200 if room else 20, streams=room))
             now = time.monotonic()
             if nap := self.listening.nap(taken, now - before):
                 self._stop.wait(nap)
             before = now
         for block in self.listening.rest():
             self._take(block)
-        self._note()
+        self._take(None)
 
     def _note(self) -> None:
         """Count what was wrong with connections for their exporters."""
@@ -134,8 +134,11 @@ class Collector:
                 for (address, reason), times in remarks.items():
                     self._decoder.note(address, now, reason, times)
 
-    def _take(self, block: DatagramBlock) -> int:
-        """Decode a block, and queue its flows; return how many datagrams it has."""
+    def _take(self, block: DatagramBlock | None) -> int:
+        """Decode a block, if there is one, and queue its flows; return how many datagrams it has."""
+        self._note()
+        if block is None:
+            return 0
         frames = self._decode(block)
         count = sum(frame.height for frame in frames)
         with self._guard:
@@ -197,10 +200,11 @@ class Collector:
     def status(self, *, running: bool = True) -> dict[str, Any]:
         """Return the collector's account of itself, as `status.json` holds it."""
         now = time.time_ns() // 1000
+        # First the sockets, so that what they count is in the decoder's counters too, but for a block on its way.
+        listens = self.listening.status()
         with self._decoding:
             decoded = self._decoder.status(now)
             heard = list(self._decoder.events)
-        listens = self.listening.status()
         drops = sum(int(one["drops"]) for one in listens)
         if drops > self._drops_told:
             self._tell(f"{drops - self._drops_told} datagrams dropped by the kernel: the receive buffer was full")

@@ -107,18 +107,25 @@ class Listening:
         self._streams = [bound.receiver for bound in self.sockets if isinstance(bound.receiver, StreamReceiver)]
         buffers = [bound.receiver.granted for bound in self.sockets if isinstance(bound.receiver, UdpReceiver)]
         self._gathering = min([ROWS, *(granted // DATAGRAM_SHARE for granted in buffers)])
-        self._poller = select.poll()
+        self._all, self._datagrams = select.poll(), select.poll()
         for bound in self.sockets:
-            self._poller.register(bound.receiver.fileno(), select.POLLIN)
+            for poller in (self._all, self._datagrams) if bound.receiver.transport == "udp" else (self._all,):
+                poller.register(bound.receiver.fileno(), select.POLLIN)
 
-    def ready(self, timeout_ms: int) -> list[Socket]:
-        """Wait until something has arrived, or some milliseconds; return the sockets to take from."""
-        found = self._poller.poll(0 if self._more() else timeout_ms)
-        if not self._streams:
-            handles = {handle for handle, _ in found}
+    def ready(self, timeout_ms: int, *, streams: bool = True) -> list[Socket]:
+        """Wait until something has arrived, or some milliseconds.
+
+        Args:
+            timeout_ms: How long to wait.
+            streams: Whether to look at streams at all; without, what they bring waits in the kernel, and then at the exporters.
+        Returns:
+            The sockets to take from.
+        """
+        if not streams:
+            handles = {handle for handle, _ in self._datagrams.poll(timeout_ms)}
         else:
-            due = (receiver.fileno() for receiver in self._streams if receiver.more or receiver.due())
-            handles = {*(handle for handle, _ in found), *due}
+            handles = {handle for handle, _ in self._all.poll(0 if self._more() else timeout_ms)}
+            handles |= {receiver.fileno() for receiver in self._streams if receiver.more or receiver.due()}
         return [bound for bound in self.sockets if bound.receiver.fileno() in handles]
 
     def nap(self, taken: int, seconds: float) -> float:

@@ -279,6 +279,23 @@ def test_what_is_held_is_bounded(peers: Callable[..., Peer]) -> None:
     assert 0 < most < streams.TURN + 8 * 65_535
 
 
+def test_a_block_of_long_messages_has_fewer(peers: Callable[..., Peer]) -> None:
+    peer = peers()
+    exporters = [peer.connect() for _ in range(8)]
+    messages = [message(bytes([number]) * 60_000) for number in range(20)]
+    rest = {one: b"".join(messages) for one in exporters}
+    for one in exporters:
+        one.setblocking(False)
+    while any(rest.values()):
+        for one, octets in rest.items():
+            with suppress(BlockingIOError):
+                rest[one] = octets[one.send(octets) :] if octets else octets
+        peer.take()
+    peer.until(lambda: all(len(peer.of(one)) == 20 for one in exporters))
+    assert max(peer.blocks) * 60_016 <= streams.BLOCK + streams.TURN + 65_535
+    assert all(peer.of(one) == messages for one in exporters)
+
+
 def test_a_slow_collector_slows_the_exporter_and_loses_nothing(peers: Callable[..., Peer]) -> None:
     peer = peers()
     exporter = peer.connect()
@@ -313,6 +330,25 @@ def test_a_flood_of_connections_is_counted_and_refused(peers: Callable[..., Peer
     again = peer.connect(mine="127.3.0.2")
     again.sendall(message(b"there is room again"))
     peer.until(lambda: len(peer.came) == 2)
+
+
+def test_strangers_who_come_and_go_do_not_hold_the_loop(peers: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = peers()
+    rounds = 0
+    once = peer.receiver._round
+
+    def one_more(now: float) -> bool:
+        nonlocal rounds
+        rounds += 1
+        stranger = peer.connect()
+        stranger.sendall(bytes(100_000))
+        return once(now)
+
+    monkeypatch.setattr(peer.receiver, "_round", one_more)
+    for calls in range(1, 21):
+        assert not peer.take()
+        assert rounds <= 2 * calls
+    assert peer.closed(streams.NOT_IPFIX) > 10
 
 
 def test_no_descriptors_left(peers: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch) -> None:

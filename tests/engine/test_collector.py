@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
+import re
 import signal
 import socket
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +20,7 @@ from nftui.config import CollectorSettings
 from nftui.engine.collector import Collector
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Kind, Query
+from tests.capture import build
 from tests.running import Collecting, answer, collecting, free_port, netflow5, nftui, payloads, send, wait_for
 
 FIXTURE = Path(__file__).parent.parent / "data" / "ten-flows.pcap"
@@ -53,9 +57,26 @@ def test_each_socket_is_announced_and_a_port_in_use_is_one_line(tmp_path: Path) 
 @pytest.mark.row("C13")
 def test_check_prints_what_it_would_do_and_binds_nothing(tmp_path: Path) -> None:
     done = nftui("collect", "--check", "--data", tmp_path / "none", "--listen", "[::1]:9995")
-    assert "[::1], port 9995/udp" in done.stdout
+    assert "would listen on [::1], port 9995/udp: NetFlow v1, v5, v7, v9, IPFIX and sFlow, told apart by content\n" in done.stdout
     assert "sourceIPv4Address" in done.stdout
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.row("C03")
+def test_unless_told_it_listens_on_two_ports(tmp_path: Path) -> None:
+    (tmp_path / "nftui.toml").write_text("")
+    done = nftui("collect", "--check", "--data", tmp_path / "none", "--config", tmp_path / "nftui.toml")
+    assert [line.removeprefix("would listen on ") for line in done.stdout.splitlines() if line.startswith("would listen")] == [
+        "all addresses, port 9995/udp: NetFlow v1, v5, v7, v9, IPFIX and sFlow, told apart by content",
+        "all addresses, port 6343/udp: sFlow only",
+    ]
+    # 9995 may be free or not here; 6343 is taken, unless somebody else has it, which is as well.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        with suppress(OSError):
+            other.bind(("0.0.0.0", 6343))
+        refused = nftui("collect", "--data", tmp_path, "--config", tmp_path / "nftui.toml", check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert re.fullmatch(r"nftui: port (9995|6343) in use: another collector\? stop it or choose --listen\n", refused.stderr)
 
 
 def test_what_can_not_be_read_is_counted_and_shown(tmp_path: Path) -> None:
@@ -196,6 +217,45 @@ def test_what_was_not_foreseen_is_counted_and_does_not_end_the_collector(tmp_pat
         collector.stop()
         thread.join()
     assert LocalBackEnd(tmp_path).answer(Query()).total.flows == 3
+
+
+def test_a_disk_that_is_full_makes_exporters_on_connections_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flows_each, messages = 30, 4000
+    monkeypatch.setattr("nftui.engine.collector.QUEUE_FLOWS", 200_000)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    collector = Collector(tmp_path, CollectorSettings(listen=(f"127.0.0.1:{port}/tcp",)))
+    thread = threading.Thread(target=collector.run)
+    with monkeypatch.context() as disk, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as exporter:
+        disk.setattr(collector._writer, "write_tail", _no_space)
+        thread.start()
+        try:
+            exporter.connect(("127.0.0.1", port))
+            exporter.settimeout(2)
+            template = build.one_set(2, build.template(256, build.PROTOCOL_AND_OCTETS))
+            data = build.one_set(256, bytes(17) * flows_each)
+            whole = build.ipfix(template) + b"".join(build.ipfix(data, sequence=number * flows_each) for number in range(messages))
+            sent = 0
+            with suppress(TimeoutError):
+                while sent < 100 * len(whole):
+                    sent += exporter.send((whole + whole)[sent % len(whole) :][: len(whole)])
+            assert sent < 100 * len(whole)
+            waiting = collector.status()
+            assert 100_000 < waiting["flows_pending"] <= 200_000
+            disk.undo()
+            exporter.settimeout(20)
+            exporter.sendall((whole + whole)[sent % len(whole) :][: len(whole) - sent % len(whole)])
+            rounds = -(-sent // len(whole))
+            wait_for(lambda: collector.status()["flows_stored"] == rounds * messages * flows_each)
+            assert collector.status()["queue_dropped"] == 0
+        finally:
+            collector.stop()
+            thread.join()
+
+
+def _no_space() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _unforeseen(*_: object) -> None:
