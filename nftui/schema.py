@@ -131,6 +131,7 @@ COLUMNS: tuple[Column, ...] = (
     _number("application_id", pl.Int64, "app id"),
     _text("application_name", "application"),
     _number("ip_version", pl.Int16, "ip"),
+    _number("frame_length", pl.Int64, "frame", "octets"),
     _number("ip_total_length", pl.Int32, "ip length", "octets"),
     _number("flow_label", pl.Int32, "flow label"),
     _number("minimum_ttl", pl.Int16, "min ttl"),

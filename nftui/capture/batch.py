@@ -180,6 +180,8 @@ def _series(name: str, column: Values | pl.Series) -> pl.Series:
     values, valid = column
     if values.ndim == 2:
         series = address_series(name, values)
+    elif values.dtype == object:
+        series = pl.Series(name, values.tolist(), pl.String)
     else:
         series = pl.Series(name, values.astype(NUMPY[name], copy=False))
         if name in _TIMES:

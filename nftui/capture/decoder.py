@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nftui.capture import completion, ipfix, netflow5, netflow9
+from nftui.capture import agents, completion, ipfix, netflow5, netflow9, sflow
 from nftui.capture.arrivals import Arrivals, tell_apart
 from nftui.capture.batch import columns_of
 from nftui.capture.datagrams import DatagramBlock
@@ -33,8 +33,7 @@ HEADER_SIZES = {
     netflow9.VERSION: netflow9.HEADER_SIZE,
     ipfix.VERSION: ipfix.HEADER_SIZE,
 }
-_NO_VERSION = -1
-SFLOW = "sFlow not read yet"
+_NO_VERSION, _SFLOW = -1, 1 << 16
 TEMPLATES_REFUSED = "saved templates not usable"
 _SWEEP_US = 60 * SECOND
 
@@ -86,11 +85,15 @@ class Decoder:
         payload, length = _wide(block.payload), block.length.astype(np.int64)
         version = payload[:, 0].astype(np.int64) << 8 | payload[:, 1]
         version[length < 2] = _NO_VERSION
+        version[(version == 0) & (length >= 4) & (payload[:, 2] == 0) & (payload[:, 3] == sflow.VERSION)] = _SFLOW
         if block.local_port == SFLOW_PORT:
-            version[:] = 0
+            version[:] = _SFLOW
         frames: list[pl.DataFrame] = []
         for number in np.unique(version).tolist():
             rows = np.flatnonzero(version == number)
+            if number == _SFLOW:
+                frames += self._sflow(block, payload, rows, length[rows])
+                continue
             if number not in HEADER_SIZES:
                 self._unread(block, payload, rows, length[rows], number)
                 continue
@@ -232,6 +235,14 @@ class Decoder:
         arrivals = self._arrivals(block, payload, np.arange(len(waited)), length, domain.version)
         return Reader(payload, arrivals).read_released(template)
 
+    def _sflow(self, block: DatagramBlock, payload: Octets, rows: Integers, length: Integers) -> list[pl.DataFrame]:
+        frames, wrong = agents.read(block, payload, rows, length, self._exporters)
+        octets = dict(zip(rows.tolist(), length.tolist(), strict=True)) if wrong else {}
+        for row, reason in wrong:
+            exporter, now = self._count(block, row, octets[row])
+            self._exporters.malformed(exporter, now, reason, 1)
+        return frames
+
     def _arrivals(self, block: DatagramBlock, payload: Octets, rows: Integers, length: Integers, version: int) -> Arrivals:
         read_headers = netflow9.read_headers if version == netflow9.VERSION else ipfix.read_headers
         return tell_apart(block, rows, read_headers(payload, rows, length), version, self._exporters)
@@ -249,12 +260,8 @@ class Decoder:
         for row, octets in zip(rows.tolist(), length.tolist(), strict=True):
             exporter, now = self._count(block, row, octets)
             head = payload[row, : min(octets, 4)].tobytes()
-            if block.local_port == SFLOW_PORT or (version == 0 and head == b"\0\0\0\x05"):
-                reason = SFLOW
-            elif exporter.address == OTHER:
-                reason = "unknown protocol"
-            else:
-                reason = f"unknown protocol, first octets {head[:2].hex(' ') or 'none'}"
+            known = "" if exporter.address == OTHER else f", first octets {head[:2].hex(' ') or 'none'}"
+            reason = f"unknown protocol{known}"
             self._exporters.unread(exporter, now, reason, 1)
 
     def _short(self, block: DatagramBlock, rows: Integers, length: Integers) -> None:

@@ -68,6 +68,7 @@ class Exporter:
     unknown_elements: Counter[str] = field(default_factory=Counter)
     samples: Counter[str] = field(default_factory=Counter)
     discards: Counter[str] = field(default_factory=Counter)
+    sample_drops: dict[tuple[str, int, int], int] = field(default_factory=dict)
     sampling: dict[str, int] = field(default_factory=dict)
     interfaces: Interfaces = field(default_factory=Interfaces)
     watermark: Watermark = field(default_factory=Watermark)

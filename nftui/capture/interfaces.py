@@ -13,7 +13,6 @@ from nftui.units import SECOND, rfc3339
 
 MAX_INTERFACES = 4096
 """Interfaces of one exporter."""
-COUNTERS = ("in_octets", "in_packets", "in_discards", "in_errors", "out_octets", "out_packets", "out_discards", "out_errors")
 
 
 @dataclass(slots=True)
@@ -24,7 +23,7 @@ class Interface:
         when: Of the sample, microseconds since 1970.
         speed: Bits a second, 0 for not known.
         status: Bit 0: administratively up; bit 1: operationally up.
-        counters: By the names of `COUNTERS`.
+        counters: `in_octets`, `in_packets`, `in_discards`, `in_errors`, and the same `out`, as far as the agent has them.
         rates: Of the same, a second, between the last two samples; empty before the second.
     """
 

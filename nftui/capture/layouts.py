@@ -20,7 +20,6 @@ VARIABLE = 65535
 LONGEST_APPLICATION = 64
 SCOPE = -1
 """Stands for the enterprise number of a NetFlow v9 scope field: those types are no information elements (RFC 3954, section 6.1)."""
-_BOOKKEEPING = {(IANA, PADDING), (IANA, SYSTEM_INIT_TIME)}
 _ADDRESS_SIZES = (4, 16)
 _TUNNEL_MARKS = {(IANA, 4), (IANA, 8), (IANA, 27)}
 _INNER = {(6876, 880): (IANA, 4), (6876, 881): (IANA, 8), (6876, 883): (IANA, 27)}
@@ -32,8 +31,11 @@ _RESPONDER = {(IANA, 232): (IANA, 231), (IANA, 299): (IANA, 298)}
 """What the responder of a connection sent, and what the initiator did: a biflow in all but name."""
 _LEAST_COUNTER = 4
 """Octets of a counter of the responder; Huawei gives type 232 a meaning of its own, in two."""
-SECTIONS = {(IANA, 104): "ethernet", (IANA, 313): "ip", (IANA, 315): "ethernet"}
-"""Elements that hold the first octets of a sampled packet, and what they begin with."""
+SECTIONS = {(IANA, 104): 1, (IANA, 313): 101, (IANA, 315): 1}
+"""Elements that hold the first octets of a sampled packet, and the link type of these: Ethernet, or none."""
+LENGTHS = -2
+"""Stands for the enterprise number of the length that a section of variable length had."""
+_BOOKKEEPING = {(IANA, PADDING), (IANA, SYSTEM_INIT_TIME), *SECTIONS}
 
 
 class Field(NamedTuple):
@@ -126,7 +128,7 @@ def compile_layout(fields: tuple[Field, ...], dropped: tuple[tuple[int, int], ..
                 found.setdefault(before + mapping.column, []).append((mapping.rank, source))
         if is_init:
             system_init = f"at{offset}"
-        if not sources and field.length and field[:2] not in _BOOKKEEPING and field[:2] not in SECTIONS:
+        if not sources and field.length and field[:2] not in _BOOKKEEPING and field.enterprise != LENGTHS:
             unknown[field[:2]] = None
         if field.length:
             places[field[:2]] = offset, field.length

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from nftui.capture import completion, ipfix, netflow9, options, sampling, variable_length
+from nftui.capture import completion, ipfix, netflow9, options, sampling, sections, variable_length
 from nftui.capture.arrivals import Arrivals
 from nftui.capture.batch import columns_of, constant
 from nftui.capture.exporters import MAX_AWAITED, Domain
@@ -320,6 +320,7 @@ class Reader:
         headers = arrivals.headers
         batch = Batch(records.layout, records.octets, datagram, headers.export_time, headers.uptime, self._started())
         columns = columns_of(batch)
+        sections.fill(columns, records.layout, records.octets)
         ids = {one.template.id for one in chosen}
         columns["template_id"] = (
             constant("template_id", ids.pop(), len(datagram))

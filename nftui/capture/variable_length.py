@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nftui.capture.layouts import VARIABLE, Field, Layout, compile_layout
+from nftui.capture.layouts import LENGTHS, SECTIONS, VARIABLE, Field, Layout, compile_layout
 from nftui.capture.sets import Integers, Octets
 from nftui.elements import ELEMENTS
 
@@ -97,7 +97,9 @@ def _gather(flat: Octets, where: Integers, length: Integers, fields: tuple[Field
         for place, (field, size) in enumerate(zip(fields, sizes, strict=True))
         if field.length == VARIABLE and not size and length[:, place].any()
     )
-    layout = compile_layout(kept, dropped)
+    sections = [place for place, field in enumerate(fields) if field[:2] in SECTIONS and field.length == VARIABLE and sizes[place]]
+    lengths = tuple(Field(LENGTHS, fields[place].element, 2) for place in sections)
+    layout = compile_layout(kept + lengths, dropped)
     octets = np.zeros((len(where), layout.size), np.uint8)
     to, place = 0, 0
     while place < len(kept):
@@ -118,6 +120,9 @@ def _gather(flat: Octets, where: Integers, length: Integers, fields: tuple[Field
             octets[:, to : to + width] = flat[where[:, place, None] + np.arange(width)]
         to += width
         place = following
+    for section in sections:
+        octets[:, to : to + 2] = np.minimum(length[:, section], sizes[section]).astype(">u2")[:, None].view(np.uint8)
+        to += 2
     return layout, octets
 
 
@@ -128,7 +133,7 @@ def _sizes(length: Integers, fields: tuple[Field, ...]) -> list[int]:
     sizes = []
     for place, field in enumerate(fields):
         longest = int(length[:, place].max()) if field.length == VARIABLE and last[field[:2]] == place else 0
-        if not longest or field[:2] not in ELEMENTS:
+        if not longest or (field[:2] not in ELEMENTS and field[:2] not in SECTIONS):
             sizes.append(0)
         elif _textual(field):
             longest = min(longest, most)
@@ -140,7 +145,7 @@ def _sizes(length: Integers, fields: tuple[Field, ...]) -> list[int]:
 
 
 def _textual(field: Field) -> bool:
-    return any(mapping.reading in ("text", "octets") for mapping in ELEMENTS[field[:2]].mappings)
+    return field[:2] in SECTIONS or any(mapping.reading in ("text", "octets") for mapping in ELEMENTS[field[:2]].mappings)
 
 
 def _not_zero(flat: Octets, start: Integers, end: Integers) -> npt.NDArray[np.bool_]:

@@ -125,6 +125,27 @@ def differences(golden: dict[str, Any], got: dict[str, Any]) -> list[str]:
     return bad
 
 
+def sflow_result(decoded: Decoded) -> dict[str, Any]:
+    """Return totals and flows in the shape of a golden file of sFlow; flows end with frame length and sampling rate."""
+    flows, samples = decoded.flows, Counter[str]()
+    for exporter in decoded.status["exporters"]:
+        samples.update(exporter["samples"])
+    strangers = sum(exporter["malformed"].get("version other than 5", 0) for exporter in decoded.status["exporters"])
+    rate = flows["sampling_interval"].fill_null(0)
+    rows = flows.select(*FLOW[:5], "octets", "sampling_interval").iter_rows()
+    return {
+        "totals": {
+            "datagrams": decoded.status["datagrams"] - strangers,
+            **{f"{kind}_samples": samples[f"{kind}_samples"] for kind in ("flow", "counter", "drop")},
+            "frame_bytes": flows["octets"].sum(),
+            "ip_bytes": flows["ip_total_length"].sum(),
+            "estimated_packets": rate.sum(),
+            "estimated_frame_bytes": (rate * flows["octets"]).sum(),
+        },
+        "flows": [[_norm(_address(row[0])), _norm(_address(row[1])), *map(_norm, row[2:])] for row in rows],
+    }
+
+
 def forward(flows: pl.DataFrame) -> pl.DataFrame:
     """Return flows without the rows that stand for the other half of a biflow record."""
     return flows.filter(pl.col("reverse").fill_null(False).not_())

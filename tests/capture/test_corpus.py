@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,6 @@ from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder
 from nftui.capture.pcap import read_capture
 from tests.capture import corpus
-
-NOT_READ_YET: dict[str, tuple[str, dict[str, int]]] = {
-    "gen-pmacctd-sflow": ("sFlow", {"sFlow not read yet": 24}),
-    "sflow-goflow2-basic": ("sFlow", {"sFlow not read yet": 1}),
-    "sflow-goflow2-drops": ("sFlow", {"sFlow not read yet": 3}),
-    "sflow-goflow2-expanded": ("sFlow", {"sFlow not read yet": 1}),
-    "sflow-tcpdump-30pdus": ("sFlow; 5 datagrams look like NetFlow v5, and the port says otherwise", {"sFlow not read yet": 30}),
-    "sflow-tcpdump-expanded": ("sFlow", {"sFlow not read yet": 1}),
-    "sflow-tcpdump-v6": ("sFlow", {"sFlow not read yet": 25}),
-    "sflow-telegraf-15375": ("sFlow", {"sFlow not read yet": 1}),
-    "sflow-telegraf-15918": ("sFlow", {"sFlow not read yet": 1}),
-    "sflow-telegraf-18876": ("sFlow", {"sFlow not read yet": 1}),
-    "sflow-telegraf-counter": ("sFlow", {"sFlow not read yet": 1}),
-}
-"""Cases that give no flows yet, why, and what is counted instead."""
 
 START = "time relative to an unknown system start"
 UNREAD: dict[str, dict[str, int]] = {
@@ -45,6 +31,12 @@ MALFORMED: dict[str, dict[str, int]] = {
     "ipfix-telegraf-14370": {"octets after the message": 1, "set cut short": 1},
 }
 """What is counted as malformed; all other cases: nothing."""
+
+SFLOW_MALFORMED: dict[str, dict[str, int]] = {
+    "sflow-goflow2-expanded": {"octets behind the last sample": 1},
+    "sflow-tcpdump-30pdus": {"version other than 5": 5},
+}
+"""What is counted as malformed of sFlow: on its port everything is to be sFlow."""
 
 DETAILS = {
     "tcpflags": "tcp_flags",
@@ -68,7 +60,15 @@ def name_of(golden: Path) -> str:
 
 
 def read_cases() -> list[Any]:
-    return [pytest.param(path, id=name_of(path)) for path in corpus.golden_files() if name_of(path) not in NOT_READ_YET]
+    return [pytest.param(path, id=name_of(path)) for path in corpus.golden_files() if "sflow" not in protocol_of(path)]
+
+
+def sflow_cases() -> list[Any]:
+    return [pytest.param(path, id=name_of(path)) for path in corpus.golden_files() if "sflow" in protocol_of(path)]
+
+
+def protocol_of(golden: Path) -> str:
+    return str(corpus.load(golden)["protocol"])
 
 
 @pytest.mark.parametrize("path", read_cases())
@@ -84,11 +84,21 @@ def test_golden(path: Path) -> None:
     assert decoded.status["flows"] == len(decoded.flows)
 
 
-@pytest.mark.parametrize(("case", "why", "counted"), [(case, *rest) for case, rest in NOT_READ_YET.items()])
-def test_not_read_yet(case: str, why: str, counted: dict[str, int]) -> None:
-    decoded = corpus.decode(corpus.capture_of(corpus.case(case)))
-    assert len(decoded.flows) == 0, why
-    assert decoded.counted("unread") == counted
+@pytest.mark.row("C08")
+@pytest.mark.parametrize("path", sflow_cases())
+def test_sflow_golden(path: Path) -> None:
+    golden = corpus.load(path)
+    decoded = corpus.decode(corpus.capture_of(path))
+    assert corpus.sflow_result(decoded)["totals"] == golden["totals"]
+    flows = corpus.sflow_result(decoded)["flows"]
+    assert Counter(tuple(map(corpus._norm, flow)) for flow in golden["flows"]) - Counter(map(tuple, flows)) == Counter()
+    assert (len(flows), corpus.digest(flows)) == (golden["flows_total"], golden["flows_sha256"])
+    assert decoded.counted("malformed") == SFLOW_MALFORMED.get(golden["id"], {})
+    assert decoded.counted("unread") == {}
+    agents = {corpus._address(octets) for octets in decoded.flows["exporter_address"]}
+    assert agents <= set(golden["structure"]["agents"])
+    assert decoded.flows["flow_start"].to_list() == decoded.flows["received"].to_list()
+    assert decoded.flows["sampling_source"].drop_nulls().unique().to_list() in ([], ["sflow"])
 
 
 @pytest.mark.parametrize("path", read_cases())

@@ -84,16 +84,17 @@ def test_protocol_not_known_is_counted_with_its_first_octets() -> None:
     _, decoder = build.decode(b"GET / HTTP/1.1", b"\0\0\0\5abcd", b"", struct.pack(">HH", 8, 1))
     assert build.exporter_of(decoder)["unread"] == {
         "unknown protocol, first octets 47 45": 1,
-        "sFlow not read yet": 1,
         "unknown protocol, first octets none": 1,
         "unknown protocol, first octets 00 08": 1,
     }
+    assert build.exporter_of(decoder)["malformed"] == {"datagram shorter than its header": 1}
 
 
 def test_port_6343_is_sflow_whatever_the_content() -> None:
     decoder = Decoder()
     assert decoder.decode(build.block([build.netflow5([bytes(48)])], local_port=6343)) == []
-    assert build.exporter_of(decoder)["unread"] == {"sFlow not read yet": 1}
+    status = build.exporter_of(decoder)
+    assert (status["malformed"], status["datagrams"], status["domains"]) == ({"version other than 5": 1}, 1, [])
 
 
 def test_empty_and_narrow_blocks() -> None:
