@@ -4,7 +4,7 @@ A connection carries message after message; only the length in each header tells
 says an impossible length, ends the connection: behind it nothing could be found again. What a connection has begun to say is kept
 until it is complete, at most one message; what the collector is too slow for stays in the kernel, which slows the exporter down.
 
-Source: RFC 7011, sections 3.1 (message header), 9 (what is malformed resets the transport), 10.2 (SCTP), 10.4 (TCP).
+Source: RFC 7011, sections 3.1 (message header), 9.1 (malformed messages), 9.3 (idle sessions), 10.2 (SCTP), 10.4 (TCP).
 """
 
 from __future__ import annotations
