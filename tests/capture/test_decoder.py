@@ -87,7 +87,7 @@ def test_protocol_not_known_is_counted_with_its_first_octets() -> None:
         "unknown protocol, first octets none": 1,
         "unknown protocol, first octets 00 08": 1,
     }
-    assert build.exporter_of(decoder)["malformed"] == {"datagram shorter than its header": 1}
+    assert build.exporter_of(decoder)["malformed"] == {"agent address of unknown kind": 1}
 
 
 def test_port_6343_is_sflow_whatever_the_content() -> None:
