@@ -70,7 +70,8 @@ class Bench:
         self._recording = work / f"{protocol}.datagrams"
         made = traffic.record(self._recording, protocol, flows)
         sizes = made.offset[-1] / len(made.records)
-        self.title = f"{protocol}: {made.flows / len(made.records):.1f} flows a datagram of {sizes:,.0f} octets"
+        what = "samples, each a flow," if protocol == "sflow" else "flows"
+        self.title = f"{protocol}: {made.flows / len(made.records):.1f} {what} a datagram of {sizes:,.0f} octets"
         self._runs = 0
 
     def measure(self, collector: Collector, idle: float, search: bool) -> Result:

@@ -98,7 +98,7 @@ class Campaign:
 
     def growth(self) -> int:
         """Return by how many octets memory grew: from the most while it was getting warm to the least of the last sessions."""
-        if len(self.resident) < 10:
+        if len(self.resident) < 6:
             return 0
         end = self.resident[-1][0]
         warm = max(octets for moment, octets in self.resident if moment <= WARM * end or octets == self.resident[0][1])

@@ -16,7 +16,7 @@ from tests.fuzz.mutations import PROTOCOLS, Replay, mutated
 from tests.fuzz.sflow_grammar import Samples
 from tests.fuzz.steps import LONGEST, Sent, Step
 
-STEPS = 100
+STEPS = 200
 """Of a session."""
 VERSIONS = {"v1": b"\0\1", "v5": b"\0\5", "v7": b"\0\7", "v9": b"\0\x09", "ipfix": b"\0\x0a", "sflow": b"\0\0\0\5"}
 BLOCK_OCTETS = 4 << 20
@@ -42,7 +42,7 @@ class Session:
         self._random = random = Random(f"{protocol} {seed} {number}")
         self._protocol, self._first = protocol, number * STEPS
         self.mode = random.choices(MODES, (3, 1, 1))[0]
-        self._exporters = [self._exporter() for _ in range(random.choice((1, 1, 2, 5)))]
+        self._exporters = [self._exporter() for _ in range(random.choice((1, 1, 2, 5)) if random.random() < 0.97 else 300)]
         self._maker = _maker(protocol, random)
         self._replay = Replay(random, protocol)
         self._shares = random.choice(((1, 4, 4), (0, 1, 0), (0, 0, 1), (1, 8, 1), (8, 1, 1)))
