@@ -174,7 +174,7 @@ def results(form: Form, *, one_by_one: bool = False) -> dict[str, Any]:
 def rewritten(path: Path) -> str:
     """Return a file of forms with the results that the decoder gives now; all else stays as it was written."""
     document = tomlkit.parse(path.read_text("utf-8"))
-    for form, table in zip(forms(path), document["form"], strict=True):  # type: ignore[call-overload]
+    for form, table in zip(forms(path), document["form"], strict=True):
         expect = tomlkit.table()
         for key, value in results(form).items():
             if isinstance(value, dict):

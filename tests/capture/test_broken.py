@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.capture import broken
@@ -29,6 +31,6 @@ def test_form_datagram_by_datagram(form: broken.Form) -> None:
 
 
 @pytest.mark.parametrize("path", broken.files(), ids=lambda path: path.stem)
-def test_files_are_as_written(path: broken.Path) -> None:
+def test_files_are_as_written(path: Path) -> None:
     """`--write` changes nothing but the values."""
     assert broken.rewritten(path) == path.read_text("utf-8")

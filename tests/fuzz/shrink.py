@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tests.fuzz.checks import Checker, Failure
 from tests.fuzz.steps import Step
+
+Needed = Callable[[list[Step]], bool]
 
 
 def fails(steps: Sequence[Step], mode: str) -> str:
@@ -38,7 +40,7 @@ def shrink(steps: Sequence[Step], mode: str, kind: str, seconds: float) -> list[
     return small
 
 
-def _fewer(steps: list[Step], needed) -> list[Step]:  # type: ignore[no-untyped-def]
+def _fewer(steps: list[Step], needed: Needed) -> list[Step]:
     """Leave out steps, half of them at first, then less."""
     size = len(steps)
     while size:
@@ -53,7 +55,7 @@ def _fewer(steps: list[Step], needed) -> list[Step]:  # type: ignore[no-untyped-
     return steps
 
 
-def _fewer_datagrams(steps: list[Step], place: int, needed) -> Step:  # type: ignore[no-untyped-def]
+def _fewer_datagrams(steps: list[Step], place: int, needed: Needed) -> Step:
     step, size = steps[place], len(steps[place].sent)
     while size:
         first = 0
@@ -68,7 +70,7 @@ def _fewer_datagrams(steps: list[Step], place: int, needed) -> Step:  # type: ig
     return step
 
 
-def _shorter(steps: list[Step], place: int, row: int, needed) -> Step:  # type: ignore[no-untyped-def]
+def _shorter(steps: list[Step], place: int, row: int, needed: Needed) -> Step:
     """Cut a datagram's end, and make zero what may be."""
     step = steps[place]
 

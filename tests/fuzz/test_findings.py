@@ -29,7 +29,9 @@ def test_netflow5_that_counts_too_few_records() -> None:
 
 
 @pytest.mark.xfail(reason="octets behind a set header of zeros leave no trace")
-@pytest.mark.parametrize("datagram", [netflow9(bytes(4), one_set(300, b"\1" * 8)), ipfix(bytes(4), one_set(300, b"\1" * 8))])
+@pytest.mark.parametrize(
+    "datagram", [netflow9(bytes(4), one_set(300, b"\1" * 8)), ipfix(bytes(4), one_set(300, b"\1" * 8))], ids=["v9", "ipfix"]
+)
 def test_set_header_of_zeros_before_more(datagram: bytes) -> None:
     check(datagram)
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from nftui.capture.datagrams import MAPPED_PREFIX
 from tests.fuzz.checks import MODES
 from tests.fuzz.grammar import NOW, Fixed, Templates
-from tests.fuzz.mutations import PROTOCOLS, Replay, mutated
+from tests.fuzz.mutations import Replay, mutated
 from tests.fuzz.sflow_grammar import Samples
 from tests.fuzz.steps import LONGEST, Sent, Step
 
@@ -111,6 +111,3 @@ def _maker(protocol: str, random: Random) -> Maker:
         return Samples(random)
     version = VERSIONS[protocol][1]
     return Templates(random, version) if version in (9, 10) else Fixed(random, version)
-
-
-__all__ = ["PROTOCOLS", "STEPS", "Session"]
