@@ -1,9 +1,10 @@
 # make setup   a virtual environment in .venv, from the locks        make test    lint, types, tests
 # make run     the dashboard (ARGS=… for a command)                  make bench   benchmarks
-# make demo    the dashboard on a simulated network                  make lock    the locks, anew
+# make demo    the dashboard on a simulated network                  make fuzz    the decoders, for minutes
+# make lock    the locks, anew
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo test lint format types check docs bench lock clean
+.PHONY: help setup run demo test lint format types check docs bench fuzz lock clean
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -18,7 +19,7 @@ COMPILE := build/lock/bin/pip-compile --quiet --no-header --generate-hashes --st
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 help:
-	@sed -n 's/^# //p' Makefile | head -3
+	@sed -n 's/^# //p' Makefile | head -4
 
 setup: $(VENV)/installed
 
@@ -64,6 +65,10 @@ docs: setup
 bench: setup
 	@set -e; for file in $(sort $(wildcard tests/bench/bench_*.py)); do \
 		name=$$(basename $$file .py); echo "== $$name"; $(BIN)/python -m tests.bench.$$name $(ARGS); done
+
+# A few minutes over all protocols; ARGS="--protocol v9 --seconds 600 --seed 2" for others.
+fuzz: setup
+	@nice -n 10 $(BIN)/python -m tests.fuzz $(ARGS)
 
 # Locks name versions and hashes, never where they came from.
 lock:

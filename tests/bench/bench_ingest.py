@@ -1,10 +1,10 @@
-"""Ingest: loss-free rate, CPU, disk and memory of `nftui collect`, beside nfcapd in the same run.
+"""Ingest: loss-free rate, CPU, disk and memory of `nftui collect`, beside nfcapd, for sFlow sfcapd, in the same run.
 
 The collector is pinned to the CPU beside the sender's; both store in memory. A rate counts as loss-free when each flow sent is in
 the store after the collector has ended, in two runs of `--seconds`. What waits to be sealed isn't lost: the line below the rate
 tells how many flows one core could take for ever, from the CPU time between the socket and the sealed file.
 
-    python -m tests.bench.bench_ingest [--protocols v9,v5,ipfix] [--flows N] [--seconds S] [--quick]
+    python -m tests.bench.bench_ingest [--protocols v9,v5,ipfix,sflow] [--flows N] [--seconds S] [--quick]
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class Result:
     @property
     def cpu(self) -> float:
         """CPU seconds per million flows, from the socket to the sealed file."""
-        return (self.steady.usage.cpu - self.idle) / self.steady.stored * 1e6
+        return (self.steady.usage.cpu - self.idle) / max(self.steady.stored, 1) * 1e6
 
     @property
     def cpu_in_all(self) -> float:
         """CPU seconds per million flows, starting and stopping included."""
-        return self.steady.usage.cpu / self.steady.stored * 1e6
+        return self.steady.usage.cpu / max(self.steady.stored, 1) * 1e6
 
 
 class Bench:
@@ -70,7 +70,8 @@ class Bench:
         self._recording = work / f"{protocol}.datagrams"
         made = traffic.record(self._recording, protocol, flows)
         sizes = made.offset[-1] / len(made.records)
-        self.title = f"{protocol}: {made.flows / len(made.records):.1f} flows a datagram of {sizes:,.0f} octets"
+        what = "samples, each a flow," if protocol == "sflow" else "flows"
+        self.title = f"{protocol}: {made.flows / len(made.records):.1f} {what} a datagram of {sizes:,.0f} octets"
         self._runs = 0
 
     def measure(self, collector: Collector, idle: float, search: bool) -> Result:
@@ -130,7 +131,7 @@ def report(protocol: str, title: str, results: list[Result], peer: str) -> None:
         [
             *(searched if ours.rate else []),
             figure("  one core could take for ever", "ceiling", form=figures.rate),
-            figure("CPU s per million flows", "cpu", goal=CPU_GOALS[protocol], remark="received to sealed"),
+            figure("CPU s per million flows", "cpu", goal=CPU_GOALS.get(protocol, ""), remark="received to sealed"),
             figure("  start and stop included", "cpu_in_all"),
             figure("  start and stop alone, s", "idle"),
             figure("octets a flow on disk", "disk", goal=DISK_GOALS.get(protocol, "")),
@@ -149,9 +150,11 @@ def report(protocol: str, title: str, results: list[Result], peer: str) -> None:
 
 
 def _value(result: Result, of: str) -> float | None:
+    if of in ("cpu", "ceiling", "cpu_in_all", "disk") and not result.steady.stored:
+        return None
     values: dict[str, float | None] = {
         "rate": result.rate,
-        "ceiling": 1e6 / result.cpu,
+        "ceiling": 1e6 / result.cpu if result.cpu else None,
         "cpu": result.cpu,
         "cpu_in_all": result.cpu_in_all,
         "idle": result.idle,
@@ -166,26 +169,28 @@ def _value(result: Result, of: str) -> float | None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--protocols", default="v9,v5,ipfix")
+    parser.add_argument("--protocols", help=f"of {','.join(traffic.PROTOCOLS)}; all unless told")
     parser.add_argument("--flows", type=int, default=3_000_000, help="for CPU, disk and memory")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each step of the search")
-    parser.add_argument("--search", default="v9,v5", help="the protocols whose loss-free rate is searched")
-    parser.add_argument("--quick", action="store_true", help="v9 only, and small: a try, no figures to quote")
+    parser.add_argument("--search", default="v9,v5,ipfix,sflow", help="the protocols whose loss-free rate is searched")
+    parser.add_argument("--quick", action="store_true", help="v9 unless told otherwise, and small: a try, no figures to quote")
     options = parser.parse_args()
     if options.quick:
-        options.protocols, options.flows, options.seconds = "v9", min(options.flows, 600_000), min(options.seconds, 2.0)
+        options.flows, options.seconds = min(options.flows, 600_000), min(options.seconds, 2.0)
+    options.protocols = options.protocols or ("v9" if options.quick else ",".join(traffic.PROTOCOLS))
     if len(set(processes.processors())) < 2:
         sys.exit("wants two CPUs: one for the sender, one for the collector")
     figures.machine()
-    known = collectors.known()
+    known = {protocol: collectors.known(protocol) for protocol in options.protocols.split(",")}
+    every = {one.name: one for some in known.values() for one in some}
     with tempfile.TemporaryDirectory(prefix="nftui-bench-", dir=processes.work_folder()) as folder:
         work = Path(folder)
-        idle = {one.name: min(collectors.idle(one, work / f"{one.name}-{turn}").cpu for turn in range(2)) for one in known}
-        for protocol in options.protocols.split(","):
+        idle = {one.name: min(collectors.idle(one, work / f"{one.name}-{turn}").cpu for turn in range(2)) for one in every.values()}
+        for protocol, some in known.items():
             bench = Bench(work, protocol, options.flows, options.seconds)
             print(bench.title, flush=True)
-            results = [bench.measure(one, idle[one.name], protocol in options.search.split(",")) for one in known]
-            report(protocol, bench.title, results, known[-1].name if len(known) > 1 else "no peer")
+            results = [bench.measure(one, idle[one.name], protocol in options.search.split(",")) for one in some]
+            report(protocol, bench.title, results, some[-1].name if len(some) > 1 else "no peer")
 
 
 if __name__ == "__main__":

@@ -55,11 +55,11 @@ class Nftui(Collector):
 
 @dataclass
 class Nfcapd(Collector):
-    """nfdump's collector, with LZ4."""
+    """nfdump's collectors, with LZ4: nfcapd, or sfcapd for sFlow, which takes the same options."""
 
     nfcapd: str
     nfdump: str
-    name = "nfcapd lz4"
+    name: str = "nfcapd lz4"
 
     def command(self, data: Path, port: int) -> list[str]:
         """Return the command line; files are closed as often as ours."""
@@ -73,10 +73,11 @@ class Nfcapd(Collector):
         return max((int(first or second) for first, second in counts), default=0)
 
 
-def known() -> list[Collector]:
-    """Return ours and, where it is installed, the peer."""
-    nfcapd, nfdump = processes.peer("nfcapd"), processes.peer("nfdump")
-    return [Nftui(), *([Nfcapd(nfcapd, nfdump)] if nfcapd and nfdump else [])]
+def known(protocol: str = "v9") -> list[Collector]:
+    """Return ours and, where it is installed, the peer for a protocol."""
+    program = "sfcapd" if protocol == "sflow" else "nfcapd"
+    peer, nfdump = processes.peer(program), processes.peer("nfdump")
+    return [Nftui(), *([Nfcapd(peer, nfdump, f"{program} lz4")] if peer and nfdump else [])]
 
 
 @contextmanager

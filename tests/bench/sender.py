@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from tests.bench.traffic import Recording
 
 # Where the header has its sequence number and its seconds since 1970.
-SEQUENCE = {"v5": 16, "v9": 12, "ipfix": 8}
+SEQUENCE = {"v5": 16, "v9": 12, "ipfix": 8, "sflow": 16}
 SECONDS = {"v5": 8, "v9": 8, "ipfix": 4}
+"""sFlow tells no time of day: its samples are of the present."""
 BURST, BURST_S = 256, 0.002
 """Datagrams of a burst at most, and the time that its flows stand for."""
 SPIN_S = 0.0002
@@ -73,7 +74,7 @@ class Sender:
         self._messages["iov"] = self._vectors.ctypes.data + np.arange(self.number, dtype=np.uint64) * np.uint64(_IOVEC.itemsize)
         self._messages["iov_number"] = 1
         self._sequence = self._field(SEQUENCE[self._protocol], 0, self.number)
-        self._step = self.number if self._protocol == "v9" else recording.flows
+        self._step = self.number if self._protocol in ("v9", "sflow") else recording.flows
         self._call = ctypes.CDLL(None, use_errno=True).sendmmsg
         self._call.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
         self.flows = self.datagrams = self.errors = self._loops = 0
@@ -112,7 +113,7 @@ class Sender:
         if self._loops:
             sequence = (self._sequence[first:last] + self._loops * self._step) & 0xFFFFFFFF
             self._put(SEQUENCE[self._protocol], first, last, sequence)
-        if self._now:
+        if self._now and self._protocol in SECONDS:
             self._put(SECONDS[self._protocol], first, last, np.full(last - first, int(time.time()), np.int64))
 
     def _field(self, place: int, first: int, last: int) -> NDArray[np.int64]:
@@ -153,7 +154,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0, help="flows a second; 0 for full speed")
     parser.add_argument("--seconds", type=float, default=0, help="how long; 0 for once through the file")
     parser.add_argument("--cpu", type=int, help="the CPU to stay on")
-    parser.add_argument("--now", action="store_true", help="headers tell the present time (v5, v9)")
+    parser.add_argument("--now", action="store_true", help="headers tell the present time (v5, v9, sflow)")
     options = parser.parse_args()
     if options.cpu is not None:
         os.sched_setaffinity(0, {options.cpu})

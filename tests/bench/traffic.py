@@ -1,7 +1,8 @@
 """Flows as a busy network makes them, and the datagrams that its exporter sends: the same ones for the same seed.
 
 Hosts are ranked by Zipf's law: a tenth of them inside (10.0.0.0/12), the others outside. Of the flows 5 % are IPv6 where the
-protocol has a place for it; packets are Pareto distributed; times have milliseconds. Nothing loops over flows.
+protocol has a place for it; packets are Pareto distributed; times have milliseconds. For sFlow each
+flow is one sampled packet. Nothing loops over flows.
 
     python -m tests.bench.traffic OUT --protocol v9 --flows 500000
 """
@@ -19,11 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nftui.capture.datagrams import DatagramBlock
-from nftui.export import ipfix, netflow5, netflow9
+from nftui.export import ipfix, netflow5, netflow9, sflow
 from nftui.export.netflow import Columns, Datagrams
 
-PROTOCOLS = {"v5": 5, "v9": 9, "ipfix": 10}
-"""Name on the command line -> version in the header."""
+PROTOCOLS = ("v5", "v9", "ipfix", "sflow")
 HOSTS = 200_000
 SIX_SHARE = 0.05
 CHUNK = 250_000
@@ -34,6 +34,9 @@ SECOND = 1_000_000
 BOOT = 3600 * SECOND
 """How long the exporter has been up when the first flow is exported."""
 DOMAIN = 1
+AGENT = bytes([127, 0, 0, 1])
+SAMPLING = 1000
+"""sFlow: each flow is a packet sampled at 1 in so many."""
 
 # A service's port, its share of the flows, and the protocol of the most of them; 0 stands for any port.
 SERVICES = (
@@ -184,7 +187,7 @@ class Exporter:
     """Encodes one exporter's flows, chunk after chunk."""
 
     def __init__(self, protocol: str, boot: int) -> None:
-        self._protocol, self._boot, self._sequence = protocol, boot, 0
+        self._protocol, self._boot, self._sequence, self._samples = protocol, boot, 0, 0
 
     def encode(self, flows: Flows) -> Datagrams:
         """Return the next datagrams, templates first."""
@@ -192,10 +195,15 @@ class Exporter:
             "v5": lambda: netflow5.encode(flows.columns, flows.exported, domain=DOMAIN, boot=self._boot, sequence=self._sequence),
             "v9": lambda: netflow9.encode(flows.columns, flows.exported, domain=DOMAIN, boot=self._boot, sequence=self._sequence),
             "ipfix": lambda: ipfix.encode(flows.columns, flows.exported, domain=DOMAIN, sequence=self._sequence),
+            "sflow": lambda: self._sampled(flows),
         }
         made = encoders[self._protocol]()
-        self._sequence = made.sequence
+        self._sequence, self._samples = made.sequence, self._samples + len(flows.exported)
         return made
+
+    def _sampled(self, flows: Flows) -> Datagrams:
+        numbers = {"sequence": self._sequence, "samples": self._samples, "sampling": SAMPLING}
+        return sflow.encode(flows.columns, flows.exported, agent=AGENT, boot=self._boot, **numbers)
 
 
 def chunks(protocol: str, number: int, end: int, span: int, hosts: Hosts, *, seed: int = 1) -> Iterator[tuple[Flows, Datagrams]]:

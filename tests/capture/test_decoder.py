@@ -73,13 +73,6 @@ def test_changed_captures_decode_or_are_counted(data: st.DataObject) -> None:
         check(decoder, changed)
 
 
-@pytest.mark.parametrize("datagram", [CAPTURED[0], CAPTURED[2], max(CAPTURED, key=len)], ids=["v5", "v9", "longest"])
-def test_every_truncation_decodes_or_is_counted(datagram: bytes) -> None:
-    decoder = Decoder()
-    decoder.decode(build.block(CAPTURED))
-    check(decoder, [datagram[:size] for size in range(len(datagram) + 1)])
-
-
 def test_protocol_not_known_is_counted_with_its_first_octets() -> None:
     _, decoder = build.decode(b"GET / HTTP/1.1", b"\0\0\0\5abcd", b"", struct.pack(">HH", 8, 1))
     assert build.exporter_of(decoder)["unread"] == {

@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "export.netflow5": ("export",),
     "export.netflow9": ("export",),
     "export.ipfix": ("export",),
+    "export.sflow": ("export",),
     "demo": ("demo", "export"),
     "screens": ("screens", "engine", "export"),
     "app": ("app", "screens", "engine", "export"),
