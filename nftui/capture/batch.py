@@ -181,7 +181,10 @@ def _series(name: str, column: Values | pl.Series) -> pl.Series:
     if values.ndim == 2:
         series = address_series(name, values)
     elif values.dtype == object:
-        series = pl.Series(name, values.tolist(), pl.String)
+        texts = values.copy()
+        if valid is not None:
+            texts[~valid] = None
+        return pl.Series(name, texts.tolist(), pl.String)
     else:
         series = pl.Series(name, values.astype(NUMPY[name], copy=False))
         if name in _TIMES:

@@ -60,6 +60,7 @@ class Exporter:
     restarts: int = 0
     templates: int = 0
     template_fields: int = 0
+    templates_replaced: int = 0
     templates_expired: int = 0
     held_back: int = 0
     released: int = 0
@@ -111,6 +112,7 @@ class Exporter:
             "sequence_lost": self.sequence_lost,
             "templates": self.templates,
             "templates_awaited": sorted(self.awaited),
+            "templates_replaced": self.templates_replaced,
             "templates_expired": self.templates_expired,
             "held_back": self.held_back,
             "released": self.released,
@@ -226,6 +228,7 @@ class Exporters:
             return f"more than {MAX_FIELDS_EACH} template fields"
         if self.fields + len(template.fields) > MAX_ALL_FIELDS:
             return f"more than {MAX_ALL_FIELDS} template fields of all exporters"
+        domain.exporter.templates_replaced += template.id in domain.templates
         self.forget(domain, template.id)
         self.fields += len(template.fields)
         self.changes += 1

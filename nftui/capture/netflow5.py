@@ -109,7 +109,10 @@ def decode(payload: Octets, rows: Integers, length: Integers, version: int) -> R
         header["seconds"].astype(np.int64) * 1_000_000 + header["nanoseconds"] // 1000,
         header["uptime"].astype(np.int64),
         length,
-        [("fewer records than the header counts", count > present)],
+        [
+            ("fewer records than the header counts", count > present),
+            ("octets after the records", length > header_size + count * size),
+        ],
     )
     sampling = (header["sampling"] & SAMPLING_INTERVAL).astype(np.int64) if version == 5 else nothing
     return Records(headers, sampling, records[taken], np.nonzero(taken)[0], count)

@@ -84,7 +84,7 @@ class Tables:
     def _read(self, values: Mapping[tuple[int, int], bytes]) -> bool:
         """Read one record; return whether it told something new."""
         changed = False
-        if interval := _interval(values):
+        if interval := min(_interval(values), ABSURD):
             changed |= self.samplers.learn(interval, _first(values, _SAMPLERS), _first(values, _INTERFACES))
         interface = _first(values, _INTERFACES)
         if interface is not None and any(one in values for one in _INTERFACE_NAMES):

@@ -66,6 +66,7 @@ def walk(payload: Octets, rows: Integers, start: int, end: Integers) -> Sets:
         if not fine.all():
             short = length < SET_HEADER
             _note(malformed, "set shorter than its header", row[short & ((length | identity) != 0)])
+            _note(malformed, "octets after the sets", row[_more(flat, place, place - at + end, short & ((length | identity) == 0))])
             cut = after > end
             _note(malformed, "set cut short", row[cut])
             keep = ~short
@@ -83,6 +84,14 @@ def walk(payload: Octets, rows: Integers, start: int, end: Integers) -> Sets:
     order = np.argsort(joined[0], kind="stable")
     row, starts, ends, identities = (part[order] for part in joined)
     return Sets(row, starts, ends, identities, malformed)
+
+
+def _more(flat: Octets, start: Integers, end: Integers, some: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Tell, of some messages, which have octets other than zero: these are no padding."""
+    more = np.zeros(len(start), np.bool_)
+    for place in np.flatnonzero(some).tolist():
+        more[place] = flat[start[place] : end[place]].any()
+    return more
 
 
 def _note(malformed: list[tuple[str, Integers]], reason: str, rows: Integers) -> None:
