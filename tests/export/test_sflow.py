@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nftui.export import sflow
-from nftui.export.netflow import EMPTY, PAYLOAD
+from nftui.export.netflow import EMPTY, PAYLOAD, Datagrams
 from tests import peers
 from tests.bench import collectors, traffic
 from tests.capture import build
@@ -24,7 +24,7 @@ NOW = build.NOW * traffic.SECOND
 
 
 @pytest.fixture(scope="module")
-def made() -> tuple[traffic.Flows, sflow.Datagrams]:
+def made() -> tuple[traffic.Flows, Datagrams]:
     """Flows, and the datagrams of their samples."""
     hosts = traffic.Hosts(2000, 1)
     ((flows, datagrams),) = traffic.chunks("sflow", FLOWS, NOW, 60 * traffic.SECOND, hosts)
@@ -86,7 +86,7 @@ def packet(octets: bytes, frame: int) -> tuple[Any, ...]:
     return (*(str(ipaddress.ip_address(end)) for end in ends), protocol, *struct.unpack_from(">HH", octets, at), size)
 
 
-def test_each_flow_is_a_sample(made: tuple[traffic.Flows, sflow.Datagrams]) -> None:
+def test_each_flow_is_a_sample(made: tuple[traffic.Flows, Datagrams]) -> None:
     flows, datagrams = made
     assert [sample for payload in datagrams.payloads for sample in samples(payload)] == wanted(flows)
     assert [len(samples(payload)) for payload in datagrams.payloads] == datagrams.records.tolist()
@@ -113,7 +113,7 @@ def test_nothing_makes_no_datagram() -> None:
 
 
 @pytest.mark.peer("tshark")
-def test_tshark_reads_the_same(made: tuple[traffic.Flows, sflow.Datagrams], tmp_path: Path) -> None:
+def test_tshark_reads_the_same(made: tuple[traffic.Flows, Datagrams], tmp_path: Path) -> None:
     flows, datagrams = made
     some = datagrams.payloads[:150]
     save(tmp_path / "some.pcap", [Step(0, [Sent(one, build.EXPORTER) for one in some], 6343, NOW)])

@@ -89,7 +89,9 @@ class Campaign:
         if self.failures[failure.kind] == 1 and len(self.failures) <= SAVED:
             paths = [self.folder / f"{self.protocol}-{self.seed}-{step}{kind}.pcap" for kind in ("", "-small")]
             save(paths[0], past)
+            began = time.monotonic()
             small = shrink(past, mode, failure.kind, SHRINK_S)
+            self.began += time.monotonic() - began
             save(paths[1], small)
             number = sum(len(one.sent) for one in small)
             where = f"; {paths[1]} ({number} datagrams, {sum(one.octets for one in small):,} octets; --mode {mode})"

@@ -210,7 +210,7 @@ def _check_frame(frame: pl.DataFrame, received: int) -> None:
     for names, limit in ((COUNTERS, ABSURD - 1), (TIMES, LATEST), (("received",), received)):
         for name in kinds.keys() & names:
             values = frame.get_column(name).to_physical()
-            least, most = (int(one) for one in (values.min() or 0, values.max() or 0))  # type: ignore[call-overload]
+            least, most = (int(one) for one in (values.min() or 0, values.max() or 0))  # type: ignore[arg-type]
             fine = least >= 0 and most <= limit
             _hold(fine, "range", f"{name} from {least} to {most}")
     for name in (name for name, kind in kinds.items() if kind == pl.Binary and name.endswith("address")):
