@@ -24,9 +24,9 @@ MARGIN = 40
 ABSENT = -1
 
 IPV4, IPV6, MPLS, MPLS_UPSTREAM = 0x0800, 0x86DD, 0x8847, 0x8848
-ETHERNET_FRAME, BY_VERSION, PPP_FRAME, LLC = 0x10000, 0x10001, 0x10002, 0x10003
+LLC, ETHERNET_FRAME, BY_VERSION, PPP_FRAME, CISCO_FRAME, COOKED_FRAME, COOKED_FRAME_2 = range(0x10000, 0x10007)
 """What comes next: an EtherType, or one of these; `ABSENT` where nothing comes that is read here."""
-KINDS = 0x10005
+KINDS = 0x10008
 
 ADDRESS = np.dtype([("zero", "u8"), ("mapped", "u4"), ("four", "u4")])
 """An address of 16 octets, and the parts of one that stands for IPv4; network order, as raw octets."""

@@ -123,19 +123,8 @@ class Heads:
 
     def samples(self, chosen: Integers, columns: Columns) -> Samples:
         """Return some of them."""
-        one = {name: values[chosen] for name, values in self.fields.items()}
-        datagram = self.entries.owner[chosen]
-        return Samples(
-            datagram,
-            one["sequence"],
-            one["source_type"],
-            one["source_index"],
-            one["rate"],
-            one["pool"],
-            one["drops"],
-            one["reason"],
-            columns,
-        )
+        names = ("sequence", "source_type", "source_index", "rate", "pool", "drops", "reason")
+        return Samples(self.entries.owner[chosen], **{name: self.fields[name][chosen] for name in names}, columns=columns)
 
 
 def read_heads(reader: Reader, entries: Entries) -> tuple[Heads, Mask]:
@@ -180,17 +169,16 @@ def common_columns(heads: Heads, rows: Integers) -> Columns:
     An input or output is an interface only in format 0, and there 0 is unknown and 0x3fffffff the agent itself; in format 1 it is
     the reason of a drop, and in format 2 a number of interfaces.
     """
-    fields = {name: values[rows] for name, values in heads.fields.items()}
+    rate = heads.fields["rate"][rows]
     columns: Columns = {"packets": (np.ones(len(rows), np.int64), None)}
-    _add(columns, "sampling_interval", fields["rate"], fields["rate"] > 0)
+    _add(columns, "sampling_interval", rate, rate > 0)
     for name, side in (("ingress_interface", "input"), ("egress_interface", "output")):
-        value = fields[side]
-        known = (fields[f"{side}_format"] == _INTERFACE) & (value != _UNKNOWN) & (value != _INTERNAL) & (value != _UNSET)
-        _add(columns, name, value, known)
+        value, form = heads.fields[side][rows], heads.fields[f"{side}_format"][rows]
+        _add(columns, name, value, (form == _INTERFACE) & (value != _UNKNOWN) & (value != _INTERNAL) & (value != _UNSET))
     discarded = heads.entries.format[rows] == DISCARDED
-    dropped = discarded | (fields["output_format"] == _DROPPED)
+    dropped = discarded | (heads.fields["output_format"][rows] == _DROPPED)
     if dropped.any():
-        reason = np.where(discarded, fields["reason"], fields["output"])
+        reason = np.where(discarded, heads.fields["reason"][rows], heads.fields["output"][rows])
         _add(columns, "forwarding_status", _STATUS[np.minimum(reason, len(_STATUS) - 1)], dropped)
     return columns
 

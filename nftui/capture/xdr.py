@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from nftui.capture.dissection import ADDRESS, MAPPED, Integers, Mask, Octets
 
-LONGEST, SHORTEST, BUDGET = 256, 16, 16 << 20
+LONGEST, SHORTEST, BUDGET = 256, 16, 4 << 20
 """Octets kept of a text or array: at most the first; with very many fewer, down to the second, so that all take about the third."""
 MARGIN = 96
 """The longest structure that is read at once."""
