@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Octets = npt.NDArray[np.uint8]
-Integers = npt.NDArray[np.int64]
+from nftui.capture.sets import Integers, Octets
+
 Mask = npt.NDArray[np.bool_]
 Rows = Integers | slice
 """Which packets: their rows, ascending or not, or `ALL`. Most blocks need no index, as all packets have the same headers."""

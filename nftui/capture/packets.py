@@ -18,10 +18,12 @@ import numpy.typing as npt
 
 from nftui.capture import internet, links
 from nftui.capture import tunnels as carried
-from nftui.capture.dissection import ABSENT, ADDRESS, ALL, NUMBERS, Dissection, Integers, Mask, Octets, Rows
+from nftui.capture.dissection import ABSENT, ADDRESS, ALL, NUMBERS, Dissection, Mask, Rows
+from nftui.capture.sets import Integers, Octets
 
 Columns = dict[str, tuple[npt.NDArray[Any], Mask | None]]
-"""Column of `schema.py` -> values, and where they stand; None for everywhere."""
+"""Column of `schema.py` -> values, and where they stand; None for everywhere. Numbers have the column's dtype, addresses are uint8
+of shape (rows, 16), and texts are str in dtype object."""
 _SCHEMA_NUMBERS = tuple(name for name in NUMBERS if name not in ("transport", "ip_end", "fragment", "ttl"))
 
 

@@ -20,10 +20,11 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from nftui.capture.datagrams import ROWS, DatagramBlock
-from nftui.capture.dissection import ABSENT, Integers, Octets
+from nftui.capture.dissection import ABSENT
 from nftui.capture.internet import UDP, WHOLE
 from nftui.capture.links import KNOWN_LINKS
 from nftui.capture.packets import dissect
+from nftui.capture.sets import Integers, Octets
 from nftui.capture.values import LATEST
 from nftui.errors import CaptureFileError
 

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nftui.capture.dissection import Integers, Mask
+from nftui.capture.dissection import Mask
 from nftui.capture.packets import Columns
+from nftui.capture.sets import Integers
 from nftui.capture.xdr import Entries, Reader
 
 FLOW, COUNTERS, FLOW_EXPANDED, COUNTERS_EXPANDED, DISCARDED = 1, 2, 3, 4, 5

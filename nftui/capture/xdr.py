@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nftui.capture.dissection import ADDRESS, MAPPED, Integers, Mask, Octets
+from nftui.capture.dissection import ADDRESS, MAPPED, Mask
+from nftui.capture.sets import Integers, Octets
 
 LONGEST, SHORTEST, BUDGET = 256, 16, 4 << 20
 """Octets kept of a text or array: at most the first; with very many fewer, down to the second, so that all take about the third."""

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from nftui.capture.dissection import ABSENT, Integers, Octets
+from nftui.capture.dissection import ABSENT
 from nftui.capture.packets import Packets, dissect
 from nftui.capture.pcap import CaptureFileCounts, _frames
+from nftui.capture.sets import Integers, Octets
 
 PROBE = Path(__file__).resolve().parents[1] / "data" / "probe"
 PLACES = ("transport", "ip_end")

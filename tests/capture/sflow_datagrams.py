@@ -7,6 +7,7 @@ import struct
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from nftui import schema
 from nftui.capture import sflow
@@ -77,7 +78,9 @@ def check(found: Sflow) -> None:
             kind = schema.BY_NAME[name].kind
             assert values.shape == ((len(samples), 16) if kind == "address" else (len(samples),))
             assert values.dtype == (np.uint8 if kind == "address" else object if kind == "text" else NUMPY[name]), name
-            if kind not in ("address", "text"):
+            if kind == "text":
+                assert pl.Series(name, values, pl.String).dtype == pl.String
+            elif kind != "address":
                 assert (values[valid] if valid is not None else values).min() >= 0
     for counted in (found.malformed, found.unknown_samples, found.unread_records, found.counter_records):
         for _, named in counted:
