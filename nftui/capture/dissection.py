@@ -71,7 +71,7 @@ class Dissection:
         end: Shape (packets,), behind the last octet that may be read: the packet's, or that of the IP packet within.
         kind: Shape (packets,), what the next header is.
         inside: Shape (packets,), whether it lies within a frame that the packet carries, not in the packet's own frame.
-        columns: Numbers found, by name, `ABSENT` where there is none; only names of which some packet had one.
+        columns: Numbers found, by name, `ABSENT` where there is none; without names that were nowhere looked for.
         source, destination: Shape (packets,), dtype `ADDRESS`; zero where there is none.
         has_source, has_destination: Shape (packets,), whether there is one.
         outer: Source and destination of the outermost IP header where an inner one took its place; None while there is none.

@@ -32,12 +32,12 @@ class Packets:
     """What many packet headers say.
 
     Attributes:
-        numbers: Names of `dissection.NUMBERS` -> shape (packets,), `ABSENT` (-1) where a packet has none; without those that no
-            packet has. MAC addresses are 48 bits in an integer; `ethernet_type` is the one behind VLAN tags; `source_vlan` is the
-            outer tag and `customer_vlan` the next; `ip_total_length` is IPv4's total length, or IPv6's payload length + 40;
-            `tcp_flags` are 12 bits (RFC 7125); `fragment` is `internet.WHOLE`, `FIRST_FRAGMENT` or `LATER_FRAGMENT`; `transport`
-            is where the transport header begins in the array that was dissected, and `ip_end` where the IP packet ends, at most
-            the packet's end.
+        numbers: Names of `dissection.NUMBERS` -> shape (packets,), `ABSENT` (-1) where a packet has none; without those that were
+            nowhere looked for. MAC addresses are 48 bits in an integer; `ethernet_type` is the one behind VLAN tags;
+            `source_vlan` is the outer tag and `customer_vlan` the next; `ip_total_length` is IPv4's total length, or IPv6's
+            payload length + 40; `tcp_flags` are 12 bits (RFC 7125); `fragment` is `internet.WHOLE`, `FIRST_FRAGMENT` or
+            `LATER_FRAGMENT`; `transport` is where the transport header begins in the array that was dissected, and `ip_end`
+            where the IP packet ends, at most the packet's end.
         source: Shape (packets, 16), uint8, network order, IPv4 as ::ffff:a.b.c.d; zero where there is none.
         destination: The same.
         has_source: Shape (packets,), whether there is one.

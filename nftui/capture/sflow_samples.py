@@ -140,7 +140,7 @@ def read_heads(reader: Reader, entries: Entries) -> tuple[Heads, Mask]:
     size = len(entries.owner)
     names = sorted({name for fields in _FIELDS.values() for name in fields})
     fields = {name: np.zeros(size, np.int64) for name in names}
-    begins, short = entries.start.copy(), np.zeros(size, np.bool_)
+    begins = entries.start.copy()
     for kind, order in _FIELDS.items():
         rows = np.flatnonzero(entries.format == kind)
         if not len(rows):
