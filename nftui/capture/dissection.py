@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Octets = npt.NDArray[np.uint8]
-Integers = npt.NDArray[np.int64]
+from nftui.capture.sets import Integers, Octets
+
 Mask = npt.NDArray[np.bool_]
 Rows = Integers | slice
 """Which packets: their rows, ascending or not, or `ALL`. Most blocks need no index, as all packets have the same headers."""
@@ -24,9 +24,9 @@ MARGIN = 40
 ABSENT = -1
 
 IPV4, IPV6, MPLS, MPLS_UPSTREAM = 0x0800, 0x86DD, 0x8847, 0x8848
-ETHERNET_FRAME, BY_VERSION, PPP_FRAME, LLC = 0x10000, 0x10001, 0x10002, 0x10003
+LLC, ETHERNET_FRAME, BY_VERSION, PPP_FRAME, CISCO_FRAME, COOKED_FRAME, COOKED_FRAME_2 = range(0x10000, 0x10007)
 """What comes next: an EtherType, or one of these; `ABSENT` where nothing comes that is read here."""
-KINDS = 0x10005
+KINDS = 0x10008
 
 ADDRESS = np.dtype([("zero", "u8"), ("mapped", "u4"), ("four", "u4")])
 """An address of 16 octets, and the parts of one that stands for IPv4; network order, as raw octets."""
@@ -71,7 +71,7 @@ class Dissection:
         end: Shape (packets,), behind the last octet that may be read: the packet's, or that of the IP packet within.
         kind: Shape (packets,), what the next header is.
         inside: Shape (packets,), whether it lies within a frame that the packet carries, not in the packet's own frame.
-        columns: Numbers found, by name, `ABSENT` where there is none; only names of which some packet had one.
+        columns: Numbers found, by name, `ABSENT` where there is none; without names that were nowhere looked for.
         source, destination: Shape (packets,), dtype `ADDRESS`; zero where there is none.
         has_source, has_destination: Shape (packets,), whether there is one.
         outer: Source and destination of the outermost IP header where an inner one took its place; None while there is none.

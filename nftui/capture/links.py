@@ -16,6 +16,9 @@ from nftui.capture.dissection import (
     ABSENT,
     ALL,
     BY_VERSION,
+    CISCO_FRAME,
+    COOKED_FRAME,
+    COOKED_FRAME_2,
     ETHERNET_FRAME,
     IPV4,
     IPV6,
@@ -40,7 +43,6 @@ MAX_LAYERS = 16
 """Headers below IP that are passed, at most."""
 MAX_LABELS, LABELS_KEPT = 16, 10
 _ETHERNET = np.dtype([("to_high", ">u2"), ("to_low", ">u4"), ("from_high", ">u2"), ("from_low", ">u4"), ("type", ">u2")])
-_COOKED = np.dtype([("kind", ">u2"), ("device", ">u2"), ("length", ">u2"), ("address", "V8"), ("type", ">u2")])
 _TAG = np.dtype([("control", ">u2"), ("type", ">u2")])
 _SNAP = np.dtype([("sap", ">u2"), ("control", "u1"), ("organisation", "V3"), ("type", ">u2")])
 _PPPOE = np.dtype([("version", "u1"), ("code", "u1"), ("session", ">u2"), ("length", ">u2")])
@@ -58,24 +60,10 @@ def enter(found: Dissection, link: npt.NDArray[np.int64]) -> None:
         found: The packets, nothing read yet.
         link: Shape (packets,), their link types.
     """
-    for kinds, kind, skip in (
-        ((ETHERNET,), ETHERNET_FRAME, 0),
-        (RAW_LINKS, BY_VERSION, 0),
-        (NULL_LINKS, BY_VERSION, 4),
-        ((PPP, PPP_HDLC), PPP_FRAME, 0),
-        ((MPLS_LINK,), MPLS, 0),
-    ):
-        rows = found.where(ALL, np.isin(link, kinds))
-        if rows is not None:
-            found.kind[rows] = kind
-            found.advance(rows, skip)
-    for named, skip, place in ((CISCO_HDLC, 4, 2), (LINUX_COOKED, 16, 14), (LINUX_COOKED_2, 20, 0)):
-        rows = found.where(ALL, link == named)
-        if rows is not None:
-            _typed(found, rows, found.read(_SHORT, rows, place), found.room(rows).holds(place + 2))
-            rows = found.where(rows, found.room(rows).octets >= skip)
-            if rows is not None:
-                found.advance(rows, skip)
+    found.kind[:] = _BEGINS[np.clip(link, -1, len(_BEGINS) - 2)]
+    null = found.where(ALL, np.isin(link, NULL_LINKS))
+    if null is not None:
+        found.advance(null, 4)
 
 
 def strip(found: Dissection, rows: Rows) -> None:
@@ -114,6 +102,19 @@ def _ethernet(found: Dissection, rows: Rows) -> None:
         found.put("source_mac", own, header["from_high"].astype(np.int64) << 32 | header["from_low"], room.holds(12))
     _typed(found, rows, found.read(_SHORT, rows, 12), found.room(rows).holds(14))
     found.advance(rows, 14)
+
+
+def _headed(place: int, size: int) -> Callable[[Dissection, Rows], None]:
+    """Return a function for a header of which only the EtherType matters."""
+
+    def read(found: Dissection, rows: Rows) -> None:
+        _typed(found, rows, found.read(_SHORT, rows, place), found.room(rows).holds(place + 2))
+        short = found.where(rows, found.room(rows).octets < size)
+        found.advance(rows, size)
+        if short is not None:
+            found.kind[short] = ABSENT
+
+    return read
 
 
 def _vlan(found: Dissection, rows: Rows) -> None:
@@ -219,11 +220,20 @@ def _nothing(found: Dissection, rows: Rows) -> None:
     found.kind[rows] = ABSENT
 
 
-_HANDLERS: tuple[Callable[[Dissection, Rows], None], ...] = (_nothing, _ethernet, _vlan, _llc, _mpls, _pppoe, _ppp, _by_version)
-_HANDLER = np.zeros(KINDS, np.uint8)
-"""Kind -> index of what reads it; 0 for all others."""
-for _kind, _handler in {
+_CISCO, _COOKED, _COOKED_2 = _headed(2, 4), _headed(14, 16), _headed(0, 20)
+_READERS: dict[int, Callable[[Dissection, Rows], None]] = {
     ETHERNET_FRAME: _ethernet, 0x6558: _ethernet, 0x8100: _vlan, 0x88A8: _vlan, 0x9100: _vlan, 0x9200: _vlan, LLC: _llc,
     MPLS: _mpls, MPLS_UPSTREAM: _mpls, 0x8864: _pppoe, PPP_FRAME: _ppp, 0x880B: _ppp, BY_VERSION: _by_version,
-}.items():  # fmt: skip
-    _HANDLER[_kind] = _HANDLERS.index(_handler)
+    CISCO_FRAME: _CISCO, COOKED_FRAME: _COOKED, COOKED_FRAME_2: _COOKED_2,
+}  # fmt: skip
+_HANDLERS: tuple[Callable[[Dissection, Rows], None], ...] = (_nothing, *dict.fromkeys(_READERS.values()))
+_HANDLER = np.zeros(KINDS, np.uint8)
+"""Kind -> index of what reads it; 0 for all others."""
+_HANDLER[list(_READERS)] = [_HANDLERS.index(reader) for reader in _READERS.values()]
+_BEGINS = np.full(max(KNOWN_LINKS) + 3, ABSENT, np.int32)
+"""Link type -> kind; the last two are for all that is not known."""
+for _links, _kind in (
+    ((ETHERNET,), ETHERNET_FRAME), ((*RAW_LINKS, *NULL_LINKS), BY_VERSION), ((PPP, PPP_HDLC), PPP_FRAME), ((MPLS_LINK,), MPLS),
+    ((CISCO_HDLC,), CISCO_FRAME), ((LINUX_COOKED,), COOKED_FRAME), ((LINUX_COOKED_2,), COOKED_FRAME_2),
+):  # fmt: skip
+    _BEGINS[list(_links)] = _kind

@@ -18,10 +18,12 @@ import numpy.typing as npt
 
 from nftui.capture import internet, links
 from nftui.capture import tunnels as carried
-from nftui.capture.dissection import ABSENT, ADDRESS, ALL, NUMBERS, Dissection, Integers, Mask, Octets, Rows
+from nftui.capture.dissection import ABSENT, ADDRESS, ALL, NUMBERS, Dissection, Mask, Rows
+from nftui.capture.sets import Integers, Octets
 
 Columns = dict[str, tuple[npt.NDArray[Any], Mask | None]]
-"""Column of `schema.py` -> values, and where they stand; None for everywhere."""
+"""Column of `schema.py` -> values, and where they stand; None for everywhere. Numbers have the column's dtype, addresses are uint8
+of shape (rows, 16), and texts are str in dtype object."""
 _SCHEMA_NUMBERS = tuple(name for name in NUMBERS if name not in ("transport", "ip_end", "fragment", "ttl"))
 
 
@@ -30,12 +32,12 @@ class Packets:
     """What many packet headers say.
 
     Attributes:
-        numbers: Names of `dissection.NUMBERS` -> shape (packets,), `ABSENT` (-1) where a packet has none; without those that no
-            packet has. MAC addresses are 48 bits in an integer; `ethernet_type` is the one behind VLAN tags; `source_vlan` is the
-            outer tag and `customer_vlan` the next; `ip_total_length` is IPv4's total length, or IPv6's payload length + 40;
-            `tcp_flags` are 12 bits (RFC 7125); `fragment` is `internet.WHOLE`, `FIRST_FRAGMENT` or `LATER_FRAGMENT`; `transport`
-            is where the transport header begins in the array that was dissected, and `ip_end` where the IP packet ends, at most
-            the packet's end.
+        numbers: Names of `dissection.NUMBERS` -> shape (packets,), `ABSENT` (-1) where a packet has none; without those that were
+            nowhere looked for. MAC addresses are 48 bits in an integer; `ethernet_type` is the one behind VLAN tags;
+            `source_vlan` is the outer tag and `customer_vlan` the next; `ip_total_length` is IPv4's total length, or IPv6's
+            payload length + 40; `tcp_flags` are 12 bits (RFC 7125); `fragment` is `internet.WHOLE`, `FIRST_FRAGMENT` or
+            `LATER_FRAGMENT`; `transport` is where the transport header begins in the array that was dissected, and `ip_end`
+            where the IP packet ends, at most the packet's end.
         source: Shape (packets, 16), uint8, network order, IPv4 as ::ffff:a.b.c.d; zero where there is none.
         destination: The same.
         has_source: Shape (packets,), whether there is one.

@@ -3,7 +3,7 @@
 One Python step a frame finds where it begins; what is in the frames is read from a block of them at once. Fragments, other
 protocols and frames that were cut are counted.
 
-Source: draft-ietf-opsawg-pcap; draft-ietf-opsawg-pcapng; the link types at tcpdump.org; RFC 791, 8200 and 768.
+Source: draft-ietf-opsawg-pcap; draft-ietf-opsawg-pcapng; RFC 768.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from nftui.capture.datagrams import ROWS, DatagramBlock
+from nftui.capture.dissection import ABSENT
+from nftui.capture.internet import UDP, WHOLE
+from nftui.capture.links import KNOWN_LINKS
+from nftui.capture.packets import dissect
+from nftui.capture.sets import Integers, Octets
 from nftui.capture.values import LATEST
 from nftui.errors import CaptureFileError
 
@@ -28,9 +32,6 @@ BLOCK_OCTETS = 4 << 20
 """Octets of frames in one block, at most, beyond the last frame."""
 MAX_FRAME = 1 << 18
 MAX_PCAPNG_BLOCK = 1 << 24
-ETHERNET, RAW_IP, LINUX_COOKED, LINUX_COOKED_2 = 1, 101, 113, 276
-NULL_LINKS, RAW_LINKS = (0, 108), (RAW_IP, 12, 14, 228, 229)
-KNOWN_LINKS = {ETHERNET, LINUX_COOKED, LINUX_COOKED_2, *NULL_LINKS, *RAW_LINKS}
 _MAGIC = {
     b"\xd4\xc3\xb2\xa1": ("<", 1),
     b"\xa1\xb2\xc3\xd4": (">", 1),
@@ -41,15 +42,8 @@ _PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
 _GZIP_MAGIC = b"\x1f\x8b"
 _INTERFACE, _SIMPLE, _ENHANCED = 1, 3, 6
 _RESOLUTION = 9
-_IPV4, _IPV6, _UDP = 0x0800, 0x86DD, 17
-_VLAN = (0x8100, 0x88A8, 0x9100)
-_VLAN_DEPTH = 4
-_FRAGMENT_HEADER = 44
-_EXTENSIONS = (0, 43, 60)
-_MARGIN = 128
-
-Octets = npt.NDArray[np.uint8]
-Integers = npt.NDArray[np.int64]
+_UDP_HEADER = 8
+_MARGIN = 64
 
 
 @dataclass
@@ -205,96 +199,30 @@ def _datagrams(frames: list[_Frame], counts: CaptureFileCounts) -> Iterator[Data
     time = np.array([frame.time for frame in frames], np.int64)
     known = np.isin(link, list(KNOWN_LINKS))
     counts.link_unknown += int((~known).sum())
-    ip, ethertype = _network(flat, start, end, link)
-    udp, address, stop = _transport(flat, ip, end, ethertype, known, counts)
-    use = np.flatnonzero(udp >= 0)
+    found = dissect(flat, start, end, link, tunnels=False)
+    protocol, place, ends = found.number("protocol"), found.number("transport"), found.number("ip_end")
+    is_udp, fragment = protocol == UDP, found.number("fragment") != WHOLE
+    cut = (found.number("ip_version") != ABSENT) & (protocol == ABSENT)
+    udp = np.where(place == ABSENT, end, place)
+    length = _word(flat, udp + 4)
+    whole = is_udp & ~fragment & (udp + _UDP_HEADER <= ends) & (length >= _UDP_HEADER) & (udp + length <= ends)
+    counts.not_udp += int((known & ~is_udp & ~cut).sum())
+    counts.fragments += int((is_udp & fragment).sum())
+    counts.truncated += int((cut | (is_udp & ~fragment & ~whole)).sum())
+    use = np.flatnonzero(whole)
     if not len(use):
         return
-    udp, stop, address, time = udp[use], stop[use], address[use], time[use]
-    length = stop - udp - 8
+    udp, length, address, time = udp[use] + _UDP_HEADER, length[use] - _UDP_HEADER, found.source[use], time[use]
     counts.datagrams += len(use)
-    source, destination = _word(flat, udp), _word(flat, udp + 2)
+    source, destination = (found.number(name)[use].astype(np.int64) for name in ("source_port", "destination_port"))
     bounds = [0, *(np.flatnonzero(np.diff(destination)) + 1).tolist(), len(use)]
     for first, last in pairwise(bounds):
         width = int(length[first:last].max())
         payload = np.zeros((last - first, max(width, 1)), np.uint8)
-        for row, (begin, octets) in enumerate(zip((udp[first:last] + 8).tolist(), length[first:last].tolist(), strict=True)):
+        for row, (begin, octets) in enumerate(zip(udp[first:last].tolist(), length[first:last].tolist(), strict=True)):
             payload[row, :octets] = flat[begin : begin + octets]
         part = slice(first, last)
         yield DatagramBlock(payload, length[part], address[part], source[part], time[part], int(destination[first]))
-
-
-def _network(flat: Octets, start: Integers, end: Integers, link: Integers) -> tuple[Integers, Integers]:
-    """Return where the network header of each frame begins, and its EtherType."""
-    at = start.copy()
-    ethertype = np.zeros(len(start), np.int64)
-    for kind, skip, place in ((ETHERNET, 14, 12), (LINUX_COOKED, 16, 14), (LINUX_COOKED_2, 20, 0)):
-        some = np.flatnonzero((link == kind) & (end - start >= skip))
-        ethertype[some] = _word(flat, start[some] + place)
-        at[some] += skip
-    for _ in range(_VLAN_DEPTH):
-        tagged = np.flatnonzero(np.isin(ethertype, _VLAN) & (at + 4 <= end))
-        if not len(tagged):
-            break
-        ethertype[tagged] = _word(flat, at[tagged] + 2)
-        at[tagged] += 4
-    for kinds, skip in ((RAW_LINKS, 0), (NULL_LINKS, 4)):
-        some = np.flatnonzero(np.isin(link, kinds) & (end - start > skip))
-        at[some] += skip
-        ethertype[some] = np.where(flat[at[some]] >> 4 == 6, _IPV6, np.where(flat[at[some]] >> 4 == 4, _IPV4, 0))
-    return at, ethertype
-
-
-def _transport(
-    flat: Octets, ip: Integers, end: Integers, ethertype: Integers, known: npt.NDArray[np.bool_], counts: CaptureFileCounts
-) -> tuple[Integers, Octets, Integers]:
-    """Return where the UDP header of each frame begins, -1 for none; the source address; and where the datagram ends."""
-    udp = np.full(len(ip), -1, np.int64)
-    stop = np.zeros(len(ip), np.int64)
-    address = np.zeros((len(ip), 16), np.uint8)
-    four = np.flatnonzero((ethertype == _IPV4) & known)
-    six = np.flatnonzero((ethertype == _IPV6) & known)
-    counts.not_udp += int(known.sum()) - len(four) - len(six)
-    whole = ip[four] + 20 <= end[four]
-    counts.truncated += int((~whole).sum())
-    four = four[whole]
-    header = (flat[ip[four]] & 0x0F).astype(np.int64) * 4
-    fragment = (_word(flat, ip[four] + 6) & 0x3FFF) != 0
-    is_udp = flat[ip[four] + 9] == _UDP
-    counts.fragments += int((fragment & is_udp).sum())
-    counts.not_udp += int((~is_udp).sum())
-    fine = is_udp & ~fragment & (header >= 20)
-    counts.truncated += int((is_udp & ~fragment & (header < 20)).sum())
-    udp[four[fine]] = ip[four[fine]] + header[fine]
-    address[four, 10:12] = 0xFF
-    address[four, 12:] = flat[ip[four][:, None] + np.arange(12, 16)]
-    whole = ip[six] + 40 <= end[six]
-    counts.truncated += int((~whole).sum())
-    six = six[whole]
-    address[six] = flat[ip[six][:, None] + np.arange(8, 24)]
-    udp[six] = _behind_extensions(flat, ip[six], end[six], counts)
-    found = np.flatnonzero(udp >= 0)
-    cut = udp[found] + 8 > end[found]
-    stop[found] = np.minimum(udp[found], len(flat) - 8)
-    stop[found] += _word(flat, stop[found] + 4)
-    cut |= (stop[found] > end[found]) | (stop[found] < udp[found] + 8)
-    counts.truncated += int(cut.sum())
-    udp[found[cut]] = -1
-    return udp, address, stop
-
-
-def _behind_extensions(flat: Octets, ip: Integers, end: Integers, counts: CaptureFileCounts) -> Integers:
-    """Return where the UDP header of IPv6 packets begins, -1 for none; a few extension headers are passed over."""
-    following, at = flat[ip + 6].astype(np.int64), ip + 40
-    for _ in range(4):
-        some = np.flatnonzero(np.isin(following, _EXTENSIONS) & (at + 8 <= end))
-        if not len(some):
-            break
-        following[some], size = flat[at[some]], flat[at[some] + 1]
-        at[some] += (size.astype(np.int64) + 1) * 8
-    counts.fragments += int((following == _FRAGMENT_HEADER).sum())
-    counts.not_udp += int(((following != _UDP) & (following != _FRAGMENT_HEADER)).sum())
-    return np.where(following == _UDP, at, -1)
 
 
 def _word(flat: Octets, at: Integers) -> Integers:

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nftui.capture import sflow_records
-from nftui.capture.dissection import Integers, Mask, Octets
+from nftui.capture.dissection import Mask
 from nftui.capture.packets import Columns
+from nftui.capture.sets import Integers, Octets
 from nftui.capture.sflow_samples import (
     DISCARDED,
     GENERIC_COUNTERS,

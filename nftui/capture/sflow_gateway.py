@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nftui.capture.dissection import Integers, Mask, Octets
+from nftui.capture.dissection import Mask
+from nftui.capture.sets import Integers, Octets
 from nftui.capture.xdr import Reader, decode_once
 
 MAX_SEGMENTS = 16

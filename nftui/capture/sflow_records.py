@@ -18,10 +18,11 @@ import numpy.typing as npt
 
 from nftui.capture import sflow_gateway
 from nftui.capture.batch import NUMPY
-from nftui.capture.dissection import ADDRESS, MAPPED, Integers, Mask
+from nftui.capture.dissection import ADDRESS, MAPPED, Mask
 from nftui.capture.internet import TCP, WITH_PORTS
 from nftui.capture.links import SFLOW_LINKS
 from nftui.capture.packets import Columns, dissect
+from nftui.capture.sets import Integers
 from nftui.capture.xdr import Entries, Reader
 
 _HEADER = np.dtype([("protocol", ">u4"), ("frame", ">u4"), ("stripped", ">u4"), ("length", ">u4")])
@@ -95,7 +96,9 @@ class Table:
             self.columns[name] = values, valid
             return
         if before is None:
-            held, known = np.zeros((self.size, *values.shape[1:]), values.dtype), np.zeros(self.size, np.bool_)
+            empty = "" if values.dtype == object else 0
+            held = np.full((self.size, *values.shape[1:]), empty, values.dtype)
+            known = np.zeros(self.size, np.bool_)
         else:
             held, known = before[0].copy(), np.ones(self.size, np.bool_) if before[1] is None else before[1].copy()
         take = slice(None) if valid is None else valid

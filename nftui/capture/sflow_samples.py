@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nftui.capture.dissection import Integers, Mask
+from nftui.capture.dissection import Mask
 from nftui.capture.packets import Columns
+from nftui.capture.sets import Integers
 from nftui.capture.xdr import Entries, Reader
 
 FLOW, COUNTERS, FLOW_EXPANDED, COUNTERS_EXPANDED, DISCARDED = 1, 2, 3, 4, 5
@@ -123,19 +124,8 @@ class Heads:
 
     def samples(self, chosen: Integers, columns: Columns) -> Samples:
         """Return some of them."""
-        one = {name: values[chosen] for name, values in self.fields.items()}
-        datagram = self.entries.owner[chosen]
-        return Samples(
-            datagram,
-            one["sequence"],
-            one["source_type"],
-            one["source_index"],
-            one["rate"],
-            one["pool"],
-            one["drops"],
-            one["reason"],
-            columns,
-        )
+        names = ("sequence", "source_type", "source_index", "rate", "pool", "drops", "reason")
+        return Samples(self.entries.owner[chosen], **{name: self.fields[name][chosen] for name in names}, columns=columns)
 
 
 def read_heads(reader: Reader, entries: Entries) -> tuple[Heads, Mask]:
@@ -150,7 +140,7 @@ def read_heads(reader: Reader, entries: Entries) -> tuple[Heads, Mask]:
     size = len(entries.owner)
     names = sorted({name for fields in _FIELDS.values() for name in fields})
     fields = {name: np.zeros(size, np.int64) for name in names}
-    begins, short = entries.start.copy(), np.zeros(size, np.bool_)
+    begins = entries.start.copy()
     for kind, order in _FIELDS.items():
         rows = np.flatnonzero(entries.format == kind)
         if not len(rows):
@@ -180,17 +170,16 @@ def common_columns(heads: Heads, rows: Integers) -> Columns:
     An input or output is an interface only in format 0, and there 0 is unknown and 0x3fffffff the agent itself; in format 1 it is
     the reason of a drop, and in format 2 a number of interfaces.
     """
-    fields = {name: values[rows] for name, values in heads.fields.items()}
+    rate = heads.fields["rate"][rows]
     columns: Columns = {"packets": (np.ones(len(rows), np.int64), None)}
-    _add(columns, "sampling_interval", fields["rate"], fields["rate"] > 0)
+    _add(columns, "sampling_interval", rate, rate > 0)
     for name, side in (("ingress_interface", "input"), ("egress_interface", "output")):
-        value = fields[side]
-        known = (fields[f"{side}_format"] == _INTERFACE) & (value != _UNKNOWN) & (value != _INTERNAL) & (value != _UNSET)
-        _add(columns, name, value, known)
+        value, form = heads.fields[side][rows], heads.fields[f"{side}_format"][rows]
+        _add(columns, name, value, (form == _INTERFACE) & (value != _UNKNOWN) & (value != _INTERNAL) & (value != _UNSET))
     discarded = heads.entries.format[rows] == DISCARDED
-    dropped = discarded | (fields["output_format"] == _DROPPED)
+    dropped = discarded | (heads.fields["output_format"][rows] == _DROPPED)
     if dropped.any():
-        reason = np.where(discarded, fields["reason"], fields["output"])
+        reason = np.where(discarded, heads.fields["reason"][rows], heads.fields["output"][rows])
         _add(columns, "forwarding_status", _STATUS[np.minimum(reason, len(_STATUS) - 1)], dropped)
     return columns
 

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nftui.capture.dissection import ADDRESS, MAPPED, Integers, Mask, Octets
+from nftui.capture.dissection import ADDRESS, MAPPED, Mask
+from nftui.capture.sets import Integers, Octets
 
-LONGEST, SHORTEST, BUDGET = 256, 16, 16 << 20
+LONGEST, SHORTEST, BUDGET = 256, 16, 4 << 20
 """Octets kept of a text or array: at most the first; with very many fewer, down to the second, so that all take about the third."""
 MARGIN = 96
 """The longest structure that is read at once."""

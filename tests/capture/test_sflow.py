@@ -1,111 +1,39 @@
-"""sFlow: the golden captures to the octet, each record by hand, and hostile datagrams: all is decoded or named."""
+"""sFlow: the golden captures to the octet, and each sample and record by hand."""
 
 from __future__ import annotations
 
-import ipaddress
 import struct
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from nftui import schema
-from nftui.capture import sflow, sflow_records, sflow_samples
-from nftui.capture.batch import NUMPY
-from nftui.capture.packets import Columns
-from nftui.capture.pcap import read_capture
-from nftui.capture.sflow import Sflow
+from nftui.capture import sflow_records, sflow_samples
 from tests.capture import corpus
-
-CASES = (
-    "gen-pmacctd-sflow",
-    "sflow-goflow2-basic",
-    "sflow-goflow2-drops",
-    "sflow-goflow2-expanded",
-    "sflow-tcpdump-30pdus",
-    "sflow-tcpdump-expanded",
-    "sflow-tcpdump-v6",
-    "sflow-telegraf-15375",
-    "sflow-telegraf-15918",
-    "sflow-telegraf-18876",
-    "sflow-telegraf-counter",
+from tests.capture.sflow_datagrams import (
+    CASES,
+    GATEWAY,
+    HEADER,
+    SAMPLED,
+    address,
+    broken,
+    check,
+    datagram,
+    decoded,
+    expanded,
+    flow,
+    flows,
+    golden_of,
+    rows,
+    tagged,
+    text,
+    value,
+    whole,
+    words,
 )
 
-# ---------------------------------------------------------------- what was decoded, as values
-
-
-def decoded(*datagrams: bytes, spare: int = 0, width: int = 0) -> Sflow:
-    """Decode datagrams; `spare` octets of a former datagram stand behind each."""
-    width = max(width, *(len(one) + spare for one in datagrams), 1)
-    payload = np.full((len(datagrams), width), 0xA5, np.uint8)
-    for row, one in enumerate(datagrams):
-        payload[row, : len(one)] = np.frombuffer(one, np.uint8)
-    return sflow.decode(payload, np.arange(len(datagrams)), np.array([len(one) for one in datagrams], np.int64))
-
-
-def value(octets: Any) -> Any:
-    """Return a value of a column as plain Python."""
-    if isinstance(octets, np.ndarray):
-        address = ipaddress.IPv6Address(octets.tobytes())
-        return str(address.ipv4_mapped or address)
-    return octets if isinstance(octets, str) else int(octets)
-
-
-def rows(columns: Columns, size: int) -> list[dict[str, Any]]:
-    """Return what each row has."""
-    return [
-        {name: value(values[row]) for name, (values, valid) in columns.items() if valid is None or valid[row]}
-        for row in range(size)
-    ]
-
-
-def flows(found: Sflow) -> list[dict[str, Any]]:
-    return rows(found.flows.columns, len(found.flows))
-
-
-def broken(found: Sflow) -> dict[str, list[int]]:
-    return {reason: datagrams.tolist() for reason, datagrams in found.malformed}
-
-
-def check(found: Sflow) -> None:
-    """Check what holds of whatever was decoded."""
-    datagrams = len(found.headers.read)
-    for samples in (found.flows, found.drops, found.counters):
-        assert all(len(getattr(samples, name)) == len(samples) for name in ("sequence", "source_type", "rate", "pool", "drops"))
-        for name, (values, valid) in samples.columns.items():
-            assert len(values) == len(samples) > 0
-            assert valid is None or (valid.shape == (len(samples),) and valid.any() and not valid.all())
-            kind = schema.BY_NAME[name].kind
-            assert values.shape == ((len(samples), 16) if kind == "address" else (len(samples),))
-            assert values.dtype == (np.uint8 if kind == "address" else object if kind == "text" else NUMPY[name]), name
-            if kind not in ("address", "text"):
-                assert (values[valid] if valid is not None else values).min() >= 0
-    for counted in (found.malformed, found.unknown_samples, found.unread_records, found.counter_records):
-        for _, named in counted:
-            assert len(named) and 0 <= named.min() and named.max() < datagrams
-    named = {one for _, which in found.malformed for one in which.tolist()}
-    assert set(np.flatnonzero(~found.headers.read).tolist()) <= named
-
-
 # ---------------------------------------------------------------- the golden captures
-
-
-def golden_of(name: str) -> dict[str, Any]:
-    return corpus.load(corpus.case(name))
-
-
-def whole(name: str) -> list[Sflow]:
-    """Decode a capture."""
-    found = [
-        sflow.decode(block.payload, np.arange(len(block.length)), block.length)
-        for block in read_capture(corpus.capture_of(corpus.case(name)))
-    ]
-    for one in found:
-        check(one)
-    return found
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -179,54 +107,6 @@ def test_golden_counters_and_drops() -> None:
     (found,) = whole("sflow-goflow2-drops")
     assert [sflow_samples.DROP_REASONS[code] for code in found.drops.reason.tolist()] == ["host_unreachable"] * 3
     assert rows(found.drops.columns, 3)[0]["egress_interface"] == 2
-
-
-# ---------------------------------------------------------------- datagrams by hand
-
-
-def words(*numbers: int) -> bytes:
-    return struct.pack(f">{len(numbers)}I", *numbers)
-
-
-def tagged(number: int, body: bytes, enterprise: int = 0) -> bytes:
-    return words(enterprise << 12 | number, len(body)) + body + bytes(-len(body) % 4)
-
-
-def text(content: bytes) -> bytes:
-    return words(len(content)) + content + bytes(-len(content) % 4)
-
-
-def address(shown: str) -> bytes:
-    parsed = ipaddress.ip_address(shown)
-    return words(1 if parsed.version == 4 else 2) + parsed.packed
-
-
-def datagram(*samples: bytes, agent: bytes = address("192.0.2.7"), count: int | None = None) -> bytes:
-    return words(5) + agent + words(3, 77, 123456, len(samples) if count is None else count) + b"".join(samples)
-
-
-def flow(*records: bytes, source: int = 4, given: int = 7, taken: int = 9, rate: int = 100) -> bytes:
-    return tagged(1, words(11, source, rate, 5000, 2, given, taken, len(records)) + b"".join(records))
-
-
-def expanded(*records: bytes, given: tuple[int, int] = (0, 7), taken: tuple[int, int] = (0, 9)) -> bytes:
-    return tagged(3, words(11, 0, 1 << 29, 100, 5000, 2, *given, *taken, len(records)) + b"".join(records))
-
-
-FRAME = bytes.fromhex("0200000000020200000000018100006408004500002800010000400600000a0000010a000002") + struct.pack(
-    ">HHIIHHHH", 1000, 443, 1, 2, 0x5012, 1024, 0, 0
-)
-HEADER = tagged(1, words(1, 64, 4, len(FRAME)) + FRAME + bytes(-len(FRAME) % 4))
-SAMPLED = {
-    "source_address": "10.0.0.1", "destination_address": "10.0.0.2", "source_port": 1000, "destination_port": 443, "protocol": 6,
-    "octets": 64, "packets": 1, "sampling_interval": 100, "source_vlan": 100, "tcp_flags": 0x12, "ip_total_length": 40,
-    "ingress_interface": 7, "egress_interface": 9,
-}  # fmt: skip
-GATEWAY = (
-    address("192.0.2.1")
-    + words(65000, 65001, 65002, 2, 2, 3, 3356, 1299, 4200000000, 1, 2, 64512, 64513)
-    + words(2, 65000 << 16 | 5, 1 << 16, 120)
-)
 
 
 @pytest.mark.parametrize(
@@ -392,144 +272,6 @@ def test_counter_samples() -> None:
     assert len(found.flows) == 1
 
 
-# ---------------------------------------------------------------- what is broken, unknown or hostile
-
-HUGE = 0xFFFFFFFF
-
-
-@pytest.mark.parametrize(
-    ("sent", "reasons", "samples"),
-    [
-        (datagram(flow(HEADER), count=2), {"fewer samples than the header counts"}, 1),
-        (datagram(flow(HEADER), count=HUGE), {"fewer samples than the header counts"}, 1),
-        (datagram(flow(HEADER), flow(), count=1), {"octets behind the last sample"}, 1),
-        (datagram(flow(HEADER), flow(HEADER))[:-8], {"sample cut short", "record cut short", "record shorter than its fields"}, 2),
-        (datagram(words(1, HUGE) + flow(HEADER)[8:]), {"sample cut short"}, 1),
-        (datagram(tagged(1, words(1, 2, 3))), {"sample shorter than its fields"}, 0),
-        (datagram(tagged(1, words(1, 1, 1, 1, 1, 1, 1, HUGE) + HEADER)), {"fewer records than the sample counts"}, 1),
-        (datagram(tagged(1, words(1, 1, 1, 1, 1, 1, 1, 0) + HEADER)), {"octets behind the last record"}, 1),
-        (datagram(flow(words(1, HUGE) + HEADER[8:])), {"record cut short"}, 1),
-        (datagram(flow(tagged(1, words(1, 64, 4, HUGE) + FRAME))), {"record shorter than its fields"}, 1),
-        (datagram(flow(tagged(1003, GATEWAY[:28] + words(HUGE, 2, HUGE, 5)))), {"record shorter than its fields"}, 1),
-        (datagram(flow(tagged(1003, GATEWAY[:20] + words(HUGE, 2, HUGE, 5)))), {"record shorter than its fields"}, 1),
-        (datagram(flow(tagged(1003, GATEWAY[:20] + words(0, HUGE, 5)))), {"record shorter than its fields"}, 1),
-        (datagram(flow(tagged(1004, words(0, HUGE)))), {"record shorter than its fields"}, 1),
-        (datagram(flow(tagged(1006, words(7, HUGE)))), {"record shorter than its fields"}, 1),
-        (datagram(flow(tagged(1007, words(1)))), {"record shorter than its fields"}, 1),
-        (datagram(*[tagged(9, b"")] * 3000), {"more than 2048 samples"}, 0),
-        (datagram(flow(*[tagged(9, b"")] * 300)), {"more than 256 records"}, 1),
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("spare", [0, 300])
-def test_broken_places_are_named_and_what_precedes_is_kept(sent: bytes, reasons: set[str], samples: int, spare: int) -> None:
-    found = decoded(datagram(flow(HEADER)), sent, datagram(flow(HEADER)), spare=spare)
-    check(found)
-    assert broken(found) == {reason: [1] for reason in reasons}
-    assert len(found.flows) == 2 + samples
-    got = flows(found)
-    for row in (got[0], got[-1]):
-        assert {name: row[name] for name in SAMPLED} == SAMPLED
-
-
-def test_a_gateway_that_is_cut_keeps_what_was_read() -> None:
-    (row,) = flows(decoded(datagram(flow(tagged(1003, GATEWAY[:20] + words(2, 2, HUGE, 5, 6))))))
-    assert (row["source_as"], row["next_as"], row["as_path"]) == (65001, 5, "5 6")
-    assert "local_preference" not in row
-
-
-def test_long_paths_are_bounded() -> None:
-    path = words(*range(1, 1001))
-    sent = [
-        datagram(flow(tagged(1003, address("192.0.2.1") + words(1, 2, 3, 1, 2, 1000) + path + words(0, 5)))),
-        datagram(flow(tagged(1003, address("192.0.2.1") + words(1, 2, 3, 100) + words(2, 1, 9) * 100 + words(0, 5)))),
-    ]
-    found = decoded(*sent)
-    check(found)
-    first, second = flows(found)
-    assert (first["next_as"], first["destination_as"], first["local_preference"]) == (1, 1000, 5)
-    assert first["as_path"].split(" ") == [str(one) for one in range(1, 129)]
-    assert second["as_path"] == " ".join(["9"] * 16) and "local_preference" not in second
-    assert broken(found) == {"record shorter than its fields": [1]}
-
-
-def test_unknown_formats_are_named() -> None:
-    strange = tagged(2, b"\0" * 8, enterprise=4413)
-    found = decoded(
-        datagram(tagged(1, b"\0" * 8, enterprise=9), flow(HEADER, strange, tagged(1005, bytes(12)))),
-        datagram(tagged(77, b""), tagged(77, b""), tagged(2, words(1, 1, 2) + strange + strange)),
-    )
-    check(found)
-    shown = [[(name, which.tolist()) for name, which in one] for one in (found.unknown_samples, found.unread_records)]
-    assert shown == [[("0:77", [1, 1]), ("9:1", [0])], [("0:1005", [0]), ("4413:2", [0])]]
-    assert [(name, which.tolist()) for name, which in found.counter_records] == [("4413:2", [1, 1])]
-    many = decoded(datagram(*(tagged(number, b"") for number in range(100, 300))))
-    assert len(many.unknown_samples) == 65 and many.unknown_samples[-1][0] == "other"
-    assert sum(len(which) for _, which in many.unknown_samples) == 200
-
-
-def test_nothing_at_all() -> None:
-    found = sflow.decode(np.zeros((4, 100), np.uint8), np.empty(0, np.int64), np.empty(0, np.int64))
-    check(found)
-    assert len(found.flows) == 0 and found.malformed == []
-
-
-def test_other_rows_are_left_alone() -> None:
-    payload = np.full((3, 300), 0xFF, np.uint8)
-    sent = datagram(flow(HEADER))
-    payload[1, : len(sent)] = np.frombuffer(sent, np.uint8)
-    found = sflow.decode(payload, np.array([1]), np.array([len(sent)]))
-    assert [{name: row[name] for name in SAMPLED} for row in flows(found)] == [SAMPLED]
-
-
 def test_every_format_is_read_by_one_function() -> None:
     numbers = [number for formats, _ in sflow_records.RECORDS for number in formats]
     assert len(numbers) == len(set(numbers))
-
-
-# ---------------------------------------------------------------- any octets
-
-
-def real_datagrams() -> list[bytes]:
-    return [
-        block.payload[row, : block.length[row]].tobytes()
-        for name in CASES
-        for block in read_capture(corpus.capture_of(corpus.case(name)))
-        for row in range(0, len(block.length), 5)
-    ]
-
-
-REAL = [
-    *real_datagrams(),
-    datagram(flow(HEADER, tagged(1003, GATEWAY)), expanded(tagged(1004, words(0) + text(b"me") + words(0, 0)))),
-]
-
-
-@given(st.data())
-@settings(max_examples=60, deadline=None)
-def test_any_octets(data: st.DataObject) -> None:
-    sent = []
-    for _ in range(data.draw(st.integers(1, 4))):
-        base = bytearray(data.draw(st.sampled_from(REAL)) if data.draw(st.booleans()) else data.draw(st.binary(max_size=200)))
-        for _ in range(data.draw(st.integers(0, 6))):
-            if base:
-                place = data.draw(st.integers(0, len(base) - 1))
-                base[place] = data.draw(st.sampled_from([0, 1, 2, 5, 0x7F, 0x80, 0xFF]))
-        sent.append(bytes(base[: data.draw(st.integers(0, len(base)))]) if data.draw(st.booleans()) else bytes(base))
-    spare = data.draw(st.sampled_from([0, 64, 500]))
-    found = decoded(*sent, spare=spare)
-    check(found)
-    other = decoded(*sent, width=max(map(len, sent)) + spare + 7)
-    assert broken(found) == broken(other) and flows(found) == flows(other)
-    apart = [row for one in sent for row in flows(decoded(one))]
-    assert flows(found) == apart
-
-
-@pytest.mark.parametrize("number", range(0, len(REAL), 3))
-def test_truncated_anywhere(number: int) -> None:
-    """Every shorter form decodes to the same samples as far as it goes, or is named."""
-    sent = REAL[number]
-    found = decoded(*(sent[:size] for size in range(0, len(sent), 7)), sent)
-    check(found)
-    complete = broken(found)
-    for size in range(0, len(sent), 7):
-        assert any(size // 7 in which for which in complete.values())
