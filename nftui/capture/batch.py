@@ -42,7 +42,7 @@ def columns_of(batch: Batch) -> Columns:
         reading = sources[0].reading
         if reading == "address":
             columns[column], outer = addresses(batch, sources, bool(batch.layout.outer))
-            if outer is not None:
+            if outer is not None and f"outer_{column}" in _ORDER:
                 columns[f"outer_{column}"] = outer
         elif reading in ("text", "octets"):
             columns[column] = _texts(batch, sources[-1], column)

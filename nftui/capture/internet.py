@@ -160,12 +160,13 @@ def _extensions(found: Dissection, rows: Rows) -> None:
         if some is None:
             return
         left = some
-        header, kind, room = found.read(_EXTENSION, left), protocol[left], found.room(left)
+        # A copy: what is read next takes its place.
+        header, kind, room = found.read(_EXTENSION, left), protocol[left].copy(), found.room(left)
         length = header["length"].astype(np.int64)
         size = np.where(kind == _AUTHENTICATION, (length + 2) * 4, (length + 1) * 8)
         size[kind == _FRAGMENT] = 8
         there = room.octets >= np.where(kind == _FRAGMENT, 8, 2)
-        protocol[left] = np.where(there, header["next"], ABSENT)
+        protocol[left] = np.where(there, header["next"].astype(protocol.dtype), ABSENT)
         fragmented = there & (kind == _FRAGMENT) & ((header["fragment"] & 0xFFF9) != 0)
         if fragmented.any():
             place = np.where((header["fragment"] & 0xFFF8) != 0, LATER_FRAGMENT, FIRST_FRAGMENT)

@@ -50,11 +50,14 @@ def walk(payload: Octets, rows: Integers, start: int, end: Integers) -> Sets:
     """
     flat, width = payload.reshape(-1), payload.shape[1]
     at, row = np.full(len(rows), start, np.int64), rows
+    padding: list[tuple[Integers, Integers, Integers]] = []
     found: list[tuple[Integers, Integers, Integers, Integers]] = []
     malformed: list[tuple[str, Integers]] = []
     for _ in range(MAX_SETS):
         here = at + SET_HEADER <= end
         if not here.all():
+            left = ~here & (at < end)
+            padding.append((row[left], at[left], end[left]))
             at, row, end = at[here], row[here], end[here]
         if not len(row):
             break
@@ -65,8 +68,9 @@ def walk(payload: Octets, rows: Integers, start: int, end: Integers) -> Sets:
         fine = (length >= SET_HEADER) & (after <= end)
         if not fine.all():
             short = length < SET_HEADER
-            _note(malformed, "set shorter than its header", row[short & ((length | identity) != 0)])
-            _note(malformed, "octets after the sets", row[_more(flat, place, place - at + end, short & ((length | identity) == 0))])
+            left = short & ((length | identity) == 0)
+            padding.append((row[left], at[left], end[left]))
+            _note(malformed, "set shorter than its header", row[short & ~left])
             cut = after > end
             _note(malformed, "set cut short", row[cut])
             keep = ~short
@@ -77,6 +81,7 @@ def walk(payload: Octets, rows: Integers, start: int, end: Integers) -> Sets:
         at = after
     else:
         _note(malformed, f"more than {MAX_SETS} sets", row[at + SET_HEADER <= end])
+    _note(malformed, "octets after the sets", _not_zero(payload, padding))
     if not found:
         nothing = np.empty(0, np.int64)
         return Sets(nothing, nothing, nothing, nothing, malformed)
@@ -86,12 +91,17 @@ def walk(payload: Octets, rows: Integers, start: int, end: Integers) -> Sets:
     return Sets(row, starts, ends, identities, malformed)
 
 
-def _more(flat: Octets, start: Integers, end: Integers, some: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Tell, of some messages, which have octets other than zero: these are no padding."""
-    more = np.zeros(len(start), np.bool_)
-    for place in np.flatnonzero(some).tolist():
-        more[place] = flat[start[place] : end[place]].any()
-    return more
+def _not_zero(payload: Octets, padding: list[tuple[Integers, Integers, Integers]]) -> Integers:
+    """Return the rows whose padding has octets other than zero; given as row, start and end within it."""
+    return np.array(
+        [
+            row
+            for part in padding
+            for row, start, end in zip(*(numbers.tolist() for numbers in part), strict=True)
+            if payload[row, start:end].any()
+        ],
+        np.int64,
+    )
 
 
 def _note(malformed: list[tuple[str, Integers]], reason: str, rows: Integers) -> None:

@@ -32,6 +32,11 @@ SET_IDS = {
     ipfix.VERSION: (ipfix.TEMPLATE_SET, ipfix.OPTIONS_TEMPLATE_SET),
 }
 MAX_SAID = 64
+_PADDING = 3
+"""Octets of padding, to a multiple of four (RFC 7011, section 3.3.1): some exporters leave there what was in memory."""
+MAX_LAYOUTS = 64
+"""Different templates of one sender in one block whose data is read: each takes a step of its own, and no exporter has so many."""
+TOO_MANY_LAYOUTS = f"data of more than {MAX_LAYOUTS} templates at a time"
 MAX_CUTS = 16
 """How often the flows of a block are divided, at most, so that options data holds from its place on."""
 MAX_PARSED = 5000
@@ -214,6 +219,7 @@ class Reader:
         keys = keys[order]
         bounds = [0, *(np.flatnonzero(np.diff(keys)) + 1).tolist(), len(keys)]
         chosen: list[_Chosen] = []
+        described: dict[int, set[object]] = {}
         for first, last in pairwise(bounds):
             sender, identity = divmod(int(keys[first]), 1 << 16)
             domain, some = arrivals.domains[sender], places[order[first:last]]
@@ -227,6 +233,12 @@ class Reader:
                 if template is None:
                     self._await(domain, identity, some[begin:end])
                     continue
+                layouts = described.setdefault(sender, set())
+                if template.fields not in layouts and len(layouts) >= MAX_LAYOUTS:
+                    self.step[self.datagram[some[begin:end]]] = UNKNOWN
+                    arrivals.exporters.unread(domain.exporter, arrivals.now, TOO_MANY_LAYOUTS, int(end - begin))
+                    continue
+                layouts.add(template.fields)
                 chosen.append(_Chosen(template, some[begin:end]))
                 if history[at][1] is None:
                     # It comes later in the same block: the data waits for no longer than that.
@@ -277,6 +289,8 @@ class Reader:
             number = (end - start) // layout.size
             broken = (number == 0) & (end > start)
             stop, view = start + number * layout.size, memoryview(flat)  # type: ignore[arg-type]
+            whole = number > 0
+            self._count_rests(flat, stop[whole], end[whole], places[whole])
             joined = b"".join([view[a:b] for a, b in zip(start.tolist(), stop.tolist(), strict=True)])
             records = _Records(layout, np.frombuffer(joined, layout.dtype), np.repeat(places, number))
         if broken.any():
@@ -287,6 +301,12 @@ class Reader:
         if not template.options:
             np.add.at(self.flows, datagram, number)
         return records
+
+    def _count_rests(self, flat: Octets, start: Integers, end: Integers, places: Integers) -> None:
+        """Count the sets whose last octets make no record and are no padding either: that is short, or zero."""
+        long = np.flatnonzero(end - start > _PADDING).tolist()
+        if odd := [place for place in long if flat[start[place] : end[place]].any()]:
+            self.arrivals.count_malformed("octets after the last record", self.datagram[places[odd]])
 
     def _read_options(self, template: Template, place: int) -> tuple[Layout, list[bytes]]:
         """Read one set of options data; return the records that were not read before."""

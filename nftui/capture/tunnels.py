@@ -143,7 +143,7 @@ def _geneve(found: Dissection, rows: Rows) -> None:
     fine = (header["version"] >> 6 == 0) & (room.octets >= _UDP_SIZE + 8)
     _segment(found, rows, header["segment"] >> 8, fine)
     size = _UDP_SIZE + 8 + (header["version"] & 0x3F).astype(np.int64) * 4
-    found.kind[rows] = np.where(fine & (room.octets >= size), header["type"], ABSENT)
+    found.kind[rows] = np.where(fine & (room.octets >= size), header["type"].astype(np.int64), ABSENT)
     found.advance(rows, size)
 
 

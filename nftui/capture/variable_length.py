@@ -22,6 +22,8 @@ MAX_RECORDS = 16_384
 """Records of one set; no message has room for more of 4 octets each."""
 SHORTEST, BUDGET = 16, 16 << 20
 """With very many records texts are cut shorter, so that each text column takes about so many octets at most."""
+FEW = 4
+"""Sets below which the rest is walked set by set."""
 _LONG_FORM = 255
 _LONGEST_NUMBER = 8
 
@@ -44,10 +46,11 @@ def to_fixed(
     at, lane = start.copy(), np.arange(len(start))
     places: list[tuple[Integers, Integers]] = []
     owners: list[Integers] = []
-    broken = np.zeros(len(start), np.bool_)
+    broken = (end > start) & (end - start < least)
+    broken[broken] = _not_zero(flat, start[broken], end[broken])
     for _ in range(MAX_RECORDS):
         lane = lane[at[lane] + least <= end[lane]]
-        if not len(lane):
+        if len(lane) < FEW:
             break
         where, length, after = _one_record(flat, at[lane], end[lane], fields)
         fits = after <= end[lane]
@@ -56,8 +59,10 @@ def to_fixed(
         at[lane] = after[fits]
         places.append((where[fits], length[fits]))
         owners.append(lane)
-    else:
-        broken[lane[at[lane] + least <= end[lane]]] = True
+    for one in lane.tolist():
+        where, length, broken[one] = _of_one_set(flat, int(at[one]), int(end[one]), fields)
+        places.append((where, length))
+        owners.append(np.full(len(where), one))
     if not any(map(len, owners)):
         kept = tuple(field if field.length != VARIABLE else field._replace(length=0) for field in fields)
         return compile_layout(kept), np.empty((0, 0), np.uint8), np.empty(0, np.int64), broken
@@ -65,6 +70,40 @@ def to_fixed(
     where, length = (np.concatenate([part[side] for part in places])[order] for side in (0, 1))
     layout, octets = _gather(flat, where, length, fields)
     return layout, octets, owner[order], broken
+
+
+def _of_one_set(flat: Octets, at: int, end: int, fields: tuple[Field, ...]) -> tuple[Integers, Integers, bool]:
+    """Find the fields of all records of one set, as `_one_record` does; and whether the set ends within a record.
+
+    A step a field in Python: of few sets it costs less than the same steps in arrays of so few, and an exporter that describes each
+    set by a template of its own can't make it cost more.
+    """
+    octets, sizes = flat[at:end].tobytes(), [field.length for field in fields]
+    least = sum(1 if size == VARIABLE else size for size in sizes)
+    where: list[list[int]] = []
+    length: list[list[int]] = []
+    here, stop, cut = 0, end - at, False
+    while here + least <= stop and not cut and len(where) < MAX_RECORDS:
+        place, record, lengths = here, list[int](), list[int]()
+        for stated in sizes:
+            size = stated
+            if stated == VARIABLE:
+                if place >= stop:
+                    break
+                size, place = octets[place], place + 1
+                if size == _LONG_FORM:
+                    size, place = int.from_bytes(octets[place : place + 2], "big"), place + 2
+            record.append(at + place)
+            lengths.append(size)
+            place += size
+        cut = place > stop or len(record) < len(sizes)
+        if not cut:
+            where.append(record)
+            length.append(lengths)
+            here = place
+    shape = len(where), len(fields)
+    broken = any(octets[here:]) if cut else here + least <= stop
+    return np.array(where, np.int64).reshape(shape), np.array(length, np.int64).reshape(shape), broken
 
 
 def _one_record(flat: Octets, at: Integers, end: Integers, fields: tuple[Field, ...]) -> tuple[Integers, Integers, Integers]:

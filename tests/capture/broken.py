@@ -34,7 +34,7 @@ from nftui.capture.pcap import read_capture
 from tests.capture import build, corpus
 
 FOLDER = corpus.ROOT / "tests/data/broken"
-COUNTED = ("options_records", "templates", "counter_samples", "drop_samples")
+COUNTED = ("options_records", "templates", "templates_replaced", "held_back", "released")
 """What is compared of an exporter's other counters, where it has them."""
 Datagrams = list[bytes]
 
@@ -154,12 +154,14 @@ def results(form: Form, *, one_by_one: bool = False) -> dict[str, Any]:
                 block.local_port,
             )
         )  # fmt: skip
+    decoder.finish(int(block.received[0]))
     decoded = corpus.Decoded(corpus.joined(frames), decoder.status(int(block.received[0])))
     got = corpus.result(decoded.flows)
     totals = got["totals"]
     others: Counter[str] = Counter()
     for exporter in decoded.status["exporters"]:
-        others.update({name: exporter[name] for name in COUNTED if exporter.get(name)})
+        others.update({name: exporter[name] for name in COUNTED if exporter[name]})
+        others.update(exporter["samples"])
     named = {"counted": others, "malformed": decoded.counted("malformed"), "unread": decoded.counted("unread")}
     return {
         "datagrams": decoded.status["datagrams"],

@@ -28,7 +28,8 @@ UNREAD: dict[str, dict[str, int]] = {
 
 MALFORMED: dict[str, dict[str, int]] = {
     "nf5-ls-invalid01": {"fewer records than the header counts": 1},
-    "ipfix-telegraf-14370": {"octets after the message": 1, "set cut short": 1},
+    "ipfix-telegraf-14370": {"octets after the message": 1, "set cut short": 1, "octets after the last record": 2},
+    "nf9-ls-nprobe-dpi": {"octets after the last record": 1},
 }
 """What is counted as malformed; all other cases: nothing."""
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-FIXED = {1: (16, 52), 5: (24, 48), 7: (24, 52)}
+FIXED = {1: (16, 48), 5: (24, 48), 7: (24, 52)}
 """Version -> octets of the header and of a record."""
 SETS = {9: (20, (0, 1)), 10: (16, (2, 3))}
 """Version -> octets of the header, and the ids of template sets."""
 SFLOW_PORT = 6343
 SFLOW = b"\0\0\0\5"
-SFLOW_HEADERS = {1: 28, 2: 40}
+SFLOW_HEADERS = {0: 24, 1: 28, 2: 40}
 """Type of the agent's address -> octets of the header."""
 _NO_ACCOUNT = {
     "datagrams", "octets", "address", "protocol", "domains", "templates_awaited", "unknown_elements", "restarts", "sequence_lost",

@@ -23,15 +23,12 @@ from tests.fuzz.traffic import Session
 SESSIONS = {"v1": 8, "v5": 6, "v7": 8, "v9": 5, "ipfix": 5, "sflow": 8}
 """Sessions for each protocol: about a second."""
 
-OPEN = {"vanished", "KeyError batch.py:frame_of"}
-"""Kinds of failures that are expected until all of test_findings.py is mended."""
-
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_fuzz(protocol: str, tmp_path: Path) -> None:
     campaign = Campaign(protocol, 7, tmp_path)
     campaign.run(0, sessions=SESSIONS[protocol], steps=40)
-    assert campaign.failures.keys() <= OPEN
+    assert campaign.failures == {}
     assert campaign.counts.blocks > 100
 
 

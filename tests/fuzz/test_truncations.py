@@ -17,7 +17,7 @@ from nftui.capture.datagrams import MAPPED_PREFIX, DatagramBlock
 from nftui.capture.decoder import Decoder
 from nftui.capture.pcap import read_capture
 from tests.capture import corpus
-from tests.fuzz.accounting import asks, counters, moved
+from tests.fuzz.accounting import SFLOW, asks, counters, moved
 
 STALE = 0xAA
 
@@ -58,8 +58,9 @@ def test_every_truncation_decodes_or_is_counted(golden: Path) -> None:
 
 def each_from_its_own_exporter(cut: DatagramBlock, asking: np.ndarray) -> None:
     decoder = Decoder()
-    own = [MAPPED_PREFIX + bytes([10, 0, at >> 8, at & 0xFF]) for at in range(len(cut.length))]
-    frames = decoder.decode(replace(cut, exporter=np.frombuffer(b"".join(own), np.uint8).reshape(-1, 16)))
+    own = np.frombuffer(b"".join(MAPPED_PREFIX + bytes([10, 0, at >> 8, at & 0xFF]) for at in range(len(cut.length))), np.uint8)
+    own = own.reshape(-1, 16)
+    frames = decoder.decode(replace(cut, payload=with_agents(cut, own), exporter=own))
     exporters = {one["address"]: one for one in decoder.status(int(cut.received[-1]))["exporters"]}
     assert len(exporters) == len(cut.length)
     assert all(one["datagrams"] == 1 for one in exporters.values())
@@ -67,6 +68,17 @@ def each_from_its_own_exporter(cut: DatagramBlock, asking: np.ndarray) -> None:
     traces = [counters({"exporters": [exporters[f"10.0.{at >> 8}.{at & 0xFF}"]]}) for at in range(len(cut.length))]
     silent = [at for at, trace in enumerate(traces) if asking[at] and not any(trace.values())]
     assert silent == [], "these lengths leave no trace"
+
+
+def with_agents(cut: DatagramBlock, own: np.ndarray) -> np.ndarray:
+    """Return the octets of datagrams, with the address of each where one of sFlow names its agent: that is its exporter."""
+    payload = cut.payload.copy()
+    kind = payload[-1, 4:8].tobytes() if payload[-1, :4].tobytes() == SFLOW else b""
+    if kind == b"\0\0\0\1":
+        payload[:, 8:12] = own[:, 12:]
+    elif kind == b"\0\0\0\2":
+        payload[:, 8:24] = own
+    return payload
 
 
 def all_from_one_exporter(decoder: Decoder, cut: DatagramBlock, asking: np.ndarray) -> None:
