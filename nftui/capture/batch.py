@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nftui import schema
-from nftui.capture.layouts import BACK, Source
+from nftui.capture.layouts import BACK, LENGTHS, Source
 from nftui.capture.values import READINGS, Batch, Values
 
 Columns = dict[str, Values | pl.Series]
@@ -158,12 +158,20 @@ def _address(batch: Batch, source: Source) -> tuple[npt.NDArray[np.uint32], npt.
 def _number(batch: Batch, sources: tuple[Source, ...], column: str) -> Values:
     """Read a number; of different elements for one column the last that is not zero counts."""
     dtype = NUMPY[column.removeprefix(BACK)]
-    values, valid = READINGS[sources[0].reading](batch, sources[0], dtype)
+    values, valid = _read(batch, sources[0], dtype)
     for source in sources[1:]:
-        later, later_valid = READINGS[source.reading](batch, source, dtype)
+        later, later_valid = _read(batch, source, dtype)
         take = later != 0 if later_valid is None else (later != 0) & later_valid
         values = np.where(take, later, values)
         valid = None if valid is None else valid | take
+    return values, valid
+
+
+def _read(batch: Batch, source: Source, dtype: npt.DTypeLike) -> Values:
+    values, valid = READINGS[source.reading](batch, source, dtype)
+    if said := batch.layout.places.get((LENGTHS, source.offset)):
+        there = batch.records[f"at{said[0]}"] > 0
+        valid = there if valid is None else valid & there
     return values, valid
 
 

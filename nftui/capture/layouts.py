@@ -34,7 +34,7 @@ _LEAST_COUNTER = 4
 SECTIONS = {(IANA, 104): 1, (IANA, 313): 101, (IANA, 315): 1}
 """Elements that hold the first octets of a sampled packet, and the link type of these: Ethernet, or none."""
 LENGTHS = -2
-"""Stands for the enterprise number of the length that a section of variable length had."""
+"""Stands for the enterprise number of the length, in two octets, that a field of variable length had; the id is its offset."""
 _BOOKKEEPING = {(IANA, PADDING), (IANA, SYSTEM_INIT_TIME), *SECTIONS}
 
 
@@ -61,6 +61,11 @@ class Source:
     reading: str
     name: str
     size: int
+
+    @property
+    def offset(self) -> int:
+        """Where it begins in the record."""
+        return int(self.name[2:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +133,10 @@ def compile_layout(fields: tuple[Field, ...], dropped: tuple[tuple[int, int], ..
                 found.setdefault(before + mapping.column, []).append((mapping.rank, source))
         if is_init:
             system_init = f"at{offset}"
+        if field.enterprise == LENGTHS:
+            names.append(f"at{offset}")
+            formats.append(">u2")
+            offsets.append(offset)
         if not sources and field.length and field[:2] not in _BOOKKEEPING and field.enterprise != LENGTHS:
             unknown[field[:2]] = None
         if field.length:

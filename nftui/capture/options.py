@@ -92,8 +92,9 @@ class Tables:
             changed |= _put(self.interfaces, interface, (name, description))
         if _APPLICATION in values and _APPLICATION_NAME in values:
             changed |= _put(self.applications, application_number(values[_APPLICATION]), _text(values[_APPLICATION_NAME]))
-        if _VRF in values and _VRF_NAME in values:
-            changed |= _put(self.vrfs, int.from_bytes(values[_VRF], "big"), _text(values[_VRF_NAME]))
+        vrf = _first(values, (_VRF,))
+        if vrf is not None and _VRF_NAME in values:
+            changed |= _put(self.vrfs, vrf, _text(values[_VRF_NAME]))
         return changed
 
     def __bool__(self) -> bool:
@@ -187,7 +188,8 @@ def _interval(values: Mapping[tuple[int, int], bytes]) -> int:
 
 
 def _first(values: Mapping[tuple[int, int], bytes], elements: tuple[tuple[int, int], ...]) -> int | None:
-    return next((int.from_bytes(values[one], "big") for one in elements if one in values), None)
+    """Return the number of the first of some elements that is there; one of more than 8 octets is no number."""
+    return next((int.from_bytes(values[one], "big") for one in elements if one in values and len(values[one]) <= 8), None)
 
 
 def _put(table: dict[int, Any], key: int, value: Any) -> bool:

@@ -26,9 +26,8 @@ def fill(columns: Columns, layout: Layout, records: npt.NDArray[np.void]) -> Non
         flat = np.frombuffer(records.tobytes(), np.uint8)
         start = np.arange(len(records), dtype=np.int64) * layout.size + offset
         end = start + size
-        if said := layout.places.get((LENGTHS, key[1])):
-            lengths = flat.reshape(len(records), layout.size)[:, said[0] : said[0] + 2].copy().view(">u2")[:, 0]
-            end = start + np.minimum(lengths.astype(np.int64), size)
+        if said := layout.places.get((LENGTHS, offset)):
+            end = start + np.minimum(records[f"at{said[0]}"].astype(np.int64), size)
         for name, (values, valid) in dissect(flat, start, end, SECTIONS[key]).columns().items():
             known = columns.get(name)
             if known is None:

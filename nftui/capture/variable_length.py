@@ -136,8 +136,9 @@ def _gather(flat: Octets, where: Integers, length: Integers, fields: tuple[Field
         for place, (field, size) in enumerate(zip(fields, sizes, strict=True))
         if field.length == VARIABLE and not size and length[:, place].any()
     )
-    sections = [place for place, field in enumerate(fields) if field[:2] in SECTIONS and field.length == VARIABLE and sizes[place]]
-    lengths = tuple(Field(LENGTHS, fields[place].element, 2) for place in sections)
+    offsets = np.cumsum([0, *(field.length for field in kept)]).tolist()
+    measured = [place for place, field in enumerate(fields) if field.length == VARIABLE and sizes[place] and _needs_length(field)]
+    lengths = tuple(Field(LENGTHS, offsets[place], 2) for place in measured)
     layout = compile_layout(kept + lengths, dropped)
     octets = np.zeros((len(where), layout.size), np.uint8)
     to, place = 0, 0
@@ -159,8 +160,12 @@ def _gather(flat: Octets, where: Integers, length: Integers, fields: tuple[Field
             octets[:, to : to + width] = flat[where[:, place, None] + np.arange(width)]
         to += width
         place = following
-    for section in sections:
-        octets[:, to : to + 2] = np.minimum(length[:, section], sizes[section]).astype(">u2")[:, None].view(np.uint8)
+    for place in measured:
+        size = np.minimum(length[:, place], sizes[place])
+        if fields[place][:2] not in SECTIONS:
+            # A number of more octets is none.
+            size[length[:, place] > _LONGEST_NUMBER] = 0
+        octets[:, to : to + 2] = size.astype(">u2")[:, None].view(np.uint8)
         to += 2
     return layout, octets
 
@@ -178,9 +183,13 @@ def _sizes(length: Integers, fields: tuple[Field, ...]) -> list[int]:
             longest = min(longest, most)
             sizes.append(min(1 << (longest - 1).bit_length(), LONGEST))
         else:
-            # A number that is not there in some records can't be told from 0: then it is left out of all.
-            sizes.append(longest if longest <= _LONGEST_NUMBER and length[:, place].all() else 0)
+            sizes.append(_LONGEST_NUMBER)
     return sizes
+
+
+def _needs_length(field: Field) -> bool:
+    """Return whether what a field of variable length holds can't be told from padding without its length."""
+    return field[:2] in SECTIONS or not _textual(field)
 
 
 def _textual(field: Field) -> bool:

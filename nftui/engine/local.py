@@ -25,6 +25,7 @@ from nftui.engine.series import Grid
 from nftui.engine.store import Store
 from nftui.errors import SegmentError, StoreError
 from nftui.schema import POLARS
+from nftui.units import SECOND
 
 PARTIALS_OCTETS = 256 << 20
 OPEN_QUESTIONS = 8
@@ -361,6 +362,7 @@ class LocalBackEnd:
             octets_read=self.store.octets([part for part in parts if part.name in read]),
             seconds=time.perf_counter() - began,
             sampled=sampled,
+            settling_from=_settling(status, query.interval),
             drops=_count(status, "drops"),
             lost=_count(status, "sequence_lost"),
             unread=tuple(f"{path.name}: {reason}" for path, reason in self.store.broken.items()),
@@ -393,6 +395,19 @@ def _held(parts: list[Part]) -> Interval | None:
     if not parts:
         return None
     return Interval(min(part.name.min_start for part in parts), max(part.name.max_end for part in parts) + 1)
+
+
+def _settling(status: dict[str, Any], interval: Interval | None) -> int | None:
+    """Return the time before which, by the exporters' watermarks, all but few flows have come; None where the range ends before."""
+    now, exporters = status.get("now"), status.get("exporters")
+    if status.get("running") is not True or not isinstance(now, int) or not isinstance(exporters, list):
+        return None
+    marks = [one.get("watermark_s") for one in exporters if isinstance(one, dict)]
+    latest = max((float(mark) for mark in marks if isinstance(mark, int | float) and mark > 0), default=None)
+    if latest is None:
+        return None
+    settling = int(max(now - latest * SECOND, 0))
+    return settling if interval is None or settling < interval.end else None
 
 
 def _count(status: dict[str, Any], name: str) -> int:

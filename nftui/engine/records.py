@@ -201,8 +201,8 @@ def _totals(query: Query) -> list[pl.Expr]:
     """Return the fields of `Sums`."""
     scale = pl.col("sampling_interval").fill_null(1) if query.sampling else pl.lit(1, dtype=pl.Int64)
     return [
-        (pl.col("octets").fill_null(0) * scale).sum(),
-        (pl.col("packets").fill_null(0) * scale).sum(),
+        (top.OCTETS * scale).sum(),
+        (top.PACKETS * scale).sum(),
         pl.len().cast(pl.Int64).alias("flows"),
         pl.col("sampling_interval").max().alias("sampling"),
         instants.START.min().alias("first"),

@@ -17,11 +17,16 @@ from nftui.engine.query import Interval, Query
 from nftui.schema import POLARS
 
 SUMS = ("octets", "packets", "flows")
+OCTETS = pl.coalesce("octets", "frame_length").fill_null(0)
+PACKETS = pl.coalesce(pl.col("packets"), pl.when(pl.col("frame_length").is_not_null()).then(1)).fill_null(0)
+"""What a record counts; one that is the report of a single sampled packet has no counters, but tells the length of its frame."""
+COUNTED = ("octets", "packets", "flow_count", "frame_length")
+"""The columns that these, and flows, are read from."""
 
 
 def columns(query: Query, timed: bool) -> tuple[str, ...]:
     """Return the columns that a query reads; `timed` where flow times matter."""
-    names = {"octets", "packets", "flow_count", "sampling_interval", *query.keys, *filter_columns(query.where)}
+    names = {*COUNTED, "sampling_interval", *query.keys, *filter_columns(query.where)}
     if timed:
         names.update(instants.COLUMNS)
     return tuple(name for name in POLARS if name in names)
@@ -49,8 +54,8 @@ def counted(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: boo
     rate = pl.col("sampling_interval").fill_null(1)
     scale = rate if query.sampling else pl.lit(1, dtype=pl.Int64)
     sums = {
-        "octets": pl.col("octets").fill_null(0) * scale,
-        "packets": pl.col("packets").fill_null(0) * scale,
+        "octets": OCTETS * scale,
+        "packets": PACKETS * scale,
         # Some exporters write 0 where they mean that they don't aggregate: a record is a flow at least.
         "flows": pl.col("flow_count").fill_null(1).clip(lower_bound=1),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from nftui.engine.filters import parse
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Answer, Interval, Kind, Measure, Query
 from nftui.engine.sealer import Sealer
+from nftui.engine.store import Store
 from nftui.engine.writer import StoreWriter
 from nftui.errors import StoreError
 from nftui.units import SECOND
@@ -199,3 +201,62 @@ def test_a_record_is_a_flow_at_least(make_store: Any) -> None:
     back_end = LocalBackEnd(make_store([rows]))
     assert back_end.answer(Query()).total.flows == 8
     assert back_end.answer(Query(where=parse("flows 1"))).total.flows == 3
+
+
+def test_a_clock_that_was_off_is_corrected_by_questions(make_store: Any) -> None:
+    """Exported times stay in the store; where a flow lies, in which file and in which bin, is told with the correction."""
+    hour, now = 3600 * SECOND, 1_700_000_000 * SECOND
+    rows = [
+        {
+            "flow_start": now - hour,
+            "flow_end": now - hour + SECOND,
+            "clock_correction": hour,
+            "received": now + 2 * SECOND,
+            "octets": 100,
+        },
+        {"flow_start": now, "flow_end": now + SECOND, "received": now + 2 * SECOND, "octets": 10},
+    ]
+    for sealed in (0, 1):
+        root = make_store([rows], sealed=sealed, name=f"store{sealed}")
+        interval = Interval(now - 10 * SECOND, now + 10 * SECOND)
+        for keep in (False, True):
+            back_end = LocalBackEnd(root, keep=keep)
+            assert back_end.answer(Query(interval=interval)).total.octets == 110
+            answer = back_end.answer(Query(interval=interval, bins=20))
+            assert answer.series is not None
+            assert answer.series["g0"].to_list()[10] == 110
+            flows = back_end.answer(Query(interval=interval, kind=Kind.FLOWS)).flows
+            assert flows is not None
+            assert sorted(flows["flow_start"].to_physical()) == [now - hour, now]
+            assert back_end.answer(Query(interval=Interval(now - 2 * hour, now - hour // 2))).total.octets == 0
+        assert not [part for part in Store(root).parts() if part.name.stream == "odd"]
+
+
+def test_a_sampled_frame_counts_its_length_and_one_packet(make_store: Any) -> None:
+    start = 1_700_000_000 * SECOND
+    row = {"flow_start": start, "flow_end": start, "octets": None, "packets": None, "frame_length": 1500, "sampling_interval": 100}
+    root = make_store([[row, {**row, "octets": 7, "packets": 3, "sampling_interval": None}]])
+    for query in (Query(), Query(kind=Kind.FLOWS)):
+        total = LocalBackEnd(root, keep=False).answer(query).total
+        assert (total.octets, total.packets, total.flows) == (150_007, 103, 2)
+    raw = LocalBackEnd(root, keep=False).answer(Query(sampling=False)).total
+    assert (raw.octets, raw.packets) == (1507, 4)
+
+
+@pytest.mark.parametrize(
+    ("status", "settling"),
+    [
+        ({"running": True, "now": 1000 * SECOND, "exporters": [{"watermark_s": 60.0}, {"watermark_s": 300}]}, 700 * SECOND),
+        ({"running": True, "now": 1000 * SECOND, "exporters": [{"watermark_s": None}, "hostile", {"watermark_s": "x"}]}, None),
+        ({"running": False, "now": 1000 * SECOND, "exporters": [{"watermark_s": 60.0}]}, None),
+        ({"running": True, "now": 1000 * SECOND, "exporters": [{"watermark_s": 1e300}]}, 0),
+        ({"running": True, "now": "soon", "exporters": 5}, None),
+    ],
+)
+def test_what_still_settles_follows_from_the_watermarks(make_store: Any, status: dict[str, Any], settling: int | None) -> None:
+    root = make_store([[{"flow_start": 1, "flow_end": 2}]])
+    (root / "status.json").write_text(json.dumps(status))
+    back_end = LocalBackEnd(root, keep=False)
+    assert back_end.answer(Query(interval=Interval(0, 1000 * SECOND))).coverage.settling_from == settling
+    past = Interval(0, 1) if settling == 0 else Interval(0, 100 * SECOND)
+    assert back_end.answer(Query(interval=past)).coverage.settling_from == (settling if settling == 0 else None)
