@@ -210,9 +210,9 @@ def _protocols(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from nftui import collecting
+    from nftui import account
 
-    return collecting.status(_data(options), options.output)
+    return account.status(_data(options), options.output)
 
 
 def _flows(options: argparse.Namespace) -> int:

@@ -33,11 +33,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "screens": ("screens", "engine", "export"),
     "app": ("app", "screens", "engine", "export"),
     # the commands, each a thin layer over the rest
+    "account": ("engine",),
     "asking": ("engine", "export"),
     "collecting": ("engine", "capture", "protocols"),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("asking", "collecting", "dashboard", "demo", "protocols"),
+    "cli": ("account", "asking", "collecting", "dashboard", "demo", "protocols"),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
