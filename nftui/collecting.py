@@ -104,7 +104,9 @@ def import_files(data: Path, config: Config, paths: list[Path], output: str) -> 
             f"{counts['flows']:,} flows stored from {counts['datagrams']:,} datagrams of {counts['frames']:,} frames "
             f"in {duration(int((time.monotonic() - began) * SECOND))}"
         )
-        for kind in ("skipped", "malformed", "unread"):
+        if counts["reverse_flows"]:
+            print(f"  {counts['reverse_flows']:,} of them the other half of a biflow record")
+        for kind in ("samples", "skipped", "malformed", "unread"):
             for reason, count in sorted(counts[kind].items()):
                 print(f"  {kind}: {count:,} {printable(reason)}")
         if counts["options_records"]:

@@ -60,10 +60,12 @@ class Importer:
         status = self._decoder.status(0)
         malformed: dict[str, int] = {}
         unread: dict[str, int] = {}
-        options = 0
+        samples: dict[str, int] = {}
+        options = reverse = 0
         for exporter in status["exporters"]:
             options += int(exporter["options_records"])
-            for sums, counts in ((malformed, exporter["malformed"]), (unread, exporter["unread"])):
+            reverse += int(exporter["reverse_flows"])
+            for sums, counts in ((malformed, exporter["malformed"]), (unread, exporter["unread"]), (samples, exporter["samples"])):
                 for reason, count in counts.items():
                     sums[reason] = sums.get(reason, 0) + count
         captured = self._captured.as_dict()
@@ -73,7 +75,9 @@ class Importer:
             "datagrams": captured.pop("datagrams"),
             "flows": self._writer.flows,
             "flows_odd": self._writer.odd,
+            "reverse_flows": reverse,
             "options_records": options,
+            "samples": samples,
             "skipped": {reason.replace("_", " "): count for reason, count in captured.items() if count},
             "malformed": malformed,
             "unread": unread,
