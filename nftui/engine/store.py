@@ -98,8 +98,15 @@ class Store:
             StoreError: The directory can't be listed.
         """
         self.foreign = []
-        found = list(self._list(self.tail))
-        return found + self._walk(self.flows)
+        return self.listed_tail() + self._walk(self.flows)
+
+    def listed_tail(self) -> list[Part]:
+        """Return the tail's parts, superseded ones too, without a look at the segments, of which there may be very many.
+
+        Raises:
+            StoreError: The directory can't be listed.
+        """
+        return list(self._list(self.tail))
 
     def scan(self, parts: list[Part], columns: tuple[str, ...]) -> pl.LazyFrame:
         """Return the flows of some parts, with just these columns; null where a part lacks one.

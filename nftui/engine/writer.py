@@ -6,6 +6,7 @@ it is whole, and a tail file goes only after the segment that holds its flows is
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ ROW_GROUP = 262_144
 """Flows of a row group: files are 5 % smaller than with the some 50,000 of the library, and four groups still share two cores."""
 ODD_BEFORE, ODD_AHEAD = 2 * 3600 * SECOND, 60 * SECOND
 """A flow that starts more than this before its receipt, or ends more than this after it, goes to the odd stream."""
+
+log = logging.getLogger(__name__)
 
 IS_ODD = ((pl.col("start") < pl.col("received") - ODD_BEFORE) | (pl.col("end") > pl.col("received") + ODD_AHEAD)).fill_null(False)
 
@@ -132,8 +135,8 @@ def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
 
 
 def segment_path(root: Path, name: PartName) -> Path:
-    """Return where a segment stands, making its folder: by the UTC day of receipt."""
-    folder = root / "flows" / moment(name.received_from).strftime("%Y/%m/%d")
+    """Return where a segment stands, making its folder: by the UTC day of the last receipt, the day from which it is kept."""
+    folder = root / "flows" / moment(name.received_to).strftime("%Y/%m/%d")
     make_folder(folder)
     return folder / str(name)
 
@@ -153,7 +156,8 @@ def seal(root: Path, parts: list[Part]) -> Path:
 
     Args:
         root: The data directory.
-        parts: Tail files of one stream, one at least, without gaps in the sequence but for numbers that no file ever had.
+        parts: Tail files of one stream, one at least, without gaps in the sequence: the segment supersedes all from the first
+            to the last.
     Returns:
         The segment.
     Raises:
@@ -187,7 +191,11 @@ def seal(root: Path, parts: list[Part]) -> Path:
         engine="streaming",
     )
     _appear(temporary, path)
-    _sync_folder(path.parent)
+    try:
+        _sync_folder(path.parent)
+    except OSError as error:
+        # The segment has its name: sealing its tail files again, with later ones, would count them twice.
+        log.warning("%s can't be made durable: %s", path.parent, error)
     return path
 
 
