@@ -21,7 +21,7 @@ from types import FrameType
 import polars as pl
 
 from nftui.engine.segments import TAIL, Part, PartName, without_superseded
-from nftui.engine.store import FILE_MODE, Store, make_folder
+from nftui.engine.store import FILE_MODE, Store, make_folder, scan_part
 from nftui.engine.writer import SEGMENT_FLOWS, remove_temporary, seal
 from nftui.units import SECOND
 
@@ -47,12 +47,13 @@ class Sealer:
         self._store = Store(root)
         self._superseded: dict[Path, float] = {}
 
-    def sweep(self, now: int, *, everything: bool = False) -> list[Path]:
+    def sweep(self, now: int, *, everything: bool = False, check: bool = False) -> list[Path]:
         """Seal what is complete.
 
         Args:
             now: The time, microseconds: tail files of an earlier interval are complete.
             everything: Seal what is not complete too, at the collector's start and end.
+            check: Read every flow on the way: what a power cut left may be damaged.
         Returns:
             The segments made.
         """
@@ -62,7 +63,7 @@ class Sealer:
             # Numbers only grow: a run that another one of its stream follows gets no further files.
             ended = following is not None and following[0].name.stream == run[0].name.stream
             for piece in self._complete(run, now, everything or ended):
-                made += self._seal(piece)
+                made += self._seal(piece, check=check)
         self._remove(math.inf if everything else time.monotonic())
         return made
 
@@ -74,7 +75,7 @@ class Sealer:
         for part in listed:
             if part.name.level == TAIL and part not in current:
                 part.path.unlink(missing_ok=True)
-        return self.sweep(0, everything=True)
+        return self.sweep(0, everything=True, check=True)
 
     def _runs(self) -> list[list[Part]]:
         """Return the runs of tail files not sealed yet, by stream."""
@@ -114,21 +115,21 @@ class Sealer:
         over = ended or parts[0].name.received_to // self.interval < now // self.interval
         return [*pieces, piece] if piece and over else pieces
 
-    def _seal(self, parts: list[Part]) -> list[Path]:
+    def _seal(self, parts: list[Part], *, check: bool) -> list[Path]:
         try:
-            made = [seal(self.root, parts)]
+            made = [seal(self.root, parts, check=check)]
         except pl.exceptions.PolarsError:
             sound = [part for part in parts if not self._set_aside_damaged(part)]
             if len(sound) == len(parts):
                 raise
-            return [path for run in self._divided(sound) for path in self._seal(run)]
+            return [path for run in self._divided(sound) for path in self._seal(run, check=check)]
         due = time.monotonic() + GRACE_S
         self._superseded.update((part.path, due) for part in parts)
         return made
 
     def _set_aside_damaged(self, part: Part) -> bool:
         try:
-            pl.read_ipc(part.path)
+            scan_part(part).collect()
         except pl.exceptions.PolarsError as error:
             folder = self.root / "damaged"
             make_folder(folder)

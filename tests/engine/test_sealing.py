@@ -6,10 +6,14 @@ import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
+import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from nftui.engine import sealer as sealing
+from nftui.engine import writer as writing
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Interval, Query, Totals
 from nftui.engine.sealer import Sealer
@@ -72,9 +76,9 @@ class _Trial:
         before = self.expected
         self.expected = Totals(before.octets + sum(octets), before.packets + len(rows), before.flows + len(rows))
 
-    def seal(self, root: Path, parts: list[Part]) -> Path:
+    def seal(self, root: Path, parts: list[Part], *, check: bool) -> Path:
         """Seal, and look what a reader sees before anything else is sealed or removed."""
-        made = seal(root, parts)
+        made = seal(root, parts, check=check)
         assert LocalBackEnd(self.root, keep=False).answer(Query()).total == self.expected
         return made
 
@@ -89,10 +93,14 @@ class _Trial:
             assert part.name.received_from <= part.name.received_to
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(steps, max_size=25))
-def test_every_flow_counts_once_whatever_order_it_was_received_in(plan: list[tuple[str, object]]) -> None:
-    with tempfile.TemporaryDirectory() as folder, patch.object(sealing, "SEGMENT_FLOWS", 8):
+@settings(max_examples=50, deadline=None)
+@given(st.lists(steps, max_size=25), st.sampled_from((1, 2, 100)))
+def test_every_flow_counts_once_whatever_order_it_was_received_in(plan: list[tuple[str, object]], pack_from: int) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(sealing, "SEGMENT_FLOWS", 8),
+        patch.object(writing, "PACK_FROM", pack_from),
+    ):
         trial = _Trial(Path(folder))
         with patch.object(sealing, "seal", trial.seal):
             for action, what in [*plan, ("everything", 0)]:
@@ -132,3 +140,59 @@ def test_flows_held_back_over_midnight_are_kept_with_the_later_day(tmp_path: Pat
     writer.write_tail()
     (made,) = Sealer(tmp_path, INTERVAL_S).sweep(0, everything=True)
     assert made.parent == tmp_path / "flows/2023/11/14"
+
+
+def _packed(root: Path, monkeypatch: pytest.MonkeyPatch, frames: list[pl.DataFrame]) -> list[Part]:
+    """Write a tail file of each frame, of those of two flows or more as Parquet."""
+    monkeypatch.setattr(writing, "PACK_FROM", 2)
+    writer = StoreWriter(root)
+    for frame in frames:
+        writer.append([frame])
+        writer.write_tail()
+    return tail_of(root)
+
+
+def _two(**more: object) -> pl.DataFrame:
+    return flows_frame([{"flow_start": BASE, "octets": size, **more} for size in (1, 2)])
+
+
+def test_many_flows_are_parquet_in_the_tail_and_sealing_copies_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = _packed(tmp_path, monkeypatch, [_two(), _two(), _two()])
+    assert {part.path.suffix for part in parts} == {".parquet"}
+    data = [pl.read_parquet(part.path) for part in parts]
+    monkeypatch.setattr(writing, "_encode", lambda *_: pytest.fail("flows were encoded again"))
+    (made,) = Sealer(tmp_path, INTERVAL_S).sweep(0, everything=True)
+    assert_frame_equal(pl.read_parquet(made), pl.concat(data))
+    assert tail_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("other", [_two(source_port=5), flows_frame([{"flow_start": BASE, "octets": 3}])])
+def test_tail_files_of_other_columns_or_formats_are_sealed_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: pl.DataFrame
+) -> None:
+    _packed(tmp_path, monkeypatch, [_two(), other, _two()])
+    before = LocalBackEnd(tmp_path, keep=False).answer(Query()).total
+    (made,) = Sealer(tmp_path, INTERVAL_S).sweep(0, everything=True)
+    assert LocalBackEnd(tmp_path, keep=False).answer(Query()).total == before
+    assert pl.read_parquet(made)["octets"].to_list() == [1, 2, *other["octets"], 1, 2]
+
+
+def test_what_an_earlier_run_left_is_read_before_it_is_sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, damaged, _ = _packed(tmp_path, monkeypatch, [_two(), _two(), _two()])
+    octets = damaged.path.read_bytes()
+    damaged.path.write_bytes(octets[:4] + bytes(200) + octets[204:])
+    made = Sealer(tmp_path, INTERVAL_S).recover()
+    assert [path.name for path in (tmp_path / "damaged").iterdir()] == [damaged.path.name]
+    assert [pl.read_parquet(path)["octets"].to_list() for path in made] == [[1, 2], [1, 2]]
+
+
+def test_a_disk_that_does_not_keep_up_gets_the_tail_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "PACK_S", 0.0)
+    parts = _packed(tmp_path, monkeypatch, [_two(), _two(), _two()])
+    assert [part.path.suffix for part in parts] == [".arrow"] * 3
+    monkeypatch.setattr(writing, "PACK_S", 1e-9)
+    writer = StoreWriter(tmp_path)
+    for _ in range(3):
+        writer.append([_two()])
+        writer.write_tail()
+    assert [part.path.suffix for part in tail_of(tmp_path)[3:]] == [".parquet", ".arrow", ".arrow"]
