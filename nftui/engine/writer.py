@@ -26,9 +26,9 @@ RECHUNK_BELOW = 50_000
 PACK_FROM = 100_000
 """A tail file of so many flows is written as Parquet at once: sealing then copies it. Fewer flows make row groups too small to
 stay, which take more room and more time to read."""
-PACK_S = 0.3
-"""How long that may take. A slower machine, or one that is overrun, writes what is quickest to write, and leaves the rest of the
-work to the sealer, which can wait."""
+PACK_WITHIN_S = 1.0
+"""Only where its flows are in it this long after the first of them came, by the pace of the last time. A slower machine, or one
+that is overrun, writes what is quickest to write, and leaves the rest of the work to the sealer, which can wait."""
 PACK_AGAIN = 0.8
 """What is left, with each file that isn't packed, of a pace that was too slow, until packing is tried again."""
 ROW_GROUP = 262_144
@@ -62,6 +62,7 @@ class StoreWriter:
         self._next = dict.fromkeys(self._streams, 1)
         self._pending: list[pl.DataFrame] = []
         self._pace = 0.0
+        self._began, self._room = time.monotonic(), PACK_WITHIN_S
         store = Store(root)
         make_folder(store.tail)
         make_folder(store.flows)
@@ -91,6 +92,8 @@ class StoreWriter:
         Raises:
             OSError: The disk is full or the folder is gone; what was pending stays so.
         """
+        now = time.monotonic()
+        self._room, self._began = PACK_WITHIN_S - (now - self._began), now
         return self._write(self._write_tail)
 
     def write_segments(self) -> list[Path]:
@@ -122,7 +125,7 @@ class StoreWriter:
         return written
 
     def _write_tail(self, stream: str, number: int, frame: pl.DataFrame, times: pl.DataFrame) -> Path:
-        packed = frame.height >= PACK_FROM and frame.height * self._pace < PACK_S
+        packed = frame.height >= PACK_FROM and frame.height * self._pace < self._room
         path = self.root / "tail" / str(PartName(*_span(times), TAIL, stream, number, number, packed))
         temporary = path.with_name(path.name + ".tmp")
         if packed:

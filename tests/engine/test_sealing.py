@@ -186,13 +186,14 @@ def test_what_an_earlier_run_left_is_read_before_it_is_sealed(tmp_path: Path, mo
     assert [pl.read_parquet(path)["octets"].to_list() for path in made] == [[1, 2], [1, 2]]
 
 
-def test_a_disk_that_does_not_keep_up_gets_the_tail_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "PACK_S", 0.0)
-    parts = _packed(tmp_path, monkeypatch, [_two(), _two(), _two()])
-    assert [part.path.suffix for part in parts] == [".arrow"] * 3
-    monkeypatch.setattr(writing, "PACK_S", 1e-9)
-    writer = StoreWriter(tmp_path)
-    for _ in range(3):
-        writer.append([_two()])
-        writer.write_tail()
-    assert [part.path.suffix for part in tail_of(tmp_path)[3:]] == [".parquet", ".arrow", ".arrow"]
+def test_packing_that_takes_too_long_is_left_to_the_sealer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, write = [0.0], writing._write_parquet
+
+    def slowly(frame: pl.DataFrame, path: Path) -> None:
+        now[0] += 0.7
+        write(frame, path)
+
+    monkeypatch.setattr(writing, "_write_parquet", slowly)
+    monkeypatch.setattr(writing.time, "monotonic", lambda: now[0])
+    parts = _packed(tmp_path, monkeypatch, [_two(), _two(), _two(), _two()])
+    assert [part.path.suffix for part in parts] == [".parquet", ".arrow", ".parquet", ".arrow"]
