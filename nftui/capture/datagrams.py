@@ -7,8 +7,10 @@ system call (recvmmsg), or one by one where the C library has no recvmmsg.
 from __future__ import annotations
 
 import math
+import mmap
 import socket
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -21,9 +23,11 @@ from nftui.capture.sockets import MAPPED_PREFIX, bound, sixteen
 
 __all__ = ["MAPPED_PREFIX", "ROWS", "WIDTH", "DatagramBlock", "UdpReceiver"]
 
-ROWS = 1024
+ROWS = 4096
 WIDTH = 65536
-"""No UDP datagram is longer. Of a row only the pages that were ever written take memory."""
+"""No UDP datagram is longer."""
+NEAR = 2048
+"""Octets of a datagram that stand side by side with those of the next: all of what an Ethernet frame carries."""
 LEAST_SHARE = 512
 """Octets that the smallest datagram takes of a receive buffer, at least; it takes 768 with Linux 6."""
 _SO_RCVBUFFORCE = 33
@@ -88,9 +92,10 @@ class UdpReceiver:
         self.truncated = 0
         self._left: float = math.inf
         self._inode = str(Path(f"/proc/self/fd/{self._socket.fileno()}").readlink())[len("socket:[") : -1] if _has_proc() else ""
-        self._payload = np.zeros((rows, WIDTH), np.uint8)
-        family = self._socket.family
-        self._calls = recvmmsg.Calls(self._socket.fileno(), self._payload, family) if batched and recvmmsg.AVAILABLE else None
+        self._near = np.zeros((rows, NEAR), np.uint8)
+        self._wide = _untouched(rows, WIDTH)
+        parts, family = (self._near, self._wide[:, NEAR:]), self._socket.family
+        self._calls = recvmmsg.Calls(self._socket.fileno(), parts, family) if batched and recvmmsg.AVAILABLE else None
 
     def fileno(self) -> int:
         """Return the descriptor, to poll."""
@@ -112,7 +117,11 @@ class UdpReceiver:
             return None
         length, exporter, port, cut = self._calls.taken(number)
         self.truncated += int(cut.sum())
-        return self._block(length, exporter, port)
+        payload = self._near[:number]
+        if length.max() > NEAR:
+            self._wide[:number, :NEAR] = payload
+            payload = self._wide[:number]
+        return self._block(payload, length, exporter, port)
 
     def drops(self) -> int:
         """Return how many datagrams the kernel dropped because the buffer was full; 0 where it does not say."""
@@ -131,7 +140,7 @@ class UdpReceiver:
 
     def finish(self) -> None:
         """Take no more than a full buffer from now on: a sender who goes on is no reason to."""
-        self._left = max(self.granted // LEAST_SHARE, len(self._payload))
+        self._left = max(self.granted // LEAST_SHARE, len(self._wide))
 
     def close(self) -> None:
         """Close the socket; the last block stays readable."""
@@ -147,9 +156,9 @@ class UdpReceiver:
         lengths: list[int] = []
         addresses: list[bytes] = []
         ports: list[int] = []
-        for row in range(len(self._payload)):
+        for row in range(len(self._wide)):
             try:
-                length, source = self._socket.recvfrom_into(self._payload[row])
+                length, source = self._socket.recvfrom_into(self._wide[row])
             except (BlockingIOError, InterruptedError):
                 break
             except ConnectionError:
@@ -160,12 +169,28 @@ class UdpReceiver:
         if not lengths:
             return None
         exporter = np.frombuffer(b"".join(addresses), np.uint8).reshape(-1, 16)
-        return self._block(np.array(lengths, np.int64), exporter, np.array(ports, np.int64))
+        payload = self._wide[: len(lengths)]
+        return self._block(payload, np.array(lengths, np.int64), exporter, np.array(ports, np.int64))
 
-    def _block(self, length: npt.NDArray[np.int64], exporter: npt.NDArray[np.uint8], port: npt.NDArray[np.int64]) -> DatagramBlock:
+    def _block(
+        self,
+        payload: npt.NDArray[np.uint8],
+        length: npt.NDArray[np.int64],
+        exporter: npt.NDArray[np.uint8],
+        port: npt.NDArray[np.int64],
+    ) -> DatagramBlock:
         self._left -= len(length)
         received = np.full(len(length), time.time_ns() // 1000, np.int64)
-        return DatagramBlock(self._payload[: len(length)], length, exporter, port, received, self.port)
+        return DatagramBlock(payload, length, exporter, port, received, self.port)
+
+
+def _untouched(rows: int, width: int) -> npt.NDArray[np.uint8]:
+    """Return an array of which only the small pages that are ever written take memory."""
+    area = mmap.mmap(-1, rows * width, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        with suppress(OSError):
+            area.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(area, np.uint8).reshape(rows, width)
 
 
 def _grow_buffer(bound: socket.socket, octets: int) -> int:

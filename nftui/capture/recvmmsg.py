@@ -1,4 +1,4 @@
-"""recvmmsg(2) through ctypes: many datagrams in one system call, straight into the rows of a numpy array.
+"""recvmmsg(2) through ctypes: many datagrams in one system call, straight into the rows of numpy arrays.
 
 The control structures are one numpy array each, prepared once; only lengths and flags are read after a call.
 
@@ -36,25 +36,27 @@ _MMSGHDR = np.dtype(
 class Calls:
     """The prepared call for one socket and one block."""
 
-    def __init__(self, descriptor: int, payload: npt.NDArray[np.uint8], family: int) -> None:
+    def __init__(self, descriptor: int, parts: tuple[npt.NDArray[np.uint8], ...], family: int) -> None:
         """Prepare.
 
         Args:
             descriptor: Of a non-blocking UDP socket.
-            payload: The block, shape (rows, width), C-contiguous; it must outlive this object's use.
+            parts: Where datagrams go, shape (rows, width) each, the octets of a row side by side: a datagram fills its row of the
+                first, what is longer goes on in the second. They must outlive this object's use.
             family: AF_INET or AF_INET6.
         """
-        rows, width = payload.shape
+        rows = len(parts[0])
         self._descriptor, self._family, self._rows = descriptor, family, rows
         self._names = np.zeros((rows, _NAME_SIZE), np.uint8)
-        self._vectors = np.zeros(rows, _IOVEC)
-        self._vectors["base"] = payload.ctypes.data + np.arange(rows, dtype=np.uint64) * np.uint64(width)
-        self._vectors["size"] = width
+        self._vectors = np.zeros((rows, len(parts)), _IOVEC)
+        for place, part in enumerate(parts):
+            self._vectors["base"][:, place] = part.ctypes.data + np.arange(rows, dtype=np.uint64) * np.uint64(part.strides[0])
+            self._vectors["size"][:, place] = part.shape[1]
         self._messages = np.zeros(rows, _MMSGHDR)
         self._messages["name"] = self._names.ctypes.data + np.arange(rows, dtype=np.uint64) * np.uint64(_NAME_SIZE)
         self._messages["name_size"] = _NAME_SIZE
-        self._messages["iov"] = self._vectors.ctypes.data + np.arange(rows, dtype=np.uint64) * np.uint64(_IOVEC.itemsize)
-        self._messages["iov_number"] = 1
+        self._messages["iov"] = self._vectors.ctypes.data + np.arange(rows, dtype=np.uint64) * np.uint64(self._vectors.strides[0])
+        self._messages["iov_number"] = len(parts)
         self._call = _LIBC.recvmmsg
         self._call.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
         self._call.restype = ctypes.c_int

@@ -39,6 +39,8 @@ QUEUE_FLOWS = 4_000_000
 """Flows that wait for the disk at most; what comes on top is dropped and counted."""
 TICK_S = 0.8
 """Between two tail files. Less than a second, so that with the time a write takes a crash loses no more than the last second."""
+TICK_FLOWS = 160_000
+"""So many flows are written before that time is over: what takes longer to write then began earlier."""
 EVENTS = 100
 SEALING_S = 60
 """How long the child may take to seal what is left at the end."""
@@ -79,11 +81,13 @@ class Collector:
         self._knowledge = Knowledge(root, self._decoder, self._decoding)
         self._guard = threading.Lock()
         self._stop = threading.Event()
+        self._due = threading.Event()
         self._drained = threading.Event()
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._started = time.time_ns() // 1000
         self._rates: deque[tuple[float, int, int]] = deque(maxlen=6)
         self._drops_told = self._refused_told = 0
+        self._account_due = 0.0
         self._sealer: subprocess.Popen[bytes] | None = None
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
@@ -101,6 +105,7 @@ class Collector:
         finally:
             self._stop.set()
             self._drained.set()
+            self._due.set()
             writer.join()
             self._end_sealer()
             self.listening.close()
@@ -147,6 +152,8 @@ class Collector:
             elif count:
                 self._queue.append(frames)
                 self._queued += count
+                if self._queued >= TICK_FLOWS:
+                    self._due.set()
         return len(block.length)
 
     def _decode(self, block: DatagramBlock) -> list[pl.DataFrame]:
@@ -162,8 +169,10 @@ class Collector:
     # -- storing
 
     def _write(self) -> None:
-        while not self._stop.wait(TICK_S - time.time() % TICK_S):
+        while not self._stop.is_set():
+            began = time.monotonic()
             self._tick_safely(running=True)
+            self._due.wait(max(began + TICK_S - time.monotonic(), 0))
         self._drained.wait()
         self._tick_safely(running=False)
 
@@ -175,22 +184,31 @@ class Collector:
             self._tell(f"storing failed: {type(error).__name__}")
 
     def _tick(self, *, running: bool) -> None:
-        with self._guard:
-            batches, self._queue, self._queued = self._queue, deque(), 0
-        for frames in batches:
-            self._writer.append(frames)
-        try:
-            self._knowledge.save_held(last=not running)
-            self._writer.write_tail()
-        except (OSError, pl.exceptions.PolarsError) as error:
-            self._tell(f"the store can't be written: {error}; {self._writer.pending} flows wait")
-            self._shed()
+        self._store(last=not running)
+        now = time.monotonic()
+        if running and now < self._account_due:
+            return
+        self._account_due = now + TICK_S / 2
         self._watch_sealer(running)
         try:
             self._knowledge.save(last=not running)
             replace_file(self.root / "status.json", json.dumps(self.status(running=running)).encode())
         except OSError as error:
             log.warning("the status can't be written: %s", error)
+
+    def _store(self, *, last: bool) -> None:
+        """Write what was received since the last time into the tail; and, after what was taken out of it, what waits."""
+        with self._guard:
+            batches, self._queue, self._queued = self._queue, deque(), 0
+            self._due.clear()
+        for frames in batches:
+            self._writer.append(frames)
+        try:
+            self._knowledge.save_held(last=last)
+            self._writer.write_tail()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            self._tell(f"the store can't be written: {error}; {self._writer.pending} flows wait")
+            self._shed()
 
     def _shed(self) -> None:
         """Drop what a disk that stays full can't take, oldest last, so that memory stays bounded."""

@@ -14,13 +14,14 @@ import os
 import signal
 import sys
 import time
+from itertools import zip_longest
 from pathlib import Path
 from types import FrameType
 
 import polars as pl
 
-from nftui.engine.segments import TAIL, Part, without_superseded
-from nftui.engine.store import FILE_MODE, Store, make_folder
+from nftui.engine.segments import TAIL, Part, PartName, without_superseded
+from nftui.engine.store import FILE_MODE, Store, make_folder, scan_part
 from nftui.engine.writer import SEGMENT_FLOWS, remove_temporary, seal
 from nftui.units import SECOND
 
@@ -46,19 +47,23 @@ class Sealer:
         self._store = Store(root)
         self._superseded: dict[Path, float] = {}
 
-    def sweep(self, now: int, *, everything: bool = False) -> list[Path]:
+    def sweep(self, now: int, *, everything: bool = False, check: bool = False) -> list[Path]:
         """Seal what is complete.
 
         Args:
             now: The time, microseconds: tail files of an earlier interval are complete.
             everything: Seal what is not complete too, at the collector's start and end.
+            check: Read every flow on the way: what a power cut left may be damaged.
         Returns:
             The segments made.
         """
         made = []
-        for parts in self._runs():
-            for piece in self._complete(parts, now, everything):
-                made += self._seal(piece)
+        runs = self._runs()
+        for run, following in zip_longest(runs, runs[1:]):
+            # Numbers only grow: a run that another one of its stream follows gets no further files.
+            ended = following is not None and following[0].name.stream == run[0].name.stream
+            for piece in self._complete(run, now, everything or ended):
+                made += self._seal(piece, check=check)
         self._remove(math.inf if everything else time.monotonic())
         return made
 
@@ -70,18 +75,36 @@ class Sealer:
         for part in listed:
             if part.name.level == TAIL and part not in current:
                 part.path.unlink(missing_ok=True)
-        return self.sweep(0, everything=True)
+        return self.sweep(0, everything=True, check=True)
 
     def _runs(self) -> list[list[Part]]:
-        """Return the tail files not sealed yet, by stream and interval, each in sequence."""
-        runs: dict[tuple[str, int], list[Part]] = {}
-        for part in self._store.parts():
-            if part.name.level == TAIL and part.path not in self._superseded:
-                runs.setdefault((part.name.stream, part.name.received_from // self.interval), []).append(part)
-        return [sorted(parts, key=lambda part: part.name.first) for _, parts in sorted(runs.items())]
+        """Return the runs of tail files not sealed yet, by stream."""
+        unsealed = [part for part in self._store.listed_tail() if part.path not in self._superseded]
+        return self._divided(sorted(unsealed, key=lambda part: (part.name.stream, part.name.first)))
 
-    def _complete(self, parts: list[Part], now: int, everything: bool) -> list[list[Part]]:
-        """Divide a run into pieces of a segment's size; the last piece only when its interval is over."""
+    def _divided(self, parts: list[Part]) -> list[list[Part]]:
+        """Divide parts in sequence into runs: of one stream and one interval, without a gap in their numbers.
+
+        A segment's name says the first and the last number, and supersedes whatever lies between. Receipt may go back, when the
+        clock is set or what was held back is released, so an interval's files need not be neighbours.
+        """
+        runs: list[list[Part]] = []
+        for part in parts:
+            if runs and self._continues(runs[-1][-1].name, part.name):
+                runs[-1].append(part)
+            else:
+                runs.append([part])
+        return runs
+
+    def _continues(self, before: PartName, name: PartName) -> bool:
+        return (
+            before.stream == name.stream
+            and before.last + 1 == name.first
+            and before.received_to // self.interval == name.received_to // self.interval
+        )
+
+    def _complete(self, parts: list[Part], now: int, ended: bool) -> list[list[Part]]:
+        """Divide a run into pieces of a segment's size; the last piece only when the run has ended or its interval is over."""
         pieces, piece, flows = [], [], 0
         for part in parts:
             piece.append(part)
@@ -89,24 +112,24 @@ class Sealer:
             if flows >= SEGMENT_FLOWS:
                 pieces.append(piece)
                 piece, flows = [], 0
-        over = everything or parts[0].name.received_from // self.interval < now // self.interval
+        over = ended or parts[0].name.received_to // self.interval < now // self.interval
         return [*pieces, piece] if piece and over else pieces
 
-    def _seal(self, parts: list[Part]) -> list[Path]:
+    def _seal(self, parts: list[Part], *, check: bool) -> list[Path]:
         try:
-            made = [seal(self.root, parts)]
+            made = [seal(self.root, parts, check=check)]
         except pl.exceptions.PolarsError:
             sound = [part for part in parts if not self._set_aside_damaged(part)]
             if len(sound) == len(parts):
                 raise
-            return self._seal(sound) if sound else []
+            return [path for run in self._divided(sound) for path in self._seal(run, check=check)]
         due = time.monotonic() + GRACE_S
         self._superseded.update((part.path, due) for part in parts)
         return made
 
     def _set_aside_damaged(self, part: Part) -> bool:
         try:
-            pl.read_ipc(part.path)
+            scan_part(part).collect()
         except pl.exceptions.PolarsError as error:
             folder = self.root / "damaged"
             make_folder(folder)

@@ -2,7 +2,8 @@
 
 A name is `<received_from>-<received_to>-<min_start>-<max_end>-<level>-<stream>.<first>.<last>.<suffix>`: times in microseconds
 since 1970; level `T` for a tail file, `L0` for a sealed segment, `L1` for an hour; the stream, and the range of its tail files, by
-sequence number, that the part holds. A part whose range of sequence numbers a higher level of the same stream covers is superseded:
+sequence number, that the part holds; the suffix says the format: segments are Parquet, tail files Arrow IPC or, when they hold many
+flows, Parquet already. A part whose range of sequence numbers a higher level of the same stream covers is superseded:
 readers pass it over, so nothing is counted twice while a seal or a compaction is under way, whatever the clock does.
 """
 
@@ -32,6 +33,7 @@ class PartName:
         stream: Who wrote it: flows of one stream have one sequence.
         first: Sequence number of the first tail file that the part holds.
         last: Of the last.
+        packed: Whether a tail file is Parquet already; False for segments, which always are.
     """
 
     received_from: int
@@ -42,11 +44,17 @@ class PartName:
     stream: str
     first: int
     last: int
+    packed: bool = False
 
     def __str__(self) -> str:
-        level, suffix = ("T", TAIL_SUFFIX) if self.level == TAIL else (f"L{self.level}", SEGMENT_SUFFIX)
+        level, suffix = "T" if self.level == TAIL else f"L{self.level}", SEGMENT_SUFFIX if self.is_parquet else TAIL_SUFFIX
         times = f"{self.received_from}-{self.received_to}-{self.min_start}-{self.max_end}"
         return f"{times}-{level}-{self.stream}.{self.first:08d}.{self.last:08d}.{suffix}"
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether the part is a Parquet file; else it is Arrow IPC."""
+        return self.packed or self.level > TAIL
 
     def covers(self, other: PartName) -> bool:
         """Return whether this part supersedes the other."""
@@ -68,9 +76,11 @@ def parse_name(name: str) -> PartName | None:
         return None
     received_from, received_to, min_start, max_end = (int(text) for text in match.group(1, 2, 3, 4))
     level = TAIL if match[5] == "T" else int(match[5][1:])
-    if (level == TAIL) != (match[9] == TAIL_SUFFIX):
+    parquet = match[9] == SEGMENT_SUFFIX
+    if level > TAIL and not parquet:
         return None
-    return PartName(received_from, received_to, min_start, max_end, level, match[6], int(match[7]), int(match[8]))
+    packed = level == TAIL and parquet
+    return PartName(received_from, received_to, min_start, max_end, level, match[6], int(match[7]), int(match[8]), packed)
 
 
 @dataclass(frozen=True, slots=True)

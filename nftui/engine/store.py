@@ -3,7 +3,7 @@
     lock            held by the collector (flock)
     status.json     the collector's own account, replaced every second
     templates.json  templates and options, so that nothing waits for them after a restart
-    tail/           flows not sealed yet, an Arrow IPC file a second
+    tail/           flows not sealed yet, an Arrow IPC file a second, or Parquet when it holds many
     flows/Y/M/D/    sealed segments, Parquet, by day of receipt
 
 A file appears under its name only when it is whole. Readers take no lock: they list, and a file that vanishes between the listing
@@ -23,7 +23,7 @@ from typing import Any
 import polars as pl
 
 from nftui.engine.query import Interval
-from nftui.engine.segments import TAIL, Part, PartName, parse_name, without_superseded
+from nftui.engine.segments import Part, PartName, parse_name, without_superseded
 from nftui.errors import SegmentError, StoreError, StoreLocked
 from nftui.schema import POLARS
 
@@ -84,7 +84,7 @@ class Store:
         before = len(self.broken)
         for part in self.parts():
             try:
-                (pl.read_ipc_schema if part.name.level == TAIL else pl.read_parquet_schema)(part.path)
+                _read_schema(part)
             except FileNotFoundError:
                 continue
             except (OSError, pl.exceptions.PolarsError) as error:
@@ -98,8 +98,15 @@ class Store:
             StoreError: The directory can't be listed.
         """
         self.foreign = []
-        found = list(self._list(self.tail))
-        return found + self._walk(self.flows)
+        return self.listed_tail() + self._walk(self.flows)
+
+    def listed_tail(self) -> list[Part]:
+        """Return the tail's parts, superseded ones too, without a look at the segments, of which there may be very many.
+
+        Raises:
+            StoreError: The directory can't be listed.
+        """
+        return list(self._list(self.tail))
 
     def scan(self, parts: list[Part], columns: tuple[str, ...]) -> pl.LazyFrame:
         """Return the flows of some parts, with just these columns; null where a part lacks one.
@@ -108,10 +115,10 @@ class Store:
             SegmentError: A part can't be opened or is no such file. `FileNotFoundError` passes through: the part was superseded.
         """
         wanted = {name: POLARS[name] for name in columns}
-        segments = [part.path for part in parts if part.name.level > TAIL]
-        frames = [self._scan_tail(part, wanted) for part in parts if part.name.level == TAIL]
-        if segments:
-            frames.append(self._scan_segments(segments, wanted))
+        parquet = [part.path for part in parts if part.name.is_parquet]
+        frames = [self._scan_ipc(part, wanted) for part in parts if not part.name.is_parquet]
+        if parquet:
+            frames.append(self._scan_parquet(parquet, wanted))
         if not frames:
             return pl.LazyFrame(schema=wanted)
         return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
@@ -123,8 +130,7 @@ class Store:
             known = self._counts.get(part.name)
             if known is None:
                 try:
-                    frame = pl.scan_ipc(part.path) if part.name.level == TAIL else pl.scan_parquet(part.path)
-                    known = int(frame.select(pl.len()).collect().item())
+                    known = int(scan_part(part).select(pl.len()).collect().item())
                 except (OSError, pl.exceptions.PolarsError):
                     known = 0
                 if len(self._counts) > 4096:
@@ -172,7 +178,7 @@ class Store:
         found = set(more).union(*(self._present(part) for part in parts))
         return tuple(name for name in POLARS if name in found)
 
-    def _scan_segments(self, paths: list[Path], wanted: dict[str, pl.DataType]) -> pl.LazyFrame:
+    def _scan_parquet(self, paths: list[Path], wanted: dict[str, pl.DataType]) -> pl.LazyFrame:
         return pl.scan_parquet(
             [str(path) for path in paths],
             schema=wanted,
@@ -182,7 +188,7 @@ class Store:
             hive_partitioning=False,
         ).select(*wanted)
 
-    def _scan_tail(self, part: Part, wanted: dict[str, pl.DataType]) -> pl.LazyFrame:
+    def _scan_ipc(self, part: Part, wanted: dict[str, pl.DataType]) -> pl.LazyFrame:
         present = self._present(part)
         frame = pl.scan_ipc(part.path, glob=False, hive_partitioning=False)
         return frame.select(
@@ -193,7 +199,7 @@ class Store:
         present = self._columns.get(part.path)
         if present is None:
             try:
-                present = tuple((pl.read_ipc_schema if part.name.level == TAIL else pl.read_parquet_schema)(part.path))
+                present = tuple(_read_schema(part))
             except pl.exceptions.PolarsError as error:
                 raise SegmentError(str(part.path), f"can't be read: {error}") from error
             if len(self._columns) > 4096:
@@ -272,6 +278,17 @@ class Lock:
     def close(self) -> None:
         """Give the lock back."""
         os.close(self._handle)
+
+
+def scan_part(part: Part) -> pl.LazyFrame:
+    """Return the flows of a part, with the columns that it has."""
+    if part.name.is_parquet:
+        return pl.scan_parquet(part.path, glob=False, hive_partitioning=False)
+    return pl.scan_ipc(part.path, glob=False, hive_partitioning=False)
+
+
+def _read_schema(part: Part) -> dict[str, pl.DataType]:
+    return pl.read_parquet_schema(part.path) if part.name.is_parquet else pl.read_ipc_schema(part.path)
 
 
 def make_folder(folder: Path) -> None:

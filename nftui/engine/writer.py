@@ -6,25 +6,37 @@ it is whole, and a tail file goes only after the segment that holds its flows is
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 
 import polars as pl
 
-from nftui.engine import instants
+from nftui.engine import instants, row_groups
 from nftui.engine.segments import TAIL, Part, PartName, parse_name
-from nftui.engine.store import FILE_MODE, Store, make_folder
+from nftui.engine.store import FILE_MODE, Store, make_folder, scan_part
 from nftui.schema import POLARS, TIME
 from nftui.units import SECOND, moment
 
 SEGMENT_FLOWS = 1_000_000
 RECHUNK_BELOW = 50_000
+PACK_FROM = 100_000
+"""A tail file of so many flows is written as Parquet at once: sealing then copies it. Fewer flows make row groups too small to
+stay, which take more room and more time to read."""
+PACK_WITHIN_S = 1.0
+"""Only where its flows are in it this long after the first of them came, by the pace of the last time. A slower machine, or one
+that is overrun, writes what is quickest to write, and leaves the rest of the work to the sealer, which can wait."""
+PACK_AGAIN = 0.8
+"""What is left, with each file that isn't packed, of a pace that was too slow, until packing is tried again."""
 ROW_GROUP = 262_144
 """Flows of a row group: files are 5 % smaller than with the some 50,000 of the library, and four groups still share two cores."""
 ODD_BEFORE, ODD_AHEAD = 2 * 3600 * SECOND, 60 * SECOND
 """A flow that starts more than this before its receipt, or ends more than this after it, goes to the odd stream."""
+
+log = logging.getLogger(__name__)
 
 IS_ODD = ((pl.col("start") < pl.col("received") - ODD_BEFORE) | (pl.col("end") > pl.col("received") + ODD_AHEAD)).fill_null(False)
 
@@ -49,6 +61,8 @@ class StoreWriter:
         self._streams = (stream, "odd" if stream == "main" else f"odd{stream}")
         self._next = dict.fromkeys(self._streams, 1)
         self._pending: list[pl.DataFrame] = []
+        self._pace = 0.0
+        self._began, self._room = time.monotonic(), PACK_WITHIN_S
         store = Store(root)
         make_folder(store.tail)
         make_folder(store.flows)
@@ -78,6 +92,8 @@ class StoreWriter:
         Raises:
             OSError: The disk is full or the folder is gone; what was pending stays so.
         """
+        now = time.monotonic()
+        self._room, self._began = PACK_WITHIN_S - (now - self._began), now
         return self._write(self._write_tail)
 
     def write_segments(self) -> list[Path]:
@@ -109,17 +125,24 @@ class StoreWriter:
         return written
 
     def _write_tail(self, stream: str, number: int, frame: pl.DataFrame, times: pl.DataFrame) -> Path:
-        path = self.root / "tail" / str(PartName(*_span(times), TAIL, stream, number, number))
+        packed = frame.height >= PACK_FROM and frame.height * self._pace < self._room
+        path = self.root / "tail" / str(PartName(*_span(times), TAIL, stream, number, number, packed))
         temporary = path.with_name(path.name + ".tmp")
-        # A copy of many flows costs as much as writing them; few flows in many pieces cost whoever reads them.
-        (frame.rechunk() if frame.height < RECHUNK_BELOW else frame).write_ipc(temporary, compression="uncompressed")
+        if packed:
+            began = time.monotonic()
+            _write_parquet(frame, temporary)
+            self._pace = (time.monotonic() - began) / frame.height
+        else:
+            self._pace *= PACK_AGAIN
+            # A copy of many flows costs as much as writing them; few flows in many pieces cost whoever reads them.
+            (frame.rechunk() if frame.height < RECHUNK_BELOW else frame).write_ipc(temporary, compression="uncompressed")
         return _appear(temporary, path)
 
     def _write_segment(self, stream: str, number: int, frame: pl.DataFrame, times: pl.DataFrame) -> Path:
         name = PartName(*_span(times), 0, stream, number, number)
         path = segment_path(self.root, name)
         temporary = path.with_name(path.name + ".tmp")
-        frame.write_parquet(temporary, compression="zstd", compression_level=1, row_group_size=ROW_GROUP, statistics=False)
+        _write_parquet(frame, temporary)
         return _appear(temporary, path)
 
 
@@ -138,9 +161,15 @@ def _times(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select(instants.START.alias("start"), instants.END.alias("end"), instants.RECEIVED.alias("received"))
 
 
+def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    """Write flows in row groups of the same size, near to `ROW_GROUP`."""
+    groups = max(round(frame.height / ROW_GROUP), 1)
+    frame.write_parquet(path, compression="zstd", compression_level=1, row_group_size=-(-frame.height // groups), statistics=False)
+
+
 def segment_path(root: Path, name: PartName) -> Path:
-    """Return where a segment stands, making its folder: by the UTC day of receipt."""
-    folder = root / "flows" / moment(name.received_from).strftime("%Y/%m/%d")
+    """Return where a segment stands, making its folder: by the UTC day of the last receipt, the day from which it is kept."""
+    folder = root / "flows" / moment(name.received_to).strftime("%Y/%m/%d")
     make_folder(folder)
     return folder / str(name)
 
@@ -152,7 +181,7 @@ def _span(times: pl.DataFrame) -> tuple[int, int, int, int]:
     return first, last, start, end
 
 
-def seal(root: Path, parts: list[Part]) -> Path:
+def seal(root: Path, parts: list[Part], *, check: bool = False) -> Path:
     """Make one segment of tail files of one stream, in the order of their sequence numbers.
 
     The segment's name follows from the tail files, so sealing the same ones again, after a crash, makes the same file. The tail
@@ -160,7 +189,9 @@ def seal(root: Path, parts: list[Part]) -> Path:
 
     Args:
         root: The data directory.
-        parts: Tail files of one stream, one at least, without gaps in the sequence but for numbers that no file ever had.
+        parts: Tail files of one stream, one at least, without gaps in the sequence: the segment supersedes all from the first
+            to the last.
+        check: Read every flow, even where files could be copied as they are.
     Returns:
         The segment.
     Raises:
@@ -168,8 +199,23 @@ def seal(root: Path, parts: list[Part]) -> Path:
         polars.exceptions.PolarsError: A tail file is damaged.
     """
     parts = sorted(parts, key=lambda part: part.name.first)
+    path = segment_path(root, _sealed_name(parts))
+    temporary = path.with_name(path.name + ".tmp")
+    if check or not _copy(root, parts, temporary):
+        _encode(parts, temporary)
+    _sync(temporary)
+    _appear(temporary, path)
+    try:
+        _sync(path.parent)
+    except OSError as error:
+        # The segment has its name: sealing its tail files again, with later ones, would count them twice.
+        log.warning("%s can't be made durable: %s", path.parent, error)
+    return path
+
+
+def _sealed_name(parts: list[Part]) -> PartName:
     names = [part.name for part in parts]
-    name = PartName(
+    return PartName(
         min(one.received_from for one in names),
         max(one.received_to for one in names),
         min(one.min_start for one in names),
@@ -179,23 +225,45 @@ def seal(root: Path, parts: list[Part]) -> Path:
         names[0].first,
         names[-1].last,
     )
-    path = segment_path(root, name)
-    temporary = path.with_name(path.name + ".tmp")
-    frames = [pl.scan_ipc(part.path, glob=False, hive_partitioning=False) for part in parts]
+
+
+def _copy(root: Path, parts: list[Part], path: Path) -> bool:
+    """Copy what is Parquet already, and encode what is not; return False, with nothing done, where that is no use."""
+    if not any(part.name.packed for part in parts):
+        return False
+    columns = scan_part(parts[0]).collect_schema()
+    if any(scan_part(part).collect_schema() != columns for part in parts[1:]):
+        return False
+    pieces: list[Path] = []
+    encoded: list[Path] = []
+    try:
+        for packed, some in groupby(parts, key=lambda part: part.name.packed):
+            run = list(some)
+            if packed:
+                pieces += [part.path for part in run]
+                continue
+            piece = segment_path(root, _sealed_name(run))
+            encoded.append(piece.with_name(piece.name + ".tmp"))
+            pieces.append(encoded[-1])
+            _encode(run, encoded[-1])
+        return row_groups.join(pieces, path)
+    finally:
+        for piece in encoded:
+            piece.unlink(missing_ok=True)
+
+
+def _encode(parts: list[Part], path: Path) -> None:
+    frames = [scan_part(part) for part in parts]
     flows = frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
     flows.sink_parquet(
-        temporary,
+        path,
         compression="zstd",
         compression_level=1,
         row_group_size=ROW_GROUP,
         statistics=False,
         maintain_order=True,
-        sync_on_close="all",
         engine="streaming",
     )
-    _appear(temporary, path)
-    _sync_folder(path.parent)
-    return path
 
 
 def remove_temporary(folder: Path) -> list[Path]:
@@ -218,8 +286,9 @@ def _appear(temporary: Path, path: Path) -> Path:
     return temporary.rename(path)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+def _sync(path: Path) -> None:
+    """Have the kernel write a file, or a folder's names, to the disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:

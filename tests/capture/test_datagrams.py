@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nftui.capture import recvmmsg
-from nftui.capture.datagrams import MAPPED_PREFIX, DatagramBlock, UdpReceiver
+from nftui.capture.datagrams import MAPPED_PREFIX, NEAR, DatagramBlock, UdpReceiver
 
 LOOPBACK_6 = bytes(15) + b"\x01"
 
@@ -95,6 +95,17 @@ def test_longest_datagram_is_not_cut(batched: bool) -> None:
         assert block.length.tolist() == [65_000]
         assert block.payload[0, :65_000].tobytes() == payload[:65_000]
         assert receiver.truncated == 0
+
+
+def test_short_and_long_datagrams_of_one_block(batched: bool) -> None:
+    with UdpReceiver("127.0.0.1", 0, 1 << 20, rows=16, batched=batched) as receiver:
+        for sizes in ([10, NEAR], [NEAR + 1, 10, 9000], [1, NEAR - 1, 5], [30_000]):
+            payloads = [bytes([size % 251]) * size for size in sizes]
+            send("127.0.0.1", receiver.port, *payloads)
+            time.sleep(0.01)
+            block = arrived(receiver)
+            assert block.payload.flags.c_contiguous
+            assert [block.payload[row, :size].tobytes() for row, size in enumerate(block.length.tolist())] == payloads
 
 
 def test_drops_are_told() -> None:

@@ -272,3 +272,25 @@ def test_stopped_at_once_it_seals_what_its_child_had_no_time_for(tmp_path: Path)
     collector.process.communicate(timeout=60)
     assert not list((tmp_path / "tail").iterdir())
     assert answer("summary", "--data", tmp_path)["rows"][0]["flows"] == 10
+
+
+def test_many_flows_are_written_before_their_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nftui.engine.collector.TICK_S", 3600)
+    monkeypatch.setattr("nftui.engine.collector.TICK_FLOWS", 100)
+    monkeypatch.setattr("nftui.engine.writer.PACK_FROM", 100)
+    port = free_port()
+    collector = Collector(tmp_path, CollectorSettings(listen=(f"127.0.0.1:{port}",)))
+    thread = threading.Thread(target=collector.run)
+    thread.start()
+    try:
+        for number in range(3):
+            send(port, [("a", netflow5(120 * number + 30 * place, 30, time.time())) for place in range(4)])
+            wait_for(lambda: collector.status()["flows_stored"] == 120 * (number + 1))  # noqa: B023 - called within the loop
+        send(port, [("a", netflow5(360, 30, time.time()))])
+        wait_for(lambda: collector.status()["flows_pending"] == 30)
+    finally:
+        began = time.monotonic()
+        collector.stop()
+        thread.join()
+    assert time.monotonic() - began < 30
+    assert LocalBackEnd(tmp_path).answer(Query()).total.flows == 390
