@@ -62,12 +62,17 @@ class Tables:
     _known: set[bytes] = field(default_factory=set)
 
     def news(self, layout: Layout, records: npt.NDArray[np.void]) -> list[bytes]:
-        """Return the different options records that were not read before; `records` has the shape (records,)."""
+        """Return the different options records of a set, in the order in which each was said last; none when all were read before.
+
+        Args:
+            layout: Of the records.
+            records: Shape (records,).
+        """
         if not _READ & layout.places.keys():
             return []
         octets, about = records.tobytes(), repr(layout.fields).encode()
-        different = dict.fromkeys(octets[at : at + layout.size] for at in range(0, len(octets), layout.size))
-        return [record for record in different if record + about not in self._known]
+        different = dict.fromkeys(octets[at : at + layout.size] for at in range(len(octets) - layout.size, -1, -layout.size))
+        return list(reversed(different)) if any(record + about not in self._known for record in different) else []
 
     def learn(self, layout: Layout, records: list[bytes]) -> None:
         """Read options records, as `news` returns them."""

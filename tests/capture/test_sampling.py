@@ -178,3 +178,18 @@ def test_names_of_applications_vrfs_and_interfaces() -> None:
     flows, _ = build.decode(netflow9(one_set(0, template(300, fields)) + one_set(300, content), sequence=2), decoder=decoder)
     assert flows.select("application_name", "vrf_name").rows() == [("http", "red"), (None, None)]
     assert decoder.interfaces() == {"192.0.2.1": {"3": {"name": "Gi0/3", "description": "uplink"}}}
+
+
+def test_of_two_records_for_the_same_the_last_said_holds() -> None:
+    """Said again they hold again, in whatever blocks they come."""
+    told = one_set(1, struct.pack(">HHHHHHH", 500, 4, 4, 1, 4, 34, 4))
+    one, two = struct.pack(">II", 1, 10), struct.pack(">II", 1, 20)
+    flow = one_set(0, template(300, OCTETS)) + one_set(300, record(10))
+    datagrams = [netflow9(told)]
+    for number, said in enumerate([one + two, two + one, one + two, one + two + one], 1):
+        datagrams += [netflow9(one_set(500, said), sequence=2 * number - 1), netflow9(flow, sequence=2 * number)]
+    decoder, alone = Decoder(), []
+    for datagram in datagrams:
+        alone += decoder.decode(build.block([datagram]))
+    together, _ = build.decode(*datagrams)
+    assert joined(alone)["sampling_interval"].to_list() == together["sampling_interval"].to_list() == [20, 10, 20, 10]

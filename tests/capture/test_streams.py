@@ -22,7 +22,7 @@ from nftui.capture import streams
 from nftui.capture.sockets import KINDS, MAPPED_PREFIX
 from nftui.capture.streams import StreamReceiver, bounds_of
 from tests.capture.test_datagrams import LOOPBACK_6, needs_ipv6
-from tests.capture.test_sockets import needs_sctp
+from tests.capture.test_sockets import STREAMS
 
 LOOPBACK = MAPPED_PREFIX + bytes([127, 0, 0, 1])
 
@@ -201,7 +201,7 @@ def test_every_octet_is_delivered_or_counted(contents: list[bytes], junk: bytes,
             assert sum(peer.remarks.values()) == 1
 
 
-@pytest.mark.parametrize("transport", ["tcp", pytest.param("sctp", marks=needs_sctp)])
+@pytest.mark.parametrize("transport", STREAMS)
 def test_messages_of_every_size(transport: str, peers: Callable[..., Peer]) -> None:
     peer = peers("127.0.0.1", transport)
     exporter = peer.connect()
