@@ -213,10 +213,9 @@ class Decoder:
         arrivals.count_datagrams(length)
         arrivals.read_clocks(self._rules.clock_threshold)
         reader = Reader(payload, arrivals)
-        frames = reader.read()
-        for domain, template, waited in reader.released:
-            frames += self._released(domain, template, waited)
-        return frames
+        changes = reader.learn()
+        frames = [frame for released in reader.released for frame in self._released(*released)]
+        return frames + reader.read(changes)
 
     def _released(self, domain: Domain, template: Template, waited: list[HeldSet]) -> list[pl.DataFrame]:
         """Decode data sets that waited for their template."""

@@ -103,9 +103,9 @@ class Reader:
         for reason, where in self.sets.malformed:
             arrivals.count_malformed(reason, np.searchsorted(arrivals.rows, where))
 
-    def read(self) -> list[pl.DataFrame]:
-        """Return the frames of flow records, and count everything."""
-        frames = self._read(self._choose(self._learn()))
+    def read(self, changes: Changes) -> list[pl.DataFrame]:
+        """Return the frames of flow records, and count everything; `changes` as `learn` returns them."""
+        frames = self._read(self._choose(changes))
         self.arrivals.count_losses(np.ones_like(self.step) if self.arrivals.version == netflow9.VERSION else self.step)
         return frames
 
@@ -137,8 +137,8 @@ class Reader:
         some = [one for one in some if len(one.sets)]
         return [frame for records, joined in self._joined(some) for frame in self._frames(records, joined)]
 
-    def _learn(self) -> Changes:
-        """Learn the templates, and return what changed."""
+    def learn(self) -> Changes:
+        """Learn the templates, and return what changed. What waited for them is in `released`, and older than what `read` gives."""
         arrivals, sets = self.arrivals, self.sets
         changes: Changes = {}
         template_set, options_set = SET_IDS[arrivals.version]

@@ -131,11 +131,7 @@ def _gather(flat: Octets, where: Integers, length: Integers, fields: tuple[Field
     kept = tuple(
         field if field.length != VARIABLE else field._replace(length=size) for field, size in zip(fields, sizes, strict=True)
     )
-    dropped = tuple(
-        field[:2]
-        for place, (field, size) in enumerate(zip(fields, sizes, strict=True))
-        if field.length == VARIABLE and not size and length[:, place].any()
-    )
+    dropped = tuple(field[:2] for field in fields if field.length == VARIABLE and not _kept(field))
     offsets = np.cumsum([0, *(field.length for field in kept)]).tolist()
     measured = [place for place, field in enumerate(fields) if field.length == VARIABLE and sizes[place] and _needs_length(field)]
     lengths = tuple(Field(LENGTHS, offsets[place], 2) for place in measured)
@@ -177,7 +173,7 @@ def _sizes(length: Integers, fields: tuple[Field, ...]) -> list[int]:
     sizes = []
     for place, field in enumerate(fields):
         longest = int(length[:, place].max()) if field.length == VARIABLE and last[field[:2]] == place else 0
-        if not longest or (field[:2] not in ELEMENTS and field[:2] not in SECTIONS):
+        if not longest or not _kept(field):
             sizes.append(0)
         elif _textual(field):
             longest = min(longest, most)
@@ -185,6 +181,10 @@ def _sizes(length: Integers, fields: tuple[Field, ...]) -> list[int]:
         else:
             sizes.append(_LONGEST_NUMBER)
     return sizes
+
+
+def _kept(field: Field) -> bool:
+    return field[:2] in ELEMENTS or field[:2] in SECTIONS
 
 
 def _needs_length(field: Field) -> bool:
