@@ -19,6 +19,8 @@ EVERY_KEY = b"""
 listen = ["127.0.0.1:9995/udp", "[::1]:4739"]
 receive_buffer = "64M"
 interval = 60
+clock_threshold = 5
+template_lifetime = 1800
 [store]
 path = "~/flows"
 [display]
@@ -32,6 +34,8 @@ max_values = 5
 "view.pause" = "p"
 [elements]
 "9/12235" = "application_name"
+[exporters."192.0.2.0/24"]
+sampling = 100
 """
 
 
@@ -42,8 +46,9 @@ def test_nothing_said_is_the_defaults() -> None:
 def test_every_key_is_taken() -> None:
     taken = config.parse(EVERY_KEY, "here")
     assert taken.elements == {"9/12235": "application_name"}
+    assert taken.exporters == {"192.0.2.0/24": config.ExporterSettings(sampling=100)}
     for section in msgspec.structs.fields(Config):
-        if section.name == "elements":  # keys of the user's own
+        if section.name in ("elements", "exporters"):  # keys of the user's own
             continue
         ours, default = getattr(taken, section.name), getattr(Config(), section.name)
         same = [f.name for f in msgspec.structs.fields(type(ours)) if getattr(ours, f.name) == getattr(default, f.name)]
@@ -62,6 +67,12 @@ def test_every_key_is_taken() -> None:
         ("[collector]\ninterval = true", "collector.interval"),
         ("[collector]\ninterval = 1", "collector.interval is 1"),
         ("[collector]\ninterval = 86401", "collector.interval is 86401"),
+        ("[collector]\nclock_threshold = -1", "collector.clock_threshold is -1"),
+        ("[collector]\ntemplate_lifetime = 10000000000", "collector.template_lifetime is 10000000000"),
+        ("[exporters.router]\nsampling = 1", "exporters.'router'"),
+        ("[exporters.'192.0.2.1/24']\nsampling = 1", "exporters.'192.0.2.1/24'"),
+        ("[exporters.'192.0.2.1']\nsampling = -5", "exporters.'192.0.2.1'.sampling is -5"),
+        ("[exporters.'192.0.2.1']\nrate = 5", "rate"),
         ("[collector]\nreceive_buffer = 'lots'", "collector.receive_buffer: 'lots'"),
         ("[store]\npath = 1", "store.path"),
         ("[display]\nrefresh = 0.1", "display.refresh is 0.1"),

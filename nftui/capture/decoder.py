@@ -15,15 +15,13 @@ import numpy as np
 import polars as pl
 
 from nftui.capture import agents, completion, ipfix, netflow5, netflow9, sflow
-from nftui.capture.arrivals import Arrivals, tell_apart
+from nftui.capture.arrivals import tell_apart
 from nftui.capture.batch import columns_of
 from nftui.capture.datagrams import DatagramBlock
-from nftui.capture.exporters import OTHER, Domain, Exporter, Exporters
-from nftui.capture.held import HeldSet
+from nftui.capture.exporters import OTHER, Exporter, Exporters
 from nftui.capture.sets import Integers, Octets
 from nftui.capture.sockets import SFLOW_PORT
-from nftui.capture.template_sets import Reader
-from nftui.capture.templates import Template
+from nftui.capture.template_sets import READ_HEADERS, Reader
 from nftui.capture.values import Batch
 from nftui.units import SECOND
 
@@ -209,30 +207,11 @@ class Decoder:
     def _template_protocol(
         self, block: DatagramBlock, payload: Octets, rows: Integers, length: Integers, version: int
     ) -> list[pl.DataFrame]:
-        arrivals = self._arrivals(block, payload, rows, length, version)
+        headers = READ_HEADERS[version](payload, rows, length)
+        arrivals = tell_apart(block, rows, headers, version, self._exporters)
         arrivals.count_datagrams(length)
         arrivals.read_clocks(self._rules.clock_threshold)
-        reader = Reader(payload, arrivals)
-        changes = reader.learn()
-        frames = [frame for released in reader.released for frame in self._released(*released)]
-        return frames + reader.read(changes)
-
-    def _released(self, domain: Domain, template: Template, waited: list[HeldSet]) -> list[pl.DataFrame]:
-        """Decode data sets that waited for their template."""
-        length = np.array([len(one.datagram) for one in waited], np.int64)
-        payload = np.zeros((len(waited), max(int(length.max()), _LEAST_WIDTH)), np.uint8)
-        for row, one in enumerate(waited):
-            payload[row, : len(one.datagram)] = np.frombuffer(one.datagram, np.uint8)
-        block = DatagramBlock(
-            payload,
-            length,
-            np.tile(np.frombuffer(domain.address, np.uint8), (len(waited), 1)),
-            np.array([one.port for one in waited], np.int64),
-            np.array([one.received for one in waited], np.int64),
-            0,
-        )
-        arrivals = self._arrivals(block, payload, np.arange(len(waited)), length, domain.version)
-        return Reader(payload, arrivals).read_released(template)
+        return Reader(payload, arrivals).read()
 
     def _sflow(self, block: DatagramBlock, payload: Octets, rows: Integers, length: Integers) -> list[pl.DataFrame]:
         frames, wrong = agents.read(block, payload, rows, length, self._exporters)
@@ -241,10 +220,6 @@ class Decoder:
             exporter, now = self._count(block, row, octets[row])
             self._exporters.malformed(exporter, now, reason, 1)
         return frames
-
-    def _arrivals(self, block: DatagramBlock, payload: Octets, rows: Integers, length: Integers, version: int) -> Arrivals:
-        read_headers = netflow9.read_headers if version == netflow9.VERSION else ipfix.read_headers
-        return tell_apart(block, rows, read_headers(payload, rows, length), version, self._exporters)
 
     def _sweep(self, now: int) -> None:
         """Once a minute, forget what is too old."""

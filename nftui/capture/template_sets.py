@@ -16,8 +16,9 @@ import numpy.typing as npt
 import polars as pl
 
 from nftui.capture import completion, ipfix, netflow9, options, sampling, sections, variable_length
-from nftui.capture.arrivals import Arrivals
+from nftui.capture.arrivals import Arrivals, tell_apart
 from nftui.capture.batch import columns_of, constant
+from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.exporters import MAX_AWAITED, Domain
 from nftui.capture.held import HeldSet
 from nftui.capture.layouts import Layout
@@ -27,6 +28,7 @@ from nftui.capture.templates import Template, TemplateError, Withdrawal, parse_i
 from nftui.capture.values import Batch
 
 HEADER_SIZES = {netflow9.VERSION: netflow9.HEADER_SIZE, ipfix.VERSION: ipfix.HEADER_SIZE}
+READ_HEADERS = {netflow9.VERSION: netflow9.read_headers, ipfix.VERSION: ipfix.read_headers}
 SET_IDS = {
     netflow9.VERSION: (netflow9.TEMPLATE_SET, netflow9.OPTIONS_TEMPLATE_SET),
     ipfix.VERSION: (ipfix.TEMPLATE_SET, ipfix.OPTIONS_TEMPLATE_SET),
@@ -52,10 +54,33 @@ _Parser = Callable[[bytes, bool], Iterator[Template | Withdrawal | TemplateError
 
 @dataclass(frozen=True)
 class _Chosen:
-    """Data sets that one template describes: their places in `Sets`, ascending."""
+    """Data sets that one template describes.
+
+    Attributes:
+        template: What describes them.
+        sets: Their places in `Sets`, ascending.
+        read_at: The place at which they are read, where they came before their template: that of the template.
+    """
 
     template: Template
     sets: Integers
+    read_at: int | None = None
+
+    def between(self, begin: int, end: int) -> _Chosen:
+        """Return those that are read from one place to another."""
+        if self.read_at is not None:
+            return self if begin <= self.read_at < end else _Chosen(self.template, self.sets[:0])
+        return _Chosen(self.template, self.sets[slice(*np.searchsorted(self.sets, (begin, end)))])
+
+
+@dataclass(frozen=True)
+class _Released:
+    """Data sets that waited for a template, which came at a place."""
+
+    place: int
+    domain: Domain
+    template: Template
+    waited: list[HeldSet]
 
 
 @dataclass
@@ -74,12 +99,12 @@ class Reader:
     Attributes:
         payload: The block.
         arrivals: Its datagrams.
-        released: What waited for templates that the block announced: template and data sets, of one domain each.
+        released: What waited for templates that the block announced.
     """
 
     payload: Octets
     arrivals: Arrivals
-    released: list[tuple[Domain, Template, list[HeldSet]]] = field(init=False, default_factory=list)
+    released: list[_Released] = field(init=False, default_factory=list)
     parsed: dict[int, int] = field(init=False, default_factory=dict)
     """Templates parsed of each sender."""
     options_read: dict[int, int] = field(init=False, default_factory=dict)
@@ -103,42 +128,67 @@ class Reader:
         for reason, where in self.sets.malformed:
             arrivals.count_malformed(reason, np.searchsorted(arrivals.rows, where))
 
-    def read(self, changes: Changes) -> list[pl.DataFrame]:
-        """Return the frames of flow records, and count everything; `changes` as `learn` returns them."""
-        frames = self._read(self._choose(changes))
+    def read(self) -> list[pl.DataFrame]:
+        """Return the frames of flow records, and count everything."""
+        frames = self._read(self._choose(self._learn()))
         self.arrivals.count_losses(np.ones_like(self.step) if self.arrivals.version == netflow9.VERSION else self.step)
         return frames
 
-    def read_released(self, template: Template) -> list[pl.DataFrame]:
-        """Return the frames of data sets that waited for a template; each is a datagram of the block."""
-        return self._read([_Chosen(template, np.arange(len(self.sets.id)))])
-
     def _read(self, chosen: list[_Chosen]) -> list[pl.DataFrame]:
-        """Read data sets: what options say holds for the flows that come behind them, wherever blocks begin and end."""
+        """Read data sets: what options say holds for the flows that come behind them, wherever blocks begin and end.
+
+        What waited for a template is read where the template came, so that options among it hold from there on.
+        """
         flows = [one for one in chosen if not one.template.options]
-        said = [(place, one.template) for one in chosen if one.template.options for place in one.sets.tolist()]
+        told: list[tuple[int, int, Template, _Released | None]] = [
+            (place if one.read_at is None else one.read_at, place, one.template, None)
+            for one in chosen
+            if one.template.options
+            for place in one.sets.tolist()
+        ]
+        told += [(one.place, -1, one.template, one) for one in self.released]
         frames: list[pl.DataFrame] = []
         cuts = begin = 0
-        for place, template in sorted(said, key=lambda one: one[0]):
-            layout, news = self._read_options(template, place)
-            if not news:
-                continue
-            if cuts < MAX_CUTS:
-                frames += self._between(flows, begin, place)
-                begin, cuts = place, cuts + 1
-            self._learn_options(layout, news, place)
+        for at, place, template, released in sorted(told, key=lambda one: one[:2]):
+            layout, news = self._read_options(template, place) if released is None else (None, [])
+            if (news or (released and template.options)) and cuts < MAX_CUTS:
+                frames += self._between(flows, begin, at)
+                begin, cuts = at, cuts + 1
+            if layout and news:
+                self._learn_options(layout, news, place)
+            elif released:
+                frames += self._read_released(released)
         frames += self._between(flows, begin, len(self.sets.id))
         self.arrivals.count_flows(self.flows)
         return frames
 
+    def _read_released(self, released: _Released) -> list[pl.DataFrame]:
+        """Read data sets that waited for their template, each a datagram of its own."""
+        domain, waited = released.domain, released.waited
+        length = np.array([len(one.datagram) for one in waited], np.int64)
+        payload = np.zeros((len(waited), int(length.max())), np.uint8)
+        for row, one in enumerate(waited):
+            payload[row, : len(one.datagram)] = np.frombuffer(one.datagram, np.uint8)
+        rows = np.arange(len(waited))
+        block = DatagramBlock(
+            payload,
+            length,
+            np.tile(np.frombuffer(domain.address, np.uint8), (len(waited), 1)),
+            np.array([one.port for one in waited], np.int64),
+            np.array([one.received for one in waited], np.int64),
+            0,
+        )
+        headers = READ_HEADERS[domain.version](payload, rows, length)
+        reader = Reader(payload, tell_apart(block, rows, headers, domain.version, self.arrivals.exporters))
+        return reader._read([_Chosen(released.template, np.arange(len(reader.sets.id)))])
+
     def _between(self, flows: list[_Chosen], begin: int, end: int) -> list[pl.DataFrame]:
         """Return the frames of the data sets from one place to another."""
-        some = [_Chosen(one.template, one.sets[slice(*np.searchsorted(one.sets, (begin, end)))]) for one in flows]
-        some = [one for one in some if len(one.sets)]
+        some = [part for one in flows if len((part := one.between(begin, end)).sets)]
         return [frame for records, joined in self._joined(some) for frame in self._frames(records, joined)]
 
-    def learn(self) -> Changes:
-        """Learn the templates, and return what changed. What waited for them is in `released`, and older than what `read` gives."""
+    def _learn(self) -> Changes:
+        """Learn the templates, and return what changed; what waited for them is in `released`."""
         arrivals, sets = self.arrivals, self.sets
         changes: Changes = {}
         template_set, options_set = SET_IDS[arrivals.version]
@@ -202,7 +252,7 @@ class Reader:
                 taken = False
                 continue
             elif before is None and (waited := exporters.held.release(domain.key, identity)):
-                self.released.append((domain, after, waited))
+                self.released.append(_Released(place, domain, after, waited))
                 domain.exporter.released += len(waited)
             changes.setdefault((id(domain), identity), [(-1, before)]).append((place, after))
             domain.said.clear()
@@ -229,7 +279,7 @@ class Reader:
             for at, (begin, end) in enumerate(pairwise(cuts)):
                 if begin == end:
                     continue
-                template = next((after for _, after in history[at:] if after is not None), None)
+                template, read_at = next(((after, place) for place, after in history[at:] if after is not None), (None, 0))
                 if template is None:
                     self._await(domain, identity, some[begin:end])
                     continue
@@ -239,9 +289,10 @@ class Reader:
                     arrivals.exporters.unread(domain.exporter, arrivals.now, TOO_MANY_LAYOUTS, int(end - begin))
                     continue
                 layouts.add(template.fields)
-                chosen.append(_Chosen(template, some[begin:end]))
-                if history[at][1] is None:
-                    # It comes later in the same block: the data waits for no longer than that.
+                waits = history[at][1] is None
+                chosen.append(_Chosen(template, some[begin:end], read_at if waits else None))
+                if waits:
+                    # The template comes later in the same block: the data waits for no longer than that.
                     domain.exporter.held_back += int(end - begin)
                     domain.exporter.released += int(end - begin)
         return chosen

@@ -32,8 +32,9 @@ STATUS_OCTETS = 150_000
 EVENTS = 1000
 CPU_S, CPU_S_PER_MB = 3.0, 6.0
 """A block may take so much CPU time, and so much more for each million octets."""
-BY_BLOCK = (UNKNOWN_START, "time before 1970 or after 2262")
-"""What depends on how datagrams fall into blocks: a system start that an IPFIX message tells holds for what came before it, too."""
+BY_BLOCK = (UNKNOWN_START, "time before 1970 or after 2262", "at a time")
+"""What depends on how datagrams fall into blocks: a system start that an IPFIX message tells holds for what came before it, too;
+and limits hold for a block."""
 _ORDER = {name: place for place, name in enumerate(schema.POLARS)}
 
 

@@ -42,6 +42,7 @@ def truncations(block: DatagramBlock, row: int) -> DatagramBlock:
     )
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("golden", corpus.golden_files(), ids=name_of)
 def test_every_truncation_decodes_or_is_counted(golden: Path) -> None:
     blocks = list(read_capture(corpus.capture_of(golden)))

@@ -25,7 +25,7 @@ from tests.running import Collecting, collecting, nftui, payloads, wait_for
 CASES = {name_of(path): path for path in corpus.golden_files() if "ipfix" in path.name}
 FIRST = int(ipaddress.IPv4Address("127.5.0.1"))
 # What a transport is not told of a flow, or can't know: when it came, and from where.
-OF_THE_WAY = ("received", "exporter_address")
+OF_THE_WAY = ("received", "exporter_address", "clock_correction")
 
 
 def free_port(transport: str, address: str = "127.0.0.1") -> int:
