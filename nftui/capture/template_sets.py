@@ -6,8 +6,9 @@ order of templates and data is kept: a data set is read with the template that w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import pairwise
 
@@ -39,8 +40,8 @@ _PADDING = 3
 MAX_LAYOUTS = 64
 """Different templates of one sender in one block whose data is read: each takes a step of its own, and no exporter has so many."""
 TOO_MANY_LAYOUTS = f"data of more than {MAX_LAYOUTS} templates at a time"
-MAX_CUTS = 16
-"""How often the flows of a block are divided, at most, so that options data holds from its place on."""
+MAX_CUTS, MAX_CUTS_EACH = 512, 16
+"""How often the flows of a block, and those of one domain, are divided, at most, so that options data holds from its place on."""
 MAX_PARSED = 5000
 """Templates of one sender in one block that are parsed: no exporter has so many, and parsing takes time."""
 NO_ROOM = "no template yet, and no room to hold the data"
@@ -59,18 +60,20 @@ class _Chosen:
     Attributes:
         template: What describes them.
         sets: Their places in `Sets`, ascending.
+        owner: The observation domain, by identity.
         read_at: The place at which they are read, where they came before their template: that of the template.
     """
 
     template: Template
     sets: Integers
+    owner: int
     read_at: int | None = None
 
     def between(self, begin: int, end: int) -> _Chosen:
         """Return those that are read from one place to another."""
         if self.read_at is not None:
-            return self if begin <= self.read_at < end else _Chosen(self.template, self.sets[:0])
-        return _Chosen(self.template, self.sets[slice(*np.searchsorted(self.sets, (begin, end)))])
+            return self if begin <= self.read_at < end else replace(self, sets=self.sets[:0])
+        return replace(self, sets=self.sets[slice(*np.searchsorted(self.sets, (begin, end)))])
 
 
 @dataclass(frozen=True)
@@ -148,19 +151,26 @@ class Reader:
         ]
         told += [(one.place, -1, one.template, one) for one in self.released]
         frames: list[pl.DataFrame] = []
-        cuts = begin = 0
+        begin: dict[int, int] = {}
+        cuts: Counter[int] = Counter()
         for at, place, template, released in sorted(told, key=lambda one: one[:2]):
             layout, news = self._read_options(template, place) if released is None else (None, [])
-            if (news or (released and template.options)) and cuts < MAX_CUTS:
-                frames += self._between(flows, begin, at)
-                begin, cuts = at, cuts + 1
+            owner = id(self.arrivals.domains[self.arrivals.sender[self.datagram[at]]])
+            if (news or (released and template.options)) and cuts[owner] < MAX_CUTS_EACH and cuts.total() < MAX_CUTS:
+                frames += self._frames_of([one.between(begin.get(owner, 0), at) for one in flows if one.owner == owner])
+                begin[owner] = at
+                cuts[owner] += 1
             if layout and news:
                 self._learn_options(layout, news, place)
             elif released:
                 frames += self._read_released(released)
-        frames += self._between(flows, begin, len(self.sets.id))
+        frames += self._frames_of([one.between(begin.get(one.owner, 0), len(self.sets.id)) for one in flows])
         self.arrivals.count_flows(self.flows)
         return frames
+
+    def _frames_of(self, chosen: list[_Chosen]) -> list[pl.DataFrame]:
+        some = [one for one in chosen if len(one.sets)]
+        return [frame for records, joined in self._joined(some) for frame in self._frames(records, joined)]
 
     def _read_released(self, released: _Released) -> list[pl.DataFrame]:
         """Read data sets that waited for their template, each a datagram of its own."""
@@ -180,12 +190,7 @@ class Reader:
         )
         headers = READ_HEADERS[domain.version](payload, rows, length)
         reader = Reader(payload, tell_apart(block, rows, headers, domain.version, self.arrivals.exporters))
-        return reader._read([_Chosen(released.template, np.arange(len(reader.sets.id)))])
-
-    def _between(self, flows: list[_Chosen], begin: int, end: int) -> list[pl.DataFrame]:
-        """Return the frames of the data sets from one place to another."""
-        some = [part for one in flows if len((part := one.between(begin, end)).sets)]
-        return [frame for records, joined in self._joined(some) for frame in self._frames(records, joined)]
+        return reader._read([_Chosen(released.template, np.arange(len(reader.sets.id)), id(domain))])
 
     def _learn(self) -> Changes:
         """Learn the templates, and return what changed; what waited for them is in `released`."""
@@ -290,7 +295,7 @@ class Reader:
                     continue
                 layouts.add(template.fields)
                 waits = history[at][1] is None
-                chosen.append(_Chosen(template, some[begin:end], read_at if waits else None))
+                chosen.append(_Chosen(template, some[begin:end], id(domain), read_at if waits else None))
                 if waits:
                     # The template comes later in the same block: the data waits for no longer than that.
                     domain.exporter.held_back += int(end - begin)
