@@ -31,7 +31,7 @@ from nftui.capture.decoder import Decoder
 from nftui.config import CollectorSettings, size
 from nftui.engine.sealer import Sealer
 from nftui.engine.store import Lock, replace_file
-from nftui.engine.writer import StoreWriter, remove_temporary
+from nftui.engine.writer import StoreWriter, lower_pool, remove_temporary
 from nftui.errors import StoreError
 
 QUEUE_FLOWS = 4_000_000
@@ -139,6 +139,7 @@ class Collector:
             ready: Called once when datagrams are being received.
         """
         self._start_sealer()
+        lower_pool()
         writer = threading.Thread(target=self._write, name="store", daemon=True)
         writer.start()
         ready()
