@@ -43,7 +43,7 @@ def decode(payload: Octets, rows: Integers, length: Integers) -> tuple[Headers, 
     """Decode NetFlow v5 datagrams.
 
     Args:
-        payload: The block, shape (datagrams, width), uint8; the octets of a row behind its length are stale.
+        payload: The block, shape (datagrams, width >= 24), uint8, C-contiguous; the octets of a row behind its length are stale.
         rows: The rows that hold version 5.
         length: Octets received, shape (rows,), each at least 24.
     Returns:
@@ -51,27 +51,21 @@ def decode(payload: Octets, rows: Integers, length: Integers) -> tuple[Headers, 
         `rows` that each record came from; and the records that each header counts. A datagram that ends before the records
         that its header counts is malformed, and those that fit are kept.
     """
-    width = HEADER_SIZE + MAX_RECORDS * RECORD_SIZE
-    body = _padded(payload[:, :width][rows] if len(rows) < len(payload) else payload[:, :width], width)
-    header = np.ascontiguousarray(body[:, :HEADER_SIZE]).view(HEADER)[:, 0]
+    width, flat = payload.shape[1], payload.reshape(-1)
+    header = np.ascontiguousarray(payload[:, :HEADER_SIZE][rows]).view(HEADER)[:, 0]
     count = header["count"].astype(np.int64)
-    fits = np.clip((length - HEADER_SIZE) // RECORD_SIZE, 0, MAX_RECORDS)
-    present = np.arange(MAX_RECORDS) < np.minimum(count, fits)[:, None]
-    records = np.ascontiguousarray(body[:, HEADER_SIZE:]).view(RECORD.dtype)[present]
+    present = np.clip(np.minimum(count, (length - HEADER_SIZE) // RECORD_SIZE), 0, MAX_RECORDS)
+    start = rows * width + HEADER_SIZE
+    stop, view = start + present * RECORD_SIZE, memoryview(flat)  # type: ignore[arg-type]
+    joined = b"".join([view[a:b] for a, b in zip(start.tolist(), stop.tolist(), strict=True)])
+    records = np.frombuffer(joined, RECORD.dtype)
     headers = Headers(
         header["engine"].astype(np.int64),
         header["sequence"].astype(np.int64),
         header["seconds"].astype(np.int64) * 1_000_000 + header["nanoseconds"] // 1000,
         header["uptime"].astype(np.int64),
         length,
-        [("fewer records than the header counts", count > fits)],
+        [("fewer records than the header counts", count > present)],
     )
-    return headers, (header["sampling"] & SAMPLING_INTERVAL).astype(np.int64), records, np.nonzero(present)[0], count
-
-
-def _padded(body: Octets, width: int) -> Octets:
-    if body.shape[1] == width:
-        return body
-    wide = np.zeros((len(body), width), np.uint8)
-    wide[:, : body.shape[1]] = body
-    return wide
+    datagram = np.repeat(np.arange(len(rows)), present)
+    return headers, (header["sampling"] & SAMPLING_INTERVAL).astype(np.int64), records, datagram, count
