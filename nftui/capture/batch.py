@@ -82,12 +82,13 @@ def addresses(batch: Batch, sources: tuple[Source, ...], tunnel: bool) -> tuple[
         Octets, shape (records, 16); and for a tunnel the first address that is not zero, with a mask that is True where it is
         another field than the last.
     """
-    words, filled = _address(batch, sources[0])
+    words = _address(batch, sources[0])
     if len(sources) == 1:
         return (words.view(np.uint8), None), None
+    filled = _filled(batch, sources[0])
     first, at_first, at_last = words.copy(), np.where(filled, 0, len(sources)), np.zeros(len(words), np.int64)
     for place, source in enumerate(sources[1:], 1):
-        later, later_filled = _address(batch, source)
+        later, later_filled = _address(batch, source), _filled(batch, source)
         words[later_filled] = later[later_filled]
         at_last[later_filled] = place
         earliest = later_filled & (at_first == len(sources))
@@ -140,19 +141,25 @@ def _single(name: str, value: object) -> pl.Series:
     return pl.Series(name, [value], schema.POLARS[name])
 
 
-def _address(batch: Batch, source: Source) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.bool_]]:
-    """Return an address as four raw words, shape (records, 4), and whether it is not zero."""
+def _address(batch: Batch, source: Source) -> npt.NDArray[np.uint32]:
+    """Return an address as four raw words, shape (records, 4)."""
     raw = batch.records[source.name]
     words = np.empty((len(raw), 4), np.uint32)
+    halves = words.view(np.uint64)
     if source.size == 4:
-        words[:, :2] = 0
+        halves[:, 0] = 0
         words[:, 2] = MAPPED
         words[:, 3] = raw
-        return words, raw != 0
-    halves = words.view(np.uint64)
-    halves[:, 0] = raw[:, 0]
-    halves[:, 1] = raw[:, 1]
-    return words, (halves[:, 0] != 0) | (halves[:, 1] != 0)
+    else:
+        halves[:, 0] = raw[:, 0]
+        halves[:, 1] = raw[:, 1]
+    return words
+
+
+def _filled(batch: Batch, source: Source) -> npt.NDArray[np.bool_]:
+    """Return whether each address is not zero."""
+    raw = batch.records[source.name]
+    return np.asarray(raw != 0 if source.size == 4 else (raw[:, 0] != 0) | (raw[:, 1] != 0))
 
 
 def _number(batch: Batch, sources: tuple[Source, ...], column: str) -> Values:

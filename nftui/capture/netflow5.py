@@ -18,8 +18,6 @@ from nftui.capture.messages import Headers
 from nftui.capture.sets import Integers, Octets
 from nftui.elements import IANA, PADDING
 
-MAX_RECORDS = 190
-"""Records of one datagram: what the largest frame of 9,000 octets holds. Cisco's own stop at 30."""
 SAMPLING_INTERVAL = 0x3FFF
 """The low 14 bits of the v5 header's sampling field are N of 1 in N; the high 2 are the mode."""
 _COMMON = [("version", ">u2"), ("count", ">u2"), ("uptime", ">u4"), ("seconds", ">u4"), ("nanoseconds", ">u4")]
@@ -83,26 +81,24 @@ def decode(payload: Octets, rows: Integers, length: Integers, version: int) -> R
     """Decode NetFlow v1, v5 or v7 datagrams.
 
     Args:
-        payload: The block, shape (datagrams, width), uint8; the octets of a row behind its length are stale.
+        payload: The block, shape (datagrams, width), uint8, C-contiguous; the octets of a row behind its length are stale.
         rows: The rows that hold this version.
         length: Octets received, shape (rows,), each at least those of the header.
         version: 1, 5 or 7.
     Returns:
         The records. A datagram that ends before the records that its header counts is malformed, and those that fit are kept.
     """
-    header_size, size = HEADER_SIZES[version], PROTOCOLS[version].record.size
-    header = np.ascontiguousarray(payload[:, :header_size][rows]).view(PROTOCOLS[version].header)[:, 0]
+    protocol, header_size = PROTOCOLS[version], HEADER_SIZES[version]
+    size, width, flat = protocol.record.size, payload.shape[1], payload.reshape(-1)
+    header = np.ascontiguousarray(payload[:, :header_size][rows]).view(protocol.header)[:, 0]
     count = header["count"].astype(np.int64)
-    present = np.minimum(count, np.minimum((length - header_size) // size, MAX_RECORDS))
-    most = int(present.max()) if len(present) else 0
-    width = header_size + most * size
-    body = payload[:, header_size:width][rows] if len(rows) < len(payload) else payload[:, header_size:width]
-    dtype = PROTOCOLS[version].record.dtype
-    records = np.ascontiguousarray(body).view(dtype) if most else np.empty((len(rows), 0), dtype)
-    taken = np.arange(most) < present[:, None]
+    present = np.minimum(count, (length - header_size) // size)
+    start = rows * width + header_size
+    stop, view = start + present * size, memoryview(flat)  # type: ignore[arg-type]
+    joined = b"".join([view[a:b] for a, b in zip(start.tolist(), stop.tolist(), strict=True)])
     nothing = np.zeros(len(rows), np.int64)
-    present_names = header.dtype.names or ()
-    numbers = {name: header[name].astype(np.int64) if name in present_names else nothing for name in ("domain", "sequence")}
+    fields = header.dtype.names or ()
+    numbers = {name: header[name].astype(np.int64) if name in fields else nothing for name in ("domain", "sequence")}
     headers = Headers(
         numbers["domain"],
         numbers["sequence"],
@@ -115,4 +111,5 @@ def decode(payload: Octets, rows: Integers, length: Integers, version: int) -> R
         ],
     )
     sampling = (header["sampling"] & SAMPLING_INTERVAL).astype(np.int64) if version == 5 else nothing
-    return Records(headers, sampling, records[taken], np.nonzero(taken)[0], count)
+    octets = np.frombuffer(joined, protocol.record.dtype)
+    return Records(headers, sampling, octets, np.repeat(np.arange(len(rows)), present), count)

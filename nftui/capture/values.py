@@ -173,14 +173,17 @@ def uptime(batch: Batch, source: Source, dtype: npt.DTypeLike) -> Values:
     IPFIX the start is known instead (systemInitTimeMilliseconds, of the record or of options data), and with it how often the
     counter has wrapped.
     """
-    value = (unsigned(batch, source).astype(np.uint64) & np.uint64(WRAP - 1)).astype(np.int64)
+    raw = unsigned(batch, source)
+    value = raw.astype(np.int64) if source.size <= 4 else (raw.astype(np.uint64) & np.uint64(WRAP - 1)).astype(np.int64)
     if batch.started is not None:
         return _since_start(batch, value, batch.started)
-    since = value - batch.record_uptime
-    if len(since) and (since.max() > WRAP // 2 or since.min() < -JUST_WRAPPED):
-        since[since > WRAP // 2] -= WRAP
-        since[since < -JUST_WRAPPED] += WRAP
-    return _plausible(batch, batch.record_export_time + since * 1000, None)
+    value -= batch.record_uptime
+    if len(value) and (value.max() > WRAP // 2 or value.min() < -JUST_WRAPPED):
+        value[value > WRAP // 2] -= WRAP
+        value[value < -JUST_WRAPPED] += WRAP
+    value *= 1000
+    value += batch.record_export_time
+    return _plausible(batch, value, None)
 
 
 def before_export(batch: Batch, source: Source, dtype: npt.DTypeLike) -> Values:

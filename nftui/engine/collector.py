@@ -32,7 +32,7 @@ from nftui.engine.listening import Listening, parsed
 from nftui.engine.rules import rules_of
 from nftui.engine.sealer import Sealer
 from nftui.engine.store import Lock, replace_file
-from nftui.engine.writer import StoreWriter, remove_temporary
+from nftui.engine.writer import StoreWriter, lower_pool, remove_temporary
 from nftui.errors import StoreError
 
 QUEUE_FLOWS = 4_000_000
@@ -97,6 +97,7 @@ class Collector:
             ready: Called once when datagrams are being received.
         """
         self._start_sealer()
+        lower_pool()
         writer = threading.Thread(target=self._write, name="store", daemon=True)
         writer.start()
         ready()

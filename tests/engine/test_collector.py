@@ -20,6 +20,7 @@ from nftui.config import CollectorSettings
 from nftui.engine.collector import Collector
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Kind, Query
+from nftui.engine.writer import POOL_NICENESS
 from tests.capture import build
 from tests.running import Collecting, answer, collecting, free_port, netflow5, nftui, payloads, send, wait_for
 
@@ -260,6 +261,20 @@ def _no_space() -> None:
 
 def _unforeseen(*_: object) -> None:
     raise ZeroDivisionError
+
+
+def test_what_encodes_and_writes_is_less_urgent_than_what_receives(tmp_path: Path) -> None:
+    with collecting(tmp_path) as collector:
+        send(collector.port, payloads(FIXTURE))
+        collector.wait_for(lambda: collector.status().get("flows_stored") == 10)
+        niceness: dict[str, set[int]] = {}
+        for task in Path(f"/proc/{collector.process.pid}/task").iterdir():
+            name, _, rest = (task / "stat").read_text().partition("(")[2].rpartition(") ")
+            niceness.setdefault(name.partition("-")[0], set()).add(int(rest.split()[16]))
+    urgent = os.getpriority(os.PRIO_PROCESS, 0)
+    less = {min(urgent + POOL_NICENESS, 19)}
+    assert (niceness["polars"] - {urgent}, niceness["async"]) == (less, less)
+    assert all(urgent in values for name, values in niceness.items() if name.startswith(("nftui", "python")))
 
 
 def test_stopped_at_once_it_seals_what_its_child_had_no_time_for(tmp_path: Path) -> None:
