@@ -100,11 +100,14 @@ class Arrivals:
             if domain is None:
                 continue
             exporter = domain.exporter
-            if domain.clock.measure(skew, threshold):
+            if domain.clock.measure(skew, threshold, self.now):
                 correction = domain.clock.correction
-                self.exporters.tell(
-                    exporter, self.now, f"clock off by {skew / SECOND:.0f} s: corrected by {correction / SECOND:.0f} s"
+                words = (
+                    f"clock off by {-skew / SECOND:.0f} s, corrected by {correction / SECOND:.0f} s"
+                    if correction
+                    else "clock is right"
                 )
+                self.exporters.tell(exporter, self.now, words)
             exporter.clock_skew = round(skew / SECOND, 3)
             exporter.clock_correction = round(domain.clock.correction / SECOND, 3)
 

@@ -87,7 +87,7 @@ def _note_lags(arrivals: Arrivals, columns: Columns, datagram: Integers, sender:
     values, valid = start
     if valid is not None:
         rows = rows[valid[rows]]
-    corrections = np.array([domain.clock.correction if domain else 0 for domain in arrivals.domains], np.int64)
-    lags = arrivals.received[datagram[rows]] - values[rows] - corrections[sender[rows]]
+    # By the exporter's own clock: whether that is off, or its datagrams were held up for once, says nothing of how it works.
+    lags = arrivals.headers.export_time[datagram[rows]] - values[rows]
     for place in np.unique(sender[rows]).tolist():
         arrivals.exporter(place).watermark.add(lags[sender[rows] == place])

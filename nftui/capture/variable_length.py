@@ -172,11 +172,10 @@ def _sizes(length: Integers, fields: tuple[Field, ...]) -> list[int]:
     most = min(LONGEST, max(SHORTEST, BUDGET // len(length)))
     sizes = []
     for place, field in enumerate(fields):
-        longest = int(length[:, place].max()) if field.length == VARIABLE and last[field[:2]] == place else 0
-        if not longest or not _kept(field):
+        if field.length != VARIABLE or last[field[:2]] != place or not _kept(field):
             sizes.append(0)
         elif _textual(field):
-            longest = min(longest, most)
+            longest = max(min(int(length[:, place].max()), most), 1)
             sizes.append(min(1 << (longest - 1).bit_length(), LONGEST))
         else:
             sizes.append(_LONGEST_NUMBER)

@@ -26,7 +26,7 @@ def decoded(decoder: Decoder, ahead: int, uptime: int = 1000) -> pl.DataFrame:
     return joined(decoder.decode(block))
 
 
-@pytest.mark.parametrize("ahead", [3600 * SECOND, -3600 * SECOND, 26 * 365 * 86_400 * SECOND])
+@pytest.mark.parametrize("ahead", [3600 * SECOND, -3700 * SECOND, -26 * 365 * 86_400 * SECOND, 70 * SECOND])
 def test_a_clock_that_is_off_is_corrected_beside_the_times(ahead: int) -> None:
     flows = decoded(Decoder(Rules(clock_threshold=MINUTE)), ahead, uptime=10_000)
     assert flows["flow_end"].cast(pl.Int64).to_list() == [(build.NOW * 1000 + 500) * 1000]
@@ -44,12 +44,38 @@ def test_files_are_never_corrected() -> None:
     assert decoded(Decoder(), 3600 * SECOND, uptime=10_000)["clock_correction"].to_list() == [None]
 
 
-def test_a_correction_stays_while_the_skew_is_about_the_same_and_is_told() -> None:
+def measured(*skews: tuple[float, float]) -> list[float]:
+    """Return the correction after each of some measurements: (seconds of receipt, skew)."""
+    clock = Clock()
+    corrections = []
+    for at, skew in skews:
+        clock.measure(int(skew * SECOND), MINUTE, int(at * SECOND))
+        corrections.append(clock.correction / SECOND)
+    return corrections
+
+
+def test_a_correction_stays_while_the_skew_is_about_the_same() -> None:
+    assert measured((0, -3600), (1, -3599.2), (2, -3601.5), (3, -3606), (4, -10)) == [-3600, -3600, -3600, -3606, 0]
+
+
+def test_a_clock_behind_by_less_than_an_hour_has_to_be_so_for_some_seconds() -> None:
+    assert measured((0, 300), (1, 301), (4, 299.5), (5, 300), (9, 301)) == [0, 0, 0, 300, 300]
+
+
+def test_what_is_sent_late_is_no_clock_that_is_off() -> None:
+    """Fifteen minutes of what an exporter held back come within some seconds."""
+    assert measured(*((step / 10, 900 - 15 * step) for step in range(60))) == [0] * 60
+
+
+def test_a_clock_that_is_off_stays_so_while_a_backlog_comes() -> None:
+    assert measured((0, 7200), (10, 7800), (11, 7500), (12, 7201)) == [7200, 7800, 7500, 7201]
+    assert measured((0, -300), (10, 500), (11, 200), (12, -299)) == [-300, -300, -300, -300]
+
+
+def test_a_correction_is_told() -> None:
     decoder = Decoder(Rules(clock_threshold=MINUTE))
-    steps = [3600.0, 3599.2, 3601.5, 3606.0, 10.0]
-    corrections = [decoded(decoder, int(-ahead * SECOND), uptime=10_000)["clock_correction"][0] for ahead in steps]
-    assert corrections == [3601 * SECOND, 3601 * SECOND, 3601 * SECOND, 3607 * SECOND, None]
-    assert sum("clock off" in text for _, text in decoder.events) == 3
+    decoded(decoder, 3600 * SECOND, uptime=10_000)
+    assert [text for _, text in decoder.events if "clock" in text] == ["192.0.2.1: clock off by 3599 s, corrected by -3599 s"]
 
 
 def test_the_least_of_a_block_is_the_skew() -> None:
@@ -60,7 +86,7 @@ def test_the_least_of_a_block_is_the_skew() -> None:
     block.received[:] += np.array([200, 90, 100]) * SECOND + 500_000
     decoder.decode(block)
     assert build.exporter_of(decoder)["clock_skew_s"] == 90.0
-    assert not clock.measure(5, 10)
+    assert not clock.measure(5, 10, 0)
 
 
 @given(st.lists(st.integers(0, 86_400 * SECOND), min_size=1, max_size=300))
