@@ -87,10 +87,10 @@ def _flow(source: str, destination: str, sport: Any, dport: Any, protocol: int, 
     return source, destination, ports, protocol, octets, packets
 
 
-def softflowd(capture: Path, port: int, version: str) -> tuple[int, int]:
+def softflowd(capture: Path, port: int, version: str, *more: str) -> tuple[int, int]:
     """Have softflowd read a capture and export it; return how many records in how many datagrams it says it sent."""
     command = [
-        peers.require("softflowd"), "-r", str(capture), "-n", f"127.0.0.1:{port}", "-v", version, "-d", "-6", "-c", "none",
+        peers.require("softflowd"), "-r", str(capture), "-n", f"127.0.0.1:{port}", "-v", version, "-d", "-6", "-c", "none", *more,
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
@@ -129,6 +129,37 @@ def test_softflowd(traffic: str, version: str, tmp_path: Path) -> None:
     # Its IPFIX messages number the records up to their own end, not up to their start: nfcapd, too, takes that for a loss.
     assert version == "10" or exporter["sequence_lost"] == 0
     assert (exporter["options_records"] > 0) == (version != "5")
+
+
+def by_softflowd(store: Path, traffic: str, version: str, *more: str) -> tuple[dict[str, int], Counter[Flow], dict[str, Any]]:
+    """Return totals and flows of a capture that softflowd reads and exports, and the exporter's status."""
+    with collecting(store) as collector:
+        _, datagrams = softflowd(PROBE / f"{traffic}.pcap", collector.port, version, *more)
+        collector.wait_for(lambda: collector.status().get("datagrams") == datagrams)
+        (exporter,) = collector.status()["exporters"]
+    return *ours(store), exporter
+
+
+@pytest.mark.row("C06")
+@pytest.mark.peer("softflowd")
+@pytest.mark.parametrize("traffic", TRAFFIC)
+def test_softflowd_version_1(traffic: str, tmp_path: Path) -> None:
+    """The same flows as in version 5; nfcapd, which loses records of version 1, is no judge."""
+    one, five = (by_softflowd(tmp_path / version, traffic, version) for version in ("1", "5"))
+    assert one[:2] == five[:2]
+    assert (one[2]["protocol"], one[2]["malformed"], one[2]["unread"]) == ("v1", {}, {})
+    assert one[0]["flows"] > 0
+
+
+@pytest.mark.peer("softflowd")
+@pytest.mark.parametrize("traffic", TRAFFIC)
+def test_softflowd_biflows(traffic: str, tmp_path: Path) -> None:
+    """Records that count both directions hold what records of one direction hold."""
+    both, single = by_softflowd(tmp_path / "both", traffic, "10", "-b"), by_softflowd(tmp_path / "single", traffic, "10")
+    assert [both[0][name] for name in ("octets", "packets")] == [single[0][name] for name in ("octets", "packets")]
+    assert both[2]["reverse_flows"] > 0 and single[2]["reverse_flows"] == 0
+    # It writes a record of no octets where only the other side sent something.
+    assert Counter({flow: count for flow, count in both[1].items() if flow[-1]}) == single[1]
 
 
 def frames(capture: Path) -> list[bytes]:
