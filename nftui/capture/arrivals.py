@@ -35,7 +35,8 @@ class Arrivals:
         ports: Shape (datagrams,), that they were sent from.
         headers: As read; shape (datagrams,) each.
         sender: Shape (datagrams,), an index into `domains` and `streams`.
-        domains: The observation domain of each sender.
+        domains: The observation domain of each sender; None where there is no room for it.
+        owners: The exporter of each sender.
         streams: The sequence of each sender.
         version: A key of `exporters.PROTOCOLS`.
         exporters: Where counts go.
@@ -48,6 +49,7 @@ class Arrivals:
     headers: Headers
     sender: Integers
     domains: list[Domain | None]
+    owners: list[Exporter]
     streams: list[Stream]
     version: int
     exporters: Exporters
@@ -55,8 +57,7 @@ class Arrivals:
 
     def exporter(self, sender: int) -> Exporter:
         """Return a sender's exporter."""
-        domain = self.domains[sender]
-        return domain.exporter if domain else self.exporters.other
+        return self.owners[sender]
 
     @property
     def accepted(self) -> npt.NDArray[np.bool_]:
@@ -204,6 +205,7 @@ def tell_apart(
     received, ports = block.received[rows], block.source_port[rows]
     now = int(received.max())
     domains: list[Domain | None] = []
+    owners: list[Exporter] = []
     streams: list[Stream] = []
     for key in table:
         address, number, port = key[:16], int.from_bytes(key[16:20], "little"), int.from_bytes(key[20:], "little")
@@ -211,5 +213,6 @@ def tell_apart(
         if domain is not None:
             domain.lasting |= block.lasting
         domains.append(domain)
+        owners.append(domain.exporter if domain else exporters.exporter(address, now))
         streams.append(exporters.stream(address, version, number, port))
-    return Arrivals(rows, received, ports, headers, np.array(sender, np.int64), domains, streams, version, exporters, now)
+    return Arrivals(rows, received, ports, headers, np.array(sender, np.int64), domains, owners, streams, version, exporters, now)

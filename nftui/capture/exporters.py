@@ -161,6 +161,10 @@ class Domain:
     said: dict[bytes, tuple[int, ...]] = field(default_factory=dict)
     lasting: bool = False
 
+    def forget_said(self, template: int) -> None:
+        """After a template changed, take what was said of it, and all withdrawals, for news again."""
+        self.said = {digest: ids for digest, ids in self.said.items() if ids and template not in ids}
+
     @property
     def key(self) -> tuple[bytes, int, int]:
         """What it is known by."""
@@ -260,7 +264,7 @@ class Exporters:
             old = [] if domain.lasting else [one for one, heard in domain.heard.items() if heard < now - (lifetime or 0)]
             for template in old:
                 self.forget(domain, template)
-                domain.said.clear()
+                domain.forget_said(template)
                 domain.exporter.templates_expired += 1
                 self.tell(domain.exporter, now, "template not said again for too long: expired")
         for key, number in self.held.expire(held_before):

@@ -234,7 +234,7 @@ class Reader:
             domain.said[digest] = tuple(ids)
 
     def _take(self, domain: Domain, parsed: Template | Withdrawal | TemplateError, place: int, changes: Changes) -> bool:
-        """Take what a template set says; return whether it could be taken. With a change all that was said may be said anew."""
+        """Take what a template set says; return whether it could be taken."""
         exporters, now = self.arrivals.exporters, self.arrivals.now
         if isinstance(parsed, TemplateError):
             exporters.malformed(domain.exporter, now, str(parsed), 1)
@@ -260,7 +260,7 @@ class Reader:
                 self.released.append(_Released(place, domain, after, waited))
                 domain.exporter.released += len(waited)
             changes.setdefault((id(domain), identity), [(-1, before)]).append((place, after))
-            domain.said.clear()
+            domain.forget_said(identity)
         return taken
 
     def _choose(self, changes: Changes) -> list[_Chosen]:
