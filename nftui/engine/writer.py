@@ -29,7 +29,7 @@ PACK_FROM = 100_000
 """A tail file of so many flows is written as Parquet at once: sealing then copies it. Fewer flows make row groups too small to
 stay, which take more room and more time to read."""
 PACK_WITHIN_S = 1.0
-"""Only where its flows are in it this long after the first of them came, by the pace of the last time. A slower machine, or one
+"""Only where its flows are in it this long after the first of them came, by the pace of the last times. A slower machine, or one
 that is overrun, writes what is quickest to write, and leaves the rest of the work to the sealer, which can wait."""
 PACK_AGAIN = 0.8
 """What is left, with each file that isn't packed, of a pace that was too slow, until packing is tried again."""
@@ -135,7 +135,7 @@ class StoreWriter:
         if packed:
             began = time.monotonic()
             _write_parquet(frame, temporary)
-            self._pace = (time.monotonic() - began) / frame.height
+            self._pace = (self._pace + (time.monotonic() - began) / frame.height) / 2
         else:
             self._pace *= PACK_AGAIN
             # A copy of many flows costs as much as writing them; few flows in many pieces cost whoever reads them.
