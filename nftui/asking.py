@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nftui.engine.filters import parse
+from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import KEYS, RECORD_KEYS, Answer, Interval, Kind, Measure, Query
 from nftui.engine.ranges import parse_range
@@ -67,7 +68,7 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     frame = answer.flows
     assert frame is not None
     form = _form(options)
-    _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(rows.flow_rows(frame), form))
+    _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(rows.flow_rows(corrected(frame)), form))
     if on_terminal and frame.height < answer.total.flows:
         print(f"{frame.height:,} of {answer.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
     return 0

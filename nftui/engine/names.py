@@ -45,6 +45,11 @@ PRINTED_PROTOCOLS: dict[int, str] = {
 
 _SHOWN_PROTOCOLS = {number: name.upper() for name, number in reversed(PROTOCOLS.items())}
 
+EXPORTS: dict[int, str] = {
+    1: "NetFlow v1", 5: "NetFlow v5", 7: "NetFlow v7", 9: "NetFlow v9", 10: "IPFIX", 1005: "sFlow v5",
+}  # fmt: skip
+"""Values of the column `protocol_version`: how a flow was exported."""
+
 SERVICES: dict[str, int] = {
     "echo": 7,
     "discard": 9,

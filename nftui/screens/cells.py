@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from nftui.engine.names import protocol_name
+from nftui.engine.names import EXPORTS, protocol_name
 from nftui.printable import printable
 from nftui.schema import BY_NAME
 from nftui.screens.view import time_text
@@ -76,6 +76,8 @@ def detail(name: str, value: Any) -> str:
         return f"{value:,}"
     if name == "clock_correction" and value is not None:
         return duration(value) if value >= 0 else "-" + duration(-value)
+    if name == "protocol_version" and value is not None:
+        return EXPORTS.get(value, str(value))
     if name == "protocol" and value is not None:
         shown = protocol(value)
         return shown if shown == str(value) else f"{shown} ({value})"

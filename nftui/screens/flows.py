@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
+from nftui.engine.instants import corrected
 from nftui.engine.query import RECORD_KEYS, Query
 from nftui.schema import BY_NAME, COLUMNS
 from nftui.screens import cells
@@ -73,7 +74,7 @@ class FlowsScreen(InvestigationScreen):
             return
         answer = self.answer
         words = self.empty_words()
-        frame = None if answer is None or answer.flows is None or answer.flows.is_empty() else answer.flows
+        frame = None if answer is None or answer.flows is None or answer.flows.is_empty() else corrected(answer.flows)
         if frame is not None and answer is not None:
             interval = answer.query.interval or answer.coverage.held
             self._dated = interval is not None and interval.length > DAY

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from nftui.engine.filters import parse
+from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Answer, Interval, Kind, Measure, Query
 from nftui.engine.sealer import Sealer
@@ -260,3 +261,12 @@ def test_what_still_settles_follows_from_the_watermarks(make_store: Any, status:
     assert back_end.answer(Query(interval=Interval(0, 1000 * SECOND))).coverage.settling_from == settling
     past = Interval(0, 1) if settling == 0 else Interval(0, 100 * SECOND)
     assert back_end.answer(Query(interval=past)).coverage.settling_from == (settling if settling == 0 else None)
+
+
+def test_a_person_is_shown_corrected_times() -> None:
+    start = 1_700_000_000 * SECOND
+    rows = [{"flow_start": start, "flow_end": start + 1, "clock_correction": 5}, {"flow_start": start, "clock_correction": None}]
+    shown = corrected(flows_frame(rows))
+    assert shown["flow_start"].to_physical().to_list() == [start + 5, start]
+    assert shown["flow_end"].to_physical().to_list() == [start + 6, None]
+    assert corrected(flows_frame(rows[:1]).drop("clock_correction"))["flow_start"].to_physical().to_list() == [start]
