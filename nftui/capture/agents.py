@@ -109,13 +109,15 @@ def _count_samples(arrivals: Arrivals, kind: str, samples: Samples, place: Integ
         arrivals.exporter(sender).samples[f"{kind}_samples"] += number
     if kind == "counter":
         return
-    source = np.stack([arrivals.sender[place[samples.datagram]], samples.source_type, samples.source_index])
-    different, first, index = np.unique(source, axis=1, return_index=True, return_inverse=True)
-    last = np.zeros(different.shape[1], np.int64)
-    last[index.reshape(-1)] = np.arange(source.shape[1])
-    for (sender, *key), early, late in zip(different.T.tolist(), first.tolist(), last.tolist(), strict=True):
-        exporter = arrivals.exporter(sender)
-        _follow_drops(exporter, (kind, *key), int(samples.drops[early]), int(samples.drops[late]))
+    senders = arrivals.sender[place[samples.datagram]]
+    # One number for sender, type and index of a source: of 24, 8 and 32 bits.
+    source = senders << 40 | (samples.source_type & 0xFF) << 32 | samples.source_index
+    _, first, index = np.unique(source, return_index=True, return_inverse=True)
+    last = np.zeros(len(first), np.int64)
+    last[index] = np.arange(len(source))
+    for early, late in zip(first.tolist(), last.tolist(), strict=True):
+        key = kind, int(samples.source_type[early]), int(samples.source_index[early])
+        _follow_drops(arrivals.exporter(int(senders[early])), key, int(samples.drops[early]), int(samples.drops[late]))
 
 
 def _follow_drops(exporter: Exporter, source: tuple[str, int, int], early: int, late: int) -> None:
