@@ -1,7 +1,7 @@
 """What each vendor's export is known for reaches its columns: from real exports, and from datagrams built after the manuals.
 
-Flows and counters of the real exports are held by the golden files; the columns of ASA, WLC, Viptela and Fortinet were compared with
-tshark.
+Flows and counters of the real exports are held by the golden files; the columns of ASA, WLC, Viptela and Fortinet were compared
+with tshark.
 """
 
 from __future__ import annotations
