@@ -117,7 +117,11 @@ def _count_samples(arrivals: Arrivals, kind: str, samples: Samples, place: Integ
     last[index] = np.arange(len(source))
     for early, late in zip(first.tolist(), last.tolist(), strict=True):
         key = kind, int(samples.source_type[early]), int(samples.source_index[early])
-        _follow_drops(arrivals.exporter(int(senders[early])), key, int(samples.drops[early]), int(samples.drops[late]))
+        exporter = arrivals.exporter(int(senders[early]))
+        known = len(exporter.sample_drops)
+        if key in exporter.sample_drops or not arrivals.exporters.full:
+            _follow_drops(exporter, key, int(samples.drops[early]), int(samples.drops[late]))
+        arrivals.exporters.entries += len(exporter.sample_drops) - known
 
 
 def _follow_drops(exporter: Exporter, source: tuple[str, int, int], early: int, late: int) -> None:
@@ -162,5 +166,10 @@ def _count_interfaces(arrivals: Arrivals, decoded: Sflow, place: Integers) -> No
             counters[f"{way}_packets"] = sum(max(values[f"{way}_{kind}"], 0) for kind in _PACKETS)
         known = {name: value for name, value in counters.items() if value >= 0}
         when = int(arrivals.received[datagram[row]])
-        if not exporter.interfaces.update(interface, when, max(values["speed"], 0), max(values["status"], 0), known):
+        kept = exporter.interfaces
+        before = len(kept.by_index)
+        room = interface in kept.by_index or not arrivals.exporters.full
+        taken_in = room and kept.update(interface, when, max(values["speed"], 0), max(values["status"], 0), known)
+        arrivals.exporters.entries += len(kept.by_index) - before
+        if not taken_in:
             arrivals.exporters.unread(exporter, arrivals.now, "counters of too many interfaces", 1)

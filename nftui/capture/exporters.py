@@ -27,6 +27,8 @@ MAX_ALL_FIELDS = 500_000
 """Fields of the templates of all domains."""
 MAX_FIELDS_EACH = 100_000
 """Fields of the templates of one exporter."""
+MAX_ENTRIES = 500_000
+"""What is kept of all exporters beside templates: names, samplers, interfaces, sources of samples."""
 MAX_REASONS = 64
 MAX_UNKNOWN_ELEMENTS = 1000
 MAX_AWAITED = 1000
@@ -186,6 +188,7 @@ class Exporters:
         self.domains: dict[tuple[bytes, int, int], Domain] = {}
         self.streams: dict[tuple[bytes, int, int, int], Stream] = {}
         self.fields = 0
+        self.entries = 0
         self.changes = 0
         self._swept = -1
         self.other = Exporter(OTHER)
@@ -272,6 +275,11 @@ class Exporters:
             exporter = domain_of_held.exporter if domain_of_held else self.other
             self.unread(exporter, now, NO_TEMPLATE, number)
 
+    @property
+    def full(self) -> bool:
+        """Whether no more may be kept beside templates."""
+        return self.entries >= MAX_ENTRIES
+
     def _make_room(self, now: int) -> bool:
         """Forget the exporters that were silent for long; return whether there was any. Asked for at most once a minute."""
         minute = now // (60 * SECOND)
@@ -280,10 +288,12 @@ class Exporters:
         self._swept = minute
         silent = [address for address, one in self.by_address.items() if max(one.last_seen, one.known_since) < now - SILENT_US]
         for address in silent:
-            del self.by_address[address]
+            gone_one = self.by_address.pop(address)
+            self.entries -= len(gone_one.interfaces.by_index) + len(gone_one.sample_drops)
         gone = set(silent)
         for key in [key for key in self.domains if key[0] in gone]:
             domain = self.domains.pop(key)
+            self.entries -= domain.tables.size
             for template in list(domain.templates):
                 self.forget(domain, template)
         for stream in [stream for stream in self.streams if stream[0] in gone]:
@@ -354,6 +364,7 @@ class Exporters:
                 domain.tables.load(entry.get("options") or Tables().to_json())
             except (ValueError, TypeError, KeyError):
                 refused += 1
+            self.entries += domain.tables.size
         return refused
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -92,6 +93,11 @@ class Layout:
     unknown: tuple[tuple[int, int], ...]
     system_init: str
     places: dict[tuple[int, int], tuple[int, int]]
+
+    @cached_property
+    def digest(self) -> bytes:
+        """16 octets that stand for the fields."""
+        return blake2b(repr(self.fields).encode(), digest_size=16).digest()
 
     @cached_property
     def unknown_names(self) -> tuple[str, ...]:

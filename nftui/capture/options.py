@@ -12,6 +12,7 @@ import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -70,13 +71,12 @@ class Tables:
         """
         if not _READ & layout.places.keys():
             return []
-        octets, about = records.tobytes(), repr(layout.fields).encode()
+        octets = records.tobytes()
         different = dict.fromkeys(octets[at : at + layout.size] for at in range(len(octets) - layout.size, -1, -layout.size))
-        return list(reversed(different)) if any(record + about not in self._known for record in different) else []
+        return list(reversed(different)) if any(_digest(layout, record) not in self._known for record in different) else []
 
     def learn(self, layout: Layout, records: list[bytes]) -> None:
         """Read options records, as `news` returns them."""
-        about = repr(layout.fields).encode()
         for record in records:
             if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
@@ -84,7 +84,7 @@ class Tables:
                 self.changes += 1
                 # What was read before may say something new again.
                 self._known.clear()
-            self._known.add(record + about)
+            self._known.add(_digest(layout, record))
 
     def _read(self, values: Mapping[tuple[int, int], bytes]) -> bool:
         """Read one record; return whether it told something new."""
@@ -101,6 +101,12 @@ class Tables:
         if vrf is not None and _VRF_NAME in values:
             changed |= _put(self.vrfs, vrf, _text(values[_VRF_NAME]))
         return changed
+
+    @property
+    def size(self) -> int:
+        """How many entries all that is kept takes."""
+        samplers = len(self.samplers.by_id) + len(self.samplers.by_interface)
+        return samplers + len(self.applications) + len(self.vrfs) + len(self.interfaces) + len(self._known)
 
     def __bool__(self) -> bool:
         samplers = self.samplers
@@ -174,6 +180,11 @@ class Starts:
         told, started = np.array(self._datagram, np.int64)[order], np.array(self._started, np.int64)[order]
         place = np.searchsorted(told, datagram, side="right") - 1
         return np.where(place >= 0, started[place], self._before or started[0])
+
+
+def _digest(layout: Layout, record: bytes) -> bytes:
+    """Return what a record is recognised by: its octets, and what they mean."""
+    return blake2b(record, digest_size=16, key=layout.digest).digest()
 
 
 def _interval(values: Mapping[tuple[int, int], bytes]) -> int:

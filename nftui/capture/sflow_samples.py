@@ -20,7 +20,6 @@ from nftui.capture.sets import Integers
 from nftui.capture.xdr import Entries, Reader
 
 FLOW, COUNTERS, FLOW_EXPANDED, COUNTERS_EXPANDED, DISCARDED = 1, 2, 3, 4, 5
-OF_PACKETS = (FLOW, FLOW_EXPANDED, DISCARDED)
 OF_COUNTERS = (COUNTERS, COUNTERS_EXPANDED)
 _FIELDS: dict[int, tuple[str, ...]] = {
     FLOW: ("sequence", "source", "rate", "pool", "drops", "input", "output", "records"),

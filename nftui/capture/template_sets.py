@@ -45,6 +45,7 @@ MAX_CUTS, MAX_CUTS_EACH = 512, 16
 MAX_PARSED = 5000
 """Templates of one sender in one block that are parsed: no exporter has so many, and parsing takes time."""
 NO_ROOM = "no template yet, and no room to hold the data"
+NO_ROOM_FOR_OPTIONS = "options records, and no room to keep more of all exporters"
 TOO_MANY_OPTIONS = f"options records beyond {options.MAX_READ} at a time"
 TOO_MANY_PARSED = f"templates beyond {MAX_PARSED} at a time"
 Changes = dict[tuple[int, int], list[tuple[int, Template | None]]]
@@ -386,9 +387,13 @@ class Reader:
         self.options_read[sender] = self.options_read.get(sender, 0) + len(news)
         if len(news) > room:
             arrivals.exporters.unread(domain.exporter, arrivals.now, TOO_MANY_OPTIONS, len(news) - room)
-        before = domain.tables.changes
+        if arrivals.exporters.full:
+            arrivals.exporters.unread(domain.exporter, arrivals.now, NO_ROOM_FOR_OPTIONS, len(news[:room]))
+            return
+        before, size = domain.tables.changes, domain.tables.size
         domain.tables.learn(layout, news[:room])
         arrivals.exporters.changes += domain.tables.changes - before
+        arrivals.exporters.entries += domain.tables.size - size
 
     def _frames(self, records: _Records, chosen: list[_Chosen]) -> list[pl.DataFrame]:
         arrivals = self.arrivals

@@ -12,7 +12,7 @@ from nftui.capture.decoder import Decoder
 from nftui.capture.exporters import SILENT_US
 from nftui.capture.interfaces import Interfaces
 from nftui.units import SECOND
-from tests.capture import build
+from tests.capture import build, corpus
 from tests.capture.build import PROTOCOL_AND_OCTETS, ipfix, netflow9, one_set, small, template
 
 
@@ -109,3 +109,24 @@ def test_rates_of_an_interface() -> None:
         shown = some.as_dict()["1"]
         assert shown.get("in_octets_per_s") == {100: None, 1100: 100.0, 50: None, 150: 10.0}[octets]
         assert (shown["in_octets"], shown["speed"], shown["status"]) == (octets, 10**9, 3)
+
+
+def test_what_is_kept_of_all_exporters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many observation domains it is said in."""
+    monkeypatch.setattr(exporters, "MAX_ENTRIES", 20)
+    table = one_set(1, struct.pack(">HHHHHHHHH", 502, 4, 8, 2, 4, 82, 8, 83, 8))
+    table += one_set(502, b"".join(struct.pack(">I8s8s", n, b"eth", b"") for n in range(6)))
+    _, decoder = build.decode(*(netflow9(table, source_id=n) for n in range(10)))
+    kept = [len(domain.tables.interfaces) for domain in decoder._exporters.domains.values()]
+    assert sum(kept) <= 20 + 6
+    assert unread(decoder) == {template_sets.NO_ROOM_FOR_OPTIONS: 6 * kept.count(0)}
+    assert decoder._exporters.entries == sum(domain.tables.size for domain in decoder._exporters.domains.values())
+    again = Decoder()
+    again.load_templates(decoder.save_templates())
+    assert again._exporters.entries == sum(domain.tables.size for domain in again._exporters.domains.values()) > 0
+
+
+def test_interfaces_of_all_agents(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporters, "MAX_ENTRIES", 0)
+    decoder = corpus.decode(corpus.capture_of(corpus.case("sflow-telegraf-15918")))
+    assert decoder.counted("unread") == {"counters of too many interfaces": 1}
