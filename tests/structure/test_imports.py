@@ -49,7 +49,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "msgspec": ("config", "collecting", "demo.network", "engine.knowledge"),
     "platformdirs": ("config",),
     "socket": ("capture", "demo", "dashboard", "engine.collector"),
-    "subprocess": ("dashboard", "engine.collector"),  # the children: collector and exporters; the niced sealer
+    "subprocess": ("dashboard", "engine.keeper_process"),  # the children: collector and exporters; the niced sealer
 }
 """Library -> the parts that may use it."""
 
