@@ -122,12 +122,9 @@ def _watch(collector: Running, terminal: Terminal, data: Path, course: Course, o
 def _tell(elapsed: float, data: Path, course: Course) -> None:
     status = Store(data).status() or {}
     memory = "  ".join(f"{who} {figures.octets(course.memory[who][-1][1]):>7}" for who in WHO)
-    store = status.get("store", {})
-    print(
-        f"  {elapsed / 60:5.1f} min  {status.get('flows_stored', 0):>13,} stored  {memory}  {store.get('segments', 0):>5} segments  "
-        f"drops {status.get('drops', 0)}  {len(course.questions)} questions",
-        flush=True,
-    )
+    segments = status.get("store", {}).get("segments", 0)
+    line = f"{elapsed / 60:5.1f} min  {status.get('flows_stored', 0):>13,} stored  {memory}  {segments:>5} segments"
+    print(f"  {line}  drops {status.get('drops', 0)}  {len(course.questions)} questions", flush=True)
 
 
 def _ask(data: Path, course: Course, over: threading.Event) -> None:
@@ -147,14 +144,12 @@ def _ask(data: Path, course: Course, over: threading.Event) -> None:
 
 
 def _show(course: Course, sent: int, stored: int, parts: int, octets: int, cpu: float) -> None:
-    print(
-        f"  {sent:,} flows sent, {stored:,} stored in {parts} files of {figures.octets(octets)}; collector and keeper {cpu:,.0f} s CPU"
-    )
+    files = f"{parts} files of {figures.octets(octets)}"
+    print(f"  {sent:,} flows sent, {stored:,} stored in {files}; collector and keeper {cpu:,.0f} s CPU")
     for who in WHO:
-        early, late = course.median(who, 0.25, 0.5), course.median(who, 0.75, 1.0)
-        print(
-            f"  {who:<10} {figures.octets(early)} in the second quarter, {figures.octets(late)} in the last, at most {figures.octets(course.peak(who))}"
-        )
+        early, late, peak = course.median(who, 0.25, 0.5), course.median(who, 0.75, 1.0), course.peak(who)
+        quarters = f"{figures.octets(early)} in the second quarter, {figures.octets(late)} in the last"
+        print(f"  {who:<10} {quarters}, at most {figures.octets(peak)}")
     if course.questions:
         print(f"  {len(course.questions)} questions over the last minute, the slowest {max(course.questions):.1f} s")
 
@@ -163,11 +158,8 @@ def _wrong(course: Course, sent: int, stored: int, status: dict[str, object]) ->
     wrong = list(course.failures)
     if stored != sent:
         wrong.append(f"{sent:,} flows were sent, {stored:,} are stored")
-    wrong += [
-        f"{name}: {status.get(name)}"
-        for name in ("drops", "queue_dropped", "undecodable", "sequence_lost")
-        if status.get(name) != 0
-    ]
+    counters = ("drops", "queue_dropped", "undecodable", "sequence_lost")
+    wrong += [f"{name}: {status.get(name)}" for name in counters if status.get(name) != 0]
     for who in WHO:
         early, late = course.median(who, 0.25, 0.5), course.median(who, 0.75, 1.0)
         if late > early * GROWTH + GROWTH_OCTETS:
@@ -180,9 +172,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=int, default=200_000, help="flows a second")
     parser.add_argument("--seconds", type=float, default=1800.0)
-    parser.add_argument(
-        "--folder", type=Path, help="where the store is made, on a disk with some 10 GB; default: the temporary folder"
-    )
+    parser.add_argument("--folder", type=Path, help="where the store is made; 30 minutes take 15 GB")
     options = parser.parse_args()
     figures.machine()
     with tempfile.TemporaryDirectory(prefix="nftui-soak-", dir=options.folder) as folder:
