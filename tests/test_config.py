@@ -23,6 +23,9 @@ clock_threshold = 5
 template_lifetime = 1800
 [store]
 path = "~/flows"
+max_lifespan = 30
+max_size = "200G"
+min_free = "5G"
 [display]
 theme = "light"
 refresh = 2
@@ -69,6 +72,10 @@ def test_every_key_is_taken() -> None:
         ("[collector]\ninterval = 86401", "collector.interval is 86401"),
         ("[collector]\nclock_threshold = -1", "collector.clock_threshold is -1"),
         ("[collector]\ntemplate_lifetime = 10000000000", "collector.template_lifetime is 10000000000"),
+        ("[store]\nmax_lifespan = -1", "store.max_lifespan is -1"),
+        ("[store]\nmax_lifespan = nan", "store.max_lifespan is nan"),
+        ("[store]\nmax_size = 'much'", "store.max_size: 'much' is no size"),
+        ("[store]\nmin_free = '5%'", "store.min_free: '5%' is no size"),
         ("[exporters.router]\nsampling = 1", "exporters.'router'"),
         ("[exporters.'192.0.2.1/24']\nsampling = 1", "exporters.'192.0.2.1/24'"),
         ("[exporters.'192.0.2.1']\nsampling = -5", "exporters.'192.0.2.1'.sampling is -5"),
