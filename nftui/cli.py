@@ -193,7 +193,14 @@ def _collect(options: argparse.Namespace) -> int:
     from nftui import collecting
 
     return collecting.collect(
-        _data(options), _config(options), options.listen, options.interval, check=options.check, with_parent=options.with_parent
+        _data(options),
+        _config(options),
+        options.listen,
+        options.interval,
+        check=options.check,
+        with_parent=options.with_parent,
+        given=hasattr(options, "data"),
+        read=lambda: _config(options),
     )
 
 

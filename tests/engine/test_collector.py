@@ -106,14 +106,6 @@ def test_segments_end_with_the_interval(tmp_path: Path) -> None:
     assert answer("summary", "--data", tmp_path)["rows"][0]["flows"] == 500
 
 
-def test_systemd_is_told_when_datagrams_are_received(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-        notify.bind(str(tmp_path / "notify"))
-        notify.settimeout(20)
-        with collecting(tmp_path / "store", env={"NOTIFY_SOCKET": str(tmp_path / "notify")}):
-            assert notify.recv(100) == b"READY=1"
-
-
 class _Load(threading.Thread):
     """Sends numbered flows at a steady rate, and knows when it sent which."""
 

@@ -22,6 +22,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.listening": ("engine", "capture"),  # its sockets
     "engine.knowledge": ("engine", "capture"),  # what the decoder learned, as files
     "engine.rules": ("engine", "capture"),
+    "engine.reload": ("engine", "capture"),
+    "engine.notify": (),
     "engine.importing": ("engine", "capture"),  # the same for files
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
@@ -46,9 +48,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge"),
+    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge", "engine.reload"),
     "platformdirs": ("config",),
-    "socket": ("capture", "demo", "dashboard", "engine.collector"),
+    "socket": ("capture", "demo", "dashboard", "engine.notify"),
     "subprocess": ("dashboard", "engine.collector"),  # the children: collector and exporters; the niced sealer
 }
 """Library -> the parts that may use it."""
