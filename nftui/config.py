@@ -120,7 +120,9 @@ def load(path: Path | None = None) -> Config:
             raise ConfigError(f"{path}: no such file; create it or leave --config out") from error
         return Config()
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
+        raise ConfigError(
+            f"{path}: {error.strerror}; make it a file that you may read, or name another with --config FILE"
+        ) from error
     return parse(text, str(path))
 
 

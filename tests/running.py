@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,12 +46,20 @@ def free_port() -> int:
 class Collecting:
     """A running `nftui collect`."""
 
-    def __init__(self, data: Path, *words: str, port: int | None = None, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *words: str,
+        port: int | None = None,
+        env: dict[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "nftui"),
+        umask: int = -1,
+    ) -> None:
         """Start it and wait until it is ready."""
         self.data, self.port = data, port or free_port()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "nftui", "collect", "--data", str(data), "--listen", f"127.0.0.1:{self.port}", *words],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(env or {})},
+            [*program, "collect", "--data", str(data), "--listen", f"127.0.0.1:{self.port}", *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(env or {})}, umask=umask,
         )  # fmt: skip
         self.wait_for(lambda: self.status().get("pid") == self.process.pid)
 

@@ -6,6 +6,7 @@ second. Between them a bounded queue, which drops and counts when the disk can't
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import json
 import logging
@@ -78,8 +79,10 @@ class Collector:
         try:
             remove_temporary(root / "tail")
             self._writer = StoreWriter(root)
+            require_writable(root / "tail", root / "flows")
         except OSError as error:
-            raise StoreError(f"{root}: {error.strerror}; choose a data directory you may write with --data DIR") from error
+            where = error.filename or root
+            raise StoreError(f"{where}: {error.strerror}; choose a data directory you may write with --data DIR") from error
         self._decoder = Decoder(rules or rules_of(settings))
         self._queue: deque[list[pl.DataFrame]] = deque()
         self._queued = 0
@@ -347,6 +350,17 @@ class Collector:
         if self._sealer.returncode:
             # It was killed, or had not begun to listen: what it left is sealed here.
             Sealer(self.root, self.settings.interval).recover()
+
+
+def require_writable(*folders: Path) -> None:
+    """See that files can be made, before the first flows find out: an earlier collector may have been another user's.
+
+    Raises:
+        PermissionError: They can't, in one of the folders.
+    """
+    for folder in folders:
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def in_a_line(status: Mapping[str, Any]) -> str:
