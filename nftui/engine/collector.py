@@ -6,14 +6,11 @@ second. Between them a bounded queue, which drops and counts when the disk can't
 
 from __future__ import annotations
 
-import errno
 import faulthandler
 import json
 import logging
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -29,14 +26,15 @@ from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
 from nftui.config import CollectorSettings, Config, size
 from nftui.engine import notify
+from nftui.engine.keeper import Keeping
+from nftui.engine.keeper_process import KeeperProcess
 from nftui.engine.knowledge import Knowledge
 from nftui.engine.listening import Listening, parsed
+from nftui.engine.outlet import Outlet
 from nftui.engine.reload import Reload
 from nftui.engine.rules import rules_of
-from nftui.engine.sealer import Sealer
-from nftui.engine.store import Lock, replace_file
-from nftui.engine.writer import StoreWriter, lower_pool, remove_temporary
-from nftui.errors import ConfigError, StoreError
+from nftui.engine.writer import lower_pool
+from nftui.errors import ConfigError
 
 QUEUE_FLOWS = 4_000_000
 """Flows that wait for the disk at most; what comes on top is dropped and counted."""
@@ -47,8 +45,6 @@ TICK_FLOWS = 160_000
 EVENTS = 100
 RECEIVING, STORING = "receiving", "storing"
 """The threads that the watchdog is pinged for."""
-SEALING_S = 60
-"""How long the child may take to seal what is left at the end."""
 log = logging.getLogger(__name__)
 
 
@@ -56,7 +52,12 @@ class Collector:
     """Receives on some sockets and stores what comes, until told to stop."""
 
     def __init__(
-        self, root: Path, settings: CollectorSettings, rules: Rules | None = None, *, reload: Reload | None = None
+        self,
+        root: Path,
+        settings: CollectorSettings,
+        rules: Rules | None = None,
+        keeping: Keeping | None = None,
+        reload: Reload | None = None,
     ) -> None:
         """Take the store and bind the sockets.
 
@@ -64,6 +65,7 @@ class Collector:
             root: The data directory.
             settings: What to listen to, and the interval.
             rules: What the decoder does with time and sampling; None for those of the settings alone.
+            keeping: What the keeper is told; None for the defaults, with the settings' interval.
             reload: Reads the configuration anew when `read_again` was called; None where there is none to read.
 
         Raises:
@@ -74,18 +76,14 @@ class Collector:
         """
         self.root, self.settings = root, settings
         entries = parsed(settings.listen)
-        self._lock = Lock(root)
+        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
+        self._outlet = Outlet(root, self._tell, QUEUE_FLOWS)
         self.listening = Listening(entries, size(settings.receive_buffer))
-        try:
-            remove_temporary(root / "tail")
-            self._writer = StoreWriter(root)
-            require_writable(root / "tail", root / "flows")
-        except OSError as error:
-            where = error.filename or root
-            raise StoreError(f"{where}: {error.strerror}; choose a data directory you may write with --data DIR") from error
+        self._keeper = KeeperProcess(root, keeping or Keeping(settings.interval), self._tell)
         self._decoder = Decoder(rules or rules_of(settings))
         self._queue: deque[list[pl.DataFrame]] = deque()
         self._queued = 0
+        self._unwritten: set[str] = set()
         self._dropped = self._failed = 0
         self._decoding = threading.Lock()
         self._knowledge = Knowledge(root, self._decoder, self._decoding)
@@ -96,12 +94,11 @@ class Collector:
         self._stop = threading.Event()
         self._due = threading.Event()
         self._drained = threading.Event()
-        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._started = time.time_ns() // 1000
-        self._rates: deque[tuple[float, int, int]] = deque(maxlen=6)
+        self._rates: deque[tuple[float, int, int, int]] = deque(maxlen=6)
         self._drops_told = self._refused_told = 0
         self._account_due = 0.0
-        self._sealer: subprocess.Popen[bytes] | None = None
+        self._begun_anew = 0
 
     def run(self, ready: Callable[[], object] = lambda: None) -> None:
         """Collect until `stop`, then write and seal what was received.
@@ -109,7 +106,7 @@ class Collector:
         Args:
             ready: Called once when datagrams are being received.
         """
-        self._start_sealer()
+        self._keeper.start()
         lower_pool()
         writer = threading.Thread(target=self._write, name="store", daemon=True)
         writer.start()
@@ -122,9 +119,9 @@ class Collector:
             self._drained.set()
             self._due.set()
             writer.join()
-            self._end_sealer()
+            self._keeper.end()
             self.listening.close()
-            self._lock.close()
+            self._outlet.close()
             self._pulse.close()
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
@@ -142,7 +139,7 @@ class Collector:
         while not self._stopping:
             self._pulse.beat(RECEIVING)
             # Exporters on streams can wait for the disk; datagrams can't.
-            room = self._queued + self._writer.pending <= QUEUE_FLOWS // 2
+            room = self._queued + self._outlet.writer.pending <= QUEUE_FLOWS // 2
             taken = sum(self._take(bound.take()) for bound in self.listening.ready(200 if room else 20, streams=room))
             now = time.monotonic()
             if nap := self.listening.nap(taken, now - before):
@@ -217,14 +214,30 @@ class Collector:
         if running and now < self._account_due:
             return
         self._account_due = now + TICK_S / 2
-        self._watch_sealer(running)
+        if running:
+            self._keeper.watch()
+        if self._begun_anew != self._outlet.begun_anew:
+            self._begun_anew = self._outlet.begun_anew
+            self._knowledge.forget_saved()
+            self._keeper.restart()
+        self._written("templates", lambda: self._knowledge.save(last=not running))
+        self._written("status", lambda: self._write_status(running=running))
+
+    def _write_status(self, *, running: bool) -> None:
+        status = self.status(running=running)
+        self._pulse.status = in_a_line(status)
+        self._outlet.write_status(json.dumps(status).encode())
+
+    def _written(self, what: str, write: Callable[[], None]) -> None:
+        """Write something of less weight than flows; say so, once, where it can't be."""
         try:
-            self._knowledge.save(last=not running)
-            status = self.status(running=running)
-            self._pulse.status = in_a_line(status)
-            replace_file(self.root / "status.json", json.dumps(status).encode())
+            write()
         except OSError as error:
-            log.warning("the status can't be written: %s", error)
+            if what not in self._unwritten:
+                log.warning("%s can't be written: %s", what, error)
+            self._unwritten.add(what)
+        else:
+            self._unwritten.discard(what)
 
     def _store(self, *, last: bool) -> None:
         """Write what was received since the last time into the tail; and, after what was taken out of it, what waits."""
@@ -232,18 +245,8 @@ class Collector:
             batches, self._queue, self._queued = self._queue, deque(), 0
             self._due.clear()
         for frames in batches:
-            self._writer.append(frames)
-        try:
-            self._knowledge.save_held(last=last)
-            self._writer.write_tail()
-        except (OSError, pl.exceptions.PolarsError) as error:
-            self._tell(f"the store can't be written: {error}; {self._writer.pending} flows wait")
-            self._shed()
-
-    def _shed(self) -> None:
-        """Drop what a disk that stays full can't take, oldest last, so that memory stays bounded."""
-        if self._writer.pending > QUEUE_FLOWS:
-            self._dropped += self._writer.forget()
+            self._outlet.writer.append(frames)
+        self._outlet.write(lambda: self._knowledge.save_held(last=last), last=last)
 
     def status(self, *, running: bool = True) -> dict[str, Any]:
         """Return the collector's account of itself, as `status.json` holds it."""
@@ -261,8 +264,9 @@ class Collector:
         if refused > self._refused_told:
             self._tell(f"{refused - self._refused_told} connections refused: too many are open")
             self._refused_told = refused
-        self._rates.append((time.monotonic(), int(decoded["flows"]), int(decoded["datagrams"])))
-        (then, flows, datagrams), (recent, flows_now, datagrams_now) = self._rates[0], self._rates[-1]
+        writer = self._outlet.writer
+        self._rates.append((time.monotonic(), int(decoded["flows"]), int(decoded["datagrams"]), writer.octets))
+        (then, flows, datagrams, octets), (recent, flows_now, datagrams_now, octets_now) = self._rates[0], self._rates[-1]
         seconds = max(recent - then, 1e-9) if recent > then else 1.0
         events = sorted([*self._events, *({"time": when, "text": text} for when, text in heard)], key=lambda one: one["time"])
         return {
@@ -274,18 +278,23 @@ class Collector:
             "interval": self.settings.interval,
             "listen": listens,
             "drops": drops,
-            "queue_dropped": self._dropped,
+            "queue_dropped": self._dropped + self._outlet.dropped,
             "undecodable": self._failed,
             "datagrams": decoded["datagrams"],
             "datagrams_per_s": round((datagrams_now - datagrams) / seconds, 1),
             "flows": decoded["flows"],
             "flows_per_s": round((flows_now - flows) / seconds, 1),
-            "flows_stored": self._writer.flows,
-            "flows_odd": self._writer.odd,
-            "flows_pending": self._writer.pending + self._queued,
+            "flows_stored": writer.flows,
+            "flows_odd": writer.odd,
+            "flows_pending": writer.pending + self._queued,
             "sequence_lost": sum(int(one["sequence_lost"]) for one in decoded["exporters"]),
             "held_octets": decoded["held_octets"],
             "exporters": decoded["exporters"],
+            "store": {
+                **self._keeper.account(),
+                "state": self._outlet.problem or self._keeper.problem or "ok",
+                "written_per_s": round((octets_now - octets) / seconds, 1),
+            },
             "events": events[-EVENTS:],
         }
 
@@ -316,51 +325,8 @@ class Collector:
         """Go on by other settings. Flows on their way are not touched: rules hold from the next block on."""
         with self._decoding:
             self._decoder.follow(rules_of(config.collector, config.exporters))
+        self._keeper.follow(Keeping.of(config.collector.interval, config.store))
         self.settings = config.collector
-        if self._sealer is not None and self._sealer.args != self._sealing():
-            # It seals what there is, and ends; the next one waits for its lock.
-            self._sealer.terminate()
-
-    # -- the child
-
-    def _sealing(self) -> list[str]:
-        """Return the command line of the child, which has all that it is told."""
-        return [sys.executable, "-m", "nftui.engine.sealer", str(self.root), str(self.settings.interval), str(os.getpid())]
-
-    def _start_sealer(self) -> None:
-        self._sealer = subprocess.Popen(
-            self._sealing(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
-        )
-
-    def _watch_sealer(self, running: bool) -> None:
-        if running and self._sealer is not None and self._sealer.poll() is not None:
-            if self._sealer.returncode or self._sealer.args == self._sealing():
-                self._tell(f"the sealing child ended with status {self._sealer.returncode} and was started again")
-            self._start_sealer()
-
-    def _end_sealer(self) -> None:
-        if self._sealer is None:
-            return
-        self._sealer.terminate()
-        try:
-            self._sealer.wait(SEALING_S)
-        except subprocess.TimeoutExpired:
-            self._sealer.kill()
-            self._sealer.wait()
-        if self._sealer.returncode:
-            # It was killed, or had not begun to listen: what it left is sealed here.
-            Sealer(self.root, self.settings.interval).recover()
-
-
-def require_writable(*folders: Path) -> None:
-    """See that files can be made, before the first flows find out: an earlier collector may have been another user's.
-
-    Raises:
-        PermissionError: They can't, in one of the folders.
-    """
-    for folder in folders:
-        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def in_a_line(status: Mapping[str, Any]) -> str:
@@ -389,7 +355,13 @@ def serve(root: Path, config: Config, announce: Callable[[str], None], read: Cal
     """
     # Where a watchdog ends a collector that hangs (SIGABRT), the log has where each thread was.
     faulthandler.enable()
-    collector = Collector(root, config.collector, rules_of(config.collector, config.exporters), reload=Reload(config, read))
+    collector = Collector(
+        root,
+        config.collector,
+        rules_of(config.collector, config.exporters),
+        Keeping.of(config.collector.interval, config.store),
+        Reload(config, read),
+    )
     attached = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
     def hang_up(number: int, frame: FrameType | None) -> None:

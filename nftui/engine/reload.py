@@ -1,7 +1,7 @@
 """Reading the configuration again while a collector runs: what changed, what of it can follow, and what waits for the next start.
 
 Settings follow unless they stand in `AT_START`; so a key that is new needs nothing here when the rules of decoding, or the command
-line of the sealing child, are made of it.
+line of the keeper, are made of it.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "msgspec": ("config", "collecting", "demo.network", "engine.knowledge", "engine.reload"),
     "platformdirs": ("config",),
     "socket": ("capture", "demo", "dashboard", "engine.notify"),
-    "subprocess": ("dashboard", "engine.collector"),  # the children: collector and exporters; the niced sealer
+    "subprocess": ("dashboard", "engine.keeper_process"),  # the children: collector and exporters; the niced keeper
 }
 """Library -> the parts that may use it."""
 
