@@ -119,10 +119,20 @@ class Collector:
             self._drained.set()
             self._due.set()
             writer.join()
+            self._say_what_is_lost()
             self._keeper.end()
             self.listening.close()
             self._outlet.close()
             self._pulse.close()
+
+    @property
+    def lost(self) -> int:
+        """Flows that were received and are in no file; those that still wait only after `run` are lost."""
+        return self._dropped + self._outlet.dropped + self._outlet.writer.pending
+
+    def _say_what_is_lost(self) -> None:
+        if self.lost:
+            log.error("%s flows could not be stored: %s", f"{self.lost:,}", self._outlet.problem or "the disk could not follow")
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Have `run` finish; may be called from a signal handler, so it takes no lock, which the interrupted code may hold."""
@@ -214,6 +224,8 @@ class Collector:
         if running and now < self._account_due:
             return
         self._account_due = now + TICK_S / 2
+        if not self._outlet.look():
+            return  # what stands there is another collector's
         if running:
             self._keeper.watch()
         if self._begun_anew != self._outlet.begun_anew:
@@ -234,7 +246,7 @@ class Collector:
             write()
         except OSError as error:
             if what not in self._unwritten:
-                log.warning("%s can't be written: %s", what, error)
+                log.warning("the %s can't be written: %s", what, error)
             self._unwritten.add(what)
         else:
             self._unwritten.discard(what)
@@ -349,7 +361,7 @@ def serve(root: Path, config: Config, announce: Callable[[str], None], read: Cal
         announce: Takes a line for each bound socket.
         read: Reads the configuration again; it raises `ConfigError`.
     Returns:
-        The exit status, 0.
+        The exit status: 0, or 1 where flows that were received could not be stored.
     Raises:
         NftuiError: As `Collector`.
     """
@@ -378,7 +390,7 @@ def serve(root: Path, config: Config, announce: Callable[[str], None], read: Cal
     announce(f"storing in {root}, segments of {config.collector.interval} s")
     ready = f"STATUS=receiving on {len(collector.listening.sockets)} sockets, storing in {root}"
     collector.run(ready=lambda: notify.tell("READY=1", ready))
-    return 0
+    return 1 if collector.lost else 0
 
 
 def _has_terminal() -> bool:

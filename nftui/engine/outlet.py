@@ -7,7 +7,6 @@ begun anew where it was. What is wrong is said in one sentence, and again when i
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -23,7 +22,6 @@ RETRY_S = 2.0
 """Between two tries to write to a disk that refused."""
 SLACK = 2048
 """Octets by which a status may become longer while there is no room for another file."""
-log = logging.getLogger(__name__)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -72,8 +70,8 @@ class Outlet:
             before: Writes what must be on disk before the flows; raises OSError.
             last: Try in any case: there will be no other time.
         """
-        self.look()
-        if not self.problem or last or time.monotonic() >= self._retry_at:
+        due = not self.problem or last or time.monotonic() >= self._retry_at
+        if self.look() and due:
             self._retry_at = time.monotonic() + RETRY_S
             try:
                 before()
@@ -87,20 +85,21 @@ class Outlet:
                 self._recovered()
         self.dropped += self.writer.trim(self._waiting)
 
-    def look(self) -> None:
-        """See that the store is still where it was; begin it anew where it is not."""
+    def look(self) -> bool:
+        """See that the store is still where it was; begin it anew where it is not. Return whether it is ours to write to."""
         if self._lock.stands():
-            return
+            return True
         try:
             lock = Lock(self.root)
         except StoreError as error:
-            self._fail(f"the store was moved away, and can't be begun anew: {error}")
-            return
+            self._fail(f"the store was moved away, and can't be begun anew: {error}; flows wait in memory")
+            return False
         self._lock.close()
         self._lock = lock
         self.begun_anew += 1
         self._tell(f"the store was moved away or removed: a new one was begun at {self.root}")
         self._reopen()
+        return True
 
     def write_status(self, content: bytes) -> None:
         """Write the status, over the old one where the disk has no room for another: a reader may see a torn one then, once.
@@ -109,9 +108,8 @@ class Outlet:
             OSError: It can't be written.
         """
         path = self.root / "status.json"
-        content = content.ljust(len(content) + SLACK)
         try:
-            replace_file(path, content)
+            replace_file(path, content.ljust(len(content) + SLACK))
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
@@ -135,7 +133,6 @@ class Outlet:
         if not self.problem:
             self._dropped_before = self.dropped
         if problem != self.problem:
-            log.error("%s", problem)
             self._tell(problem)
         self.problem = problem
 

@@ -326,9 +326,13 @@ def replace_file(path: Path, octets: bytes) -> None:
     """Give a file new content at one stroke: a reader sees the old or the new, never a part."""
     temporary = path.with_name(path.name + ".tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(handle, "wb") as file:
-        file.write(octets)
-    temporary.replace(path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(octets)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def overwrite_file(path: Path, octets: bytes) -> None:
