@@ -9,11 +9,12 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT_S = 20.0
@@ -108,6 +109,40 @@ def collecting(data: Path, *words: str, **more: Any) -> Iterator[Collecting]:
         raise
     if one.process.poll() is None:
         one.stop()
+
+
+class Sending(threading.Thread):
+    """An exporter that sends numbered flows at a steady rate for the length of a block.
+
+    Attributes:
+        flows: How many it has sent.
+    """
+
+    def __init__(self, port: int) -> None:
+        """Send 30 flows some hundred times a second to a port of the loopback."""
+        super().__init__(daemon=True)
+        self.flows = 0
+        self._port, self._over = port, threading.Event()
+
+    @property
+    def octets(self) -> int:
+        """What they carry: each its number."""
+        return self.flows * (self.flows - 1) // 2
+
+    def run(self) -> None:
+        """Send until the block ends."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as exporter:
+            while not self._over.wait(0.003):
+                exporter.sendto(netflow5(self.flows, 30, time.time()), ("127.0.0.1", self._port))
+                self.flows += 30
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
 
 
 def netflow5(first: int, count: int, when: float, *, sampling: int = 0) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import pty
@@ -25,6 +26,7 @@ from nftui import machine
 from nftui.checks import collector as of_collector
 from nftui.checks import host
 from nftui.checks.finding import Level, Patient, number
+from nftui.cli import main
 from nftui.config import Config
 from nftui.doctor import CHECKS
 from nftui.engine import disk
@@ -36,10 +38,18 @@ Found = dict[str, list[dict[str, str]]]
 
 
 def examined(data: Path, config: Path, **env: str) -> tuple[int, Found]:
-    """Return the exit status, and what was found by check."""
-    done = nftui("doctor", "--data", data, "--config", config, "-o", "json", check=False, env=env)
-    assert done.stderr == ""
-    told = json.loads(done.stdout)
+    """Return the exit status, and what was found by check; in a process of its own where the environment is another."""
+    words = ["doctor", "--data", str(data), "--config", str(config), "-o", "json"]
+    if env:
+        done = nftui(*words, check=False, env=env)
+        assert done.stderr == ""
+        status, shown = done.returncode, done.stdout
+    else:
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as errors:
+            status = main(words)
+        assert errors.getvalue() == ""
+        shown = out.getvalue()
+    told = json.loads(shown)
     found: Found = {}
     for row in told["checks"]:
         assert set(row) == {"check", "level", "found", "mend"}
@@ -47,7 +57,7 @@ def examined(data: Path, config: Path, **env: str) -> tuple[int, Found]:
         found.setdefault(row["check"], []).append(row)
     levels = [row["level"] for row in told["checks"]]
     assert (told["problems"], told["warnings"]) == (levels.count("problem"), levels.count("warning"))
-    return done.returncode, found
+    return status, found
 
 
 def levels(found: Found, check: str) -> list[str]:

@@ -23,7 +23,7 @@ from nftui.engine.query import Query
 from tests.peers import require
 from tests.real.processes import Mark
 from tests.real.terminal import marked, terminal
-from tests.running import ROOT, Collecting, answer, collecting, nftui, payloads, send, wait_for
+from tests.running import ROOT, Collecting, Sending, answer, collecting, nftui, payloads, send, wait_for
 
 PACKAGING = ROOT / "packaging"
 FIXTURE = ROOT / "tests" / "data" / "ten-flows.pcap"
@@ -206,25 +206,22 @@ def comes_and_goes(data: Path, turn: int) -> None:
 @pytest.mark.row("C15")
 @pytest.mark.peer("tmux")
 def test_consoles_come_and_go_and_what_was_sent_is_stored(tmp_path: Path) -> None:
-    data, seconds = tmp_path / "store", 12
+    data = tmp_path / "store"
     with collecting(data, "--interval", "2") as collector:
-        words = [sys.executable, "-m", "tests.real.sender", str(collector.port), "20000", str(seconds)]
-        with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as exporter:
+        with Sending(collector.port) as sent:
             collector.wait_for(lambda: collector.status().get("flows_stored"))
             for turn in range(5):
                 comes_and_goes(data, turn)
                 assert LocalBackEnd(data).answer(Query()).total.flows > 0
                 assert answer("summary", "--data", data)["rows"][0]["flows"] > 0
-            assert exporter.poll() is None, "it should have sent all the while"
-            sent = json.loads(exporter.communicate()[0])
-        collector.wait_for(lambda: collector.status().get("datagrams") == sent["flows"] // 30)
+        collector.wait_for(lambda: collector.status()["flows"] == sent.flows)
         status = collector.status()
         assert (status["drops"], status["queue_dropped"], status["sequence_lost"]) == (0, 0, 0)
         assert status["pid"] == collector.process.pid
         _, told = collector.stop()
     assert told == ""
     (row,) = answer("summary", "--data", data)["rows"]
-    assert (row["flows"], row["octets"]) == (sent["flows"], sent["octets"])
+    assert (row["flows"], row["octets"]) == (sent.flows, sent.octets)
 
 
 @pytest.mark.row("K01")
