@@ -17,7 +17,7 @@ from typing import Any
 
 from nftui.config import Config
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.store import Store, make_folder
+from nftui.engine.store import FILE_MODE, Store, make_folder
 from nftui.errors import ListenError, StoreError
 
 STOP_S = 30.0
@@ -54,7 +54,7 @@ class Child:
             log: Where its output goes; it is begun anew.
         """
         self.log = log
-        with log.open("wb") as output:
+        with open(log, "wb", opener=lambda path, flags: os.open(path, flags, FILE_MODE)) as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "nftui", *words],
                 stdin=subprocess.DEVNULL,

@@ -100,11 +100,12 @@ class Collector:
         self._account_due = 0.0
         self._begun_anew = 0
 
-    def run(self, ready: Callable[[], object] = lambda: None) -> None:
+    def run(self, ready: Callable[[], object] = lambda: None, ending: Callable[[], object] = lambda: None) -> None:
         """Collect until `stop`, then write and seal what was received.
 
         Args:
             ready: Called once when datagrams are being received.
+            ending: Called once when no more are.
         """
         self._keeper.start()
         lower_pool()
@@ -114,6 +115,7 @@ class Collector:
         ready()
         try:
             self._receive()
+            ending()
         finally:
             self._stop.set()
             self._drained.set()
@@ -155,7 +157,6 @@ class Collector:
             if nap := self.listening.nap(taken, now - before):
                 time.sleep(nap)
             before = now
-        notify.tell("STOPPING=1", "STATUS=storing and sealing what was received")
         # What is left to do takes as long as it takes, and who waits for the end has a limit of his own.
         self._pulse.release(RECEIVING)
         for block in self.listening.rest():
@@ -345,7 +346,7 @@ def in_a_line(status: Mapping[str, Any]) -> str:
     """Return what a status comes to, for `systemctl status`."""
     lost = status["drops"] + status["queue_dropped"]
     return (
-        f"{status['flows_per_s']:,.0f} flows/s of {len(status['exporters']):,} exporters; "
+        f"{status['flows_per_s']:,.0f} flows/s, exporters: {len(status['exporters']):,}; "
         f"{status['flows_stored']:,} flows stored, {status['flows_pending']:,} wait, {lost:,} lost"
     )
 
@@ -388,8 +389,11 @@ def serve(root: Path, config: Config, announce: Callable[[str], None], read: Cal
     for line in collector.listening.descriptions():
         announce(line)
     announce(f"storing in {root}, segments of {config.collector.interval} s")
-    ready = f"STATUS=receiving on {len(collector.listening.sockets)} sockets, storing in {root}"
-    collector.run(ready=lambda: notify.tell("READY=1", ready))
+    receiving = f"STATUS=receiving, sockets: {len(collector.listening.sockets)}; storing in {root}"
+    collector.run(
+        ready=lambda: notify.tell("READY=1", receiving),
+        ending=lambda: notify.tell("STOPPING=1", "STATUS=storing and sealing what was received"),
+    )
     return 1 if collector.lost else 0
 
 

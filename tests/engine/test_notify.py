@@ -31,7 +31,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_each_state_is_told(tmp_path: Path, address: str) -> None:
     with Notices(address) as systemd:
         with collecting(tmp_path / "store", env=systemd.environment) as collector:
-            assert systemd.wait("READY") == {"READY": "1", "STATUS": f"receiving on 1 sockets, storing in {tmp_path / 'store'}"}
+            assert systemd.wait("READY") == {"READY": "1", "STATUS": f"receiving, sockets: 1; storing in {tmp_path / 'store'}"}
             before = time.monotonic_ns() // 1000
             collector.process.send_signal(signal.SIGHUP)
             began = systemd.wait("RELOADING")
