@@ -51,7 +51,7 @@ def check_ports(patient: Patient) -> Iterator[Finding]:
     if not patient.config.collector.enabled:
         yield ok("none wanted: collector.enabled is false")
         return
-    ours = {(number(one.get("port")), one.get("transport")) for one in patient.listens} if patient.running else set()
+    ours = {(number(one.get("port")), str(one.get("transport"))) for one in patient.listens} if patient.running else set()
     for text in patient.config.collector.listen:
         try:
             ((address, port, transport),) = parsed([text])
