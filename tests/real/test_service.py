@@ -23,7 +23,7 @@ from nftui.engine.query import Query
 from tests.peers import require
 from tests.real.processes import Mark
 from tests.real.terminal import marked, terminal
-from tests.running import ROOT, Collecting, Sending, answer, collecting, nftui, payloads, send, wait_for
+from tests.running import ROOT, Collecting, Sending, answer, collecting, free_port, nftui, payloads, send, wait_for
 
 PACKAGING = ROOT / "packaging"
 FIXTURE = ROOT / "tests" / "data" / "ten-flows.pcap"
@@ -147,7 +147,7 @@ def test_a_store_that_it_may_not_write_is_one_line(place: Path, nobody: list[str
     elif wrong == "tail":
         os.chown(data, user.pw_uid, user.pw_gid)
     done = subprocess.run(
-        [*nobody, "collect", "--data", str(data), "--listen", "127.0.0.1:29995"],
+        [*nobody, "collect", "--data", str(data), "--listen", f"127.0.0.1:{free_port()}"],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
@@ -177,7 +177,7 @@ def test_a_port_below_1024_is_one_line(place: Path, nobody: list[str]) -> None:
 @pytest.mark.peer("tmux")
 def test_a_terminal_that_is_closed_ends_it_and_loses_nothing(tmp_path: Path) -> None:
     mark, data = Mark(), tmp_path / "store"
-    port = 29_996
+    port = free_port()
     with terminal(marked(mark, "collect", "--data", data, "--listen", f"127.0.0.1:{port}")) as one:
         one.shows("storing in")
         (pid,) = [pid for pid in mark.named("-m nftui collect") if Path(f"/proc/{pid}/comm").read_text() != "env\n"][-1:]
