@@ -16,6 +16,7 @@ from nftui.errors import ConfigError
 
 EVERY_KEY = b"""
 [collector]
+enabled = false
 listen = ["127.0.0.1:9995/udp", "[::1]:4739"]
 receive_buffer = "64M"
 interval = 60
@@ -133,12 +134,15 @@ def test_default_file_may_be_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("user", "file", "data"), [(0, "/etc/nftui/nftui.toml", "/var/lib/nftui"), (1000, "conf/nftui/nftui.toml", "state/nftui")]
 )
 def test_places(user: int, file: str, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NFTUI_CONFIG", raising=False)
+    for name in ("NFTUI_CONFIG", "STATE_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "conf"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(os, "geteuid", lambda: user)
     assert config.default_path() == tmp_path / file
     assert config.default_data() == tmp_path / data
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/nftui:/var/lib/more")
+    assert config.default_data() == Path("/var/lib/nftui")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ begun anew where it was. What is wrong is said in one sentence, and again when i
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,8 +54,10 @@ class Outlet:
         self._lock = Lock(root)
         try:
             self.writer = _writer(root)
+            _require_writable(root / "tail", root / "flows")
         except OSError as error:
-            raise StoreError(f"{root}: {error.strerror}; choose a data directory you may write with --data DIR") from error
+            where = error.filename or root
+            raise StoreError(f"{where}: {error.strerror}; choose a data directory you may write with --data DIR") from error
 
     def close(self) -> None:
         """Give the store back."""
@@ -143,3 +146,14 @@ class Outlet:
 def _writer(root: Path) -> StoreWriter:
     remove_temporary(root / "tail")
     return StoreWriter(root)
+
+
+def _require_writable(*folders: Path) -> None:
+    """See that files can be made, before the first flows find out: an earlier collector may have been another user's.
+
+    Raises:
+        PermissionError: They can't, in one of the folders.
+    """
+    for folder in folders:
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))

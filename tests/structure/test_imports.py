@@ -22,6 +22,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.listening": ("engine", "capture"),  # its sockets
     "engine.knowledge": ("engine", "capture"),  # what the decoder learned, as files
     "engine.rules": ("engine", "capture"),
+    "engine.reload": ("engine", "capture"),
+    "engine.notify": (),
     "engine.importing": ("engine", "capture"),  # the same for files
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
@@ -36,9 +38,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "account": ("engine",),
     "asking": ("engine", "export"),
     "collecting": ("engine", "capture", "protocols"),
+    "checks": ("checks", "engine", "capture", "machine"),
+    "doctor": ("checks",),
+    "machine": (),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("account", "asking", "collecting", "dashboard", "demo", "protocols"),
+    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "protocols"),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
@@ -46,10 +51,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge"),
+    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge", "engine.reload"),
     "platformdirs": ("config",),
-    "socket": ("capture", "demo", "dashboard", "engine.collector"),
-    "subprocess": ("dashboard", "engine.keeper_process"),  # the children: collector and exporters; the niced sealer
+    "socket": ("capture", "demo", "dashboard", "engine.notify"),
+    "subprocess": ("dashboard", "engine.keeper_process"),  # the children: collector and exporters; the niced keeper
 }
 """Library -> the parts that may use it."""
 
