@@ -6,7 +6,6 @@ second. Between them a bounded queue, which drops and counts when the disk can't
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -21,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from nftui import __version__
@@ -193,7 +193,7 @@ class Collector:
         self._watch_sealer(running)
         try:
             self._knowledge.save(last=not running)
-            replace_file(self.root / "status.json", json.dumps(self.status(running=running)).encode())
+            replace_file(self.root / "status.json", msgspec.json.encode(self.status(running=running)))
         except OSError as error:
             log.warning("the status can't be written: %s", error)
 
@@ -222,7 +222,7 @@ class Collector:
         # First the sockets, so that what they count is in the decoder's counters too, but for a block on its way.
         listens = self.listening.status()
         with self._decoding:
-            decoded = self._decoder.status(now)
+            decoded = self._decoder.status(now, hurry=True)
             heard = list(self._decoder.events)
         drops = sum(int(one["drops"]) for one in listens)
         if drops > self._drops_told:
@@ -254,8 +254,9 @@ class Collector:
             "flows_stored": self._writer.flows,
             "flows_odd": self._writer.odd,
             "flows_pending": self._writer.pending + self._queued,
-            "sequence_lost": sum(int(one["sequence_lost"]) for one in decoded["exporters"]),
+            "sequence_lost": decoded["sequence_lost"],
             "held_octets": decoded["held_octets"],
+            "exporters_known": decoded["exporters_known"],
             "exporters": decoded["exporters"],
             "events": events[-EVENTS:],
         }

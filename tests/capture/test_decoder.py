@@ -144,7 +144,14 @@ def test_status_of_an_exporter() -> None:
         "templates_expired": 0, "held_back": 0,
         "released": 0, "malformed": {}, "unread": {}, "unknown_elements": {}, "samples": {}, "discards": {}, "sampling": {},
         "restarts": 0, "clock_skew_s": 0.0, "clock_correction_s": 0.0, "watermark_s": None,
-        "last_seen": "2023-11-14T22:13:20.000000Z", "flows_per_s": 0.4,
+        "last_seen": "2023-11-14T22:13:20.000000Z", "known_since": "2023-11-14T22:13:20.000000Z", "flows_per_s": 2.0,
+        "datagrams_per_s": 1.0, "lost": {}, "gaps": 0, "last_gap": None, "last_restart": None, "started": None, "silent": False,
+        "held_octets": 0,
+        "observation_domains": [
+            {
+                "number": 7, "protocol": "IPFIX", "templates": [300], "options_templates": [], "awaited": [], "clock_skew_s": 0.0,
+            }
+        ],
     }  # fmt: skip
 
 
