@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge", "engine.collector"),
+    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge", "engine.collector", "engine.account"),
     "platformdirs": ("config",),
     "socket": ("capture", "demo", "dashboard", "engine.collector"),
     "subprocess": ("dashboard", "engine.collector"),  # the children: collector and exporters; the niced sealer
