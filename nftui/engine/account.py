@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +137,11 @@ def real(value: object) -> float:
 
 def instant(value: object) -> int:
     """Return a time of RFC 3339 as microseconds since 1970; 0 for what is none."""
-    if not isinstance(value, str) or not 20 <= len(value) <= 40:
-        return 0
+    return _instant(value) if isinstance(value, str) and 20 <= len(value) <= 40 else 0
+
+
+@lru_cache(maxsize=50_000)
+def _instant(value: str) -> int:
     try:
         when = datetime.fromisoformat(value)
         return round(when.replace(tzinfo=when.tzinfo or UTC).timestamp() * SECOND)

@@ -11,7 +11,7 @@ from nftui.printable import cell_width, printable
 from nftui.screens.collector import Event
 from nftui.screens.exporters import MINUTE, since, skew, template_ids
 from nftui.screens.view import time_text
-from nftui.screens.widgets.painted import Part
+from nftui.screens.widgets.painted import Part, fit
 from nftui.units import SECOND, bits_per_second, duration, octets, scaled
 
 LABEL = 12
@@ -80,12 +80,12 @@ class ExporterFacts:
             *(Fact(label, list(self._counted(key, style))) for key, label, style in COUNTED),
         ]
 
-    def announced(self) -> list[Fact]:
-        """Return its templates and interfaces."""
+    def announced(self, *, listed: bool) -> list[Fact]:
+        """Return its templates and interfaces; `listed` for a line to each interface."""
         facts = [fact for domain in dicts(self.entry.get("observation_domains")) for fact in self._domain(domain)]
         if others := len(numbers(self.entry.get("domains"))) - len(dicts(self.entry.get("observation_domains"))):
             facts += [Fact("domains", [say(f"{others:,} without templates")])] if others > 0 else []
-        return [*facts, *self._replaced(), *self._of_interfaces()]
+        return [*facts, *self._replaced(), *self._of_interfaces(listed=listed)]
 
     def _number(self, key: str) -> int:
         return integer(self.entry.get(key))
@@ -174,25 +174,42 @@ class ExporterFacts:
         if words:
             yield Fact("templates", words)
 
-    def _of_interfaces(self) -> Iterator[Fact]:
+    def _of_interfaces(self, *, listed: bool) -> Iterator[Fact]:
         known = [(index, one) for index, one in self._interfaces.items() if isinstance(one, dict)]
         known.sort(key=lambda pair: (len(pair[0]), pair[0]))
-        words = [self._interface(index, one) for index, one in known[:MANY]]
+        words = [_interface(index, one, listed=listed) for index, one in known[:MANY]]
         if len(known) > MANY:
             words.append(say(f"{len(known) - MANY:,} more", "dim"))
-        if words:
+        if listed:
+            yield from (Fact("" if place else "interfaces", [word]) for place, word in enumerate(words))
+        elif words:
             yield Fact("interfaces", words)
 
-    def _interface(self, index: str, one: dict[str, Any]) -> list[Part]:
-        names = [printable(one[name], 24) for name in ("name", "description") if one.get(name)]
-        parts = [Part(f"{printable(index, 12)} ", "dim"), Part("/".join(names) or "?")]
-        if speed := integer(one.get("speed")):
-            parts.append(Part(f" {scaled(speed)}", "accent"))
-        status = integer(one.get("status"))
-        if "status" in one and not status & 2:
-            parts.append(Part(" down", "warn"))
-        rates = {way: real(one.get(f"{way}_octets_per_s")) for way in ("in", "out")}
-        return [*parts, *(Part(f" {way} {bits_per_second(rate * 8)}") for way, rate in rates.items() if rate)]
+
+def _interface(index: str, one: Mapping[str, Any], *, listed: bool) -> list[Part]:
+    """Return an interface as one word; in columns where it is one of a list."""
+    names = "/".join(printable(one[name], 24) for name in ("name", "description") if one.get(name)) or "?"
+    speed, status = integer(one.get("speed")), integer(one.get("status"))
+    rates = {way: real(one.get(f"{way}_octets_per_s")) * 8 for way in ("in", "out")}
+    down = "status" in one and not status & 2
+    if listed:
+        parts = [Part(fit(index, 6) + " ", "dim"), Part(fit(names, 24)), Part(f"{scaled(speed) if speed else '-':>7} ", "accent")]
+        if down:
+            return [*parts, Part(" down", "warn")]
+        return [
+            *parts,
+            *(part for way, rate in rates.items() for part in (Part(f"  {way} ", "dim"), Part(f"{_share(rate, speed):<18}"))),
+        ]
+    parts = [Part(f"{printable(index, 12)} ", "dim"), Part(names)]
+    parts += [Part(f" {scaled(speed)}", "accent")] if speed else []
+    parts += [Part(" down", "warn")] if down else []
+    return [*parts, *(Part(f" {way} {bits_per_second(rate)}") for way, rate in rates.items() if rate)]
+
+
+def _share(rate: float, speed: int) -> str:
+    """Return a rate in bit/s, and how much of the speed that is."""
+    share = f" {100 * rate / speed:.0f}%" if speed > 0 and rate else ""
+    return f"{bits_per_second(rate)}{share}" if rate else "-"
 
 
 def sockets(listen: object) -> tuple[list[Part], list[Part]]:

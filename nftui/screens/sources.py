@@ -221,7 +221,7 @@ class SourcesScreen(ShellScreen):
         interfaces = dict(entries(self.exporters.account.interfaces.get(address)))
         known = ExporterFacts(entry, interfaces, self.exporters.now, self.iec)
         both = self.has_class("-full") and self.has_class("-tall")
-        health, announced = known.health(), known.announced()
+        health, announced = known.health(), known.announced(listed=both)
         # What waits for a template is the first thing to look for where there is one panel.
         first = health if both else [*health[:2], *announced, *health[2:]]
         mine = [event for event in self.collector.events if event.text.startswith(f"{name}: ")]
