@@ -234,7 +234,12 @@ class Exporters:
         if template.id in domain.awaited:
             domain.await_only(domain.awaited - {template.id})
             sets = self.held.account(domain.key).get(template.id, (0,))[0]
-            self.tell(domain.exporter, now, f"{template_words(domain, template.id)} came, {sets:,} sets waited", "came")
+            self.tell(
+                domain.exporter,
+                now,
+                f"{template_words(domain, template.id)} came, {sets:,} set{'' if sets == 1 else 's'} waited",
+                "came",
+            )
         return ""
 
     def forget(self, domain: Domain, template_id: int) -> None:

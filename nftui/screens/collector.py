@@ -70,6 +70,8 @@ def understand(status: dict[str, Any] | None, now: int, unreadable: str = "") ->
     age = 0 if written is None else max(now - written, 0)
     exporters = status.get("exporters")
     count = len(exporters) if isinstance(exporters, (list, dict)) else _number(exporters)
+    # Of very many not all may have an entry yet.
+    count = max(count or 0, _number(status.get("exporters_known")) or 0) if count is not None else None
     lost = [number for key in ("drops", "queue_dropped") if (number := _number(status.get(key))) is not None]
     events = status.get("events")
     known = [

@@ -138,6 +138,7 @@ def text(app: NftuiApp) -> str:
     return "\n".join(lines(app))
 
 
+@pytest.mark.row("K12")
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("theme", ["dark", "light"])
 async def test_layout(make: Make, data: Callable[..., LocalBackEnd], size: tuple[int, int], theme: str) -> None:
