@@ -218,6 +218,8 @@ def _interfaces(known: Mapping[str, Any]) -> Iterator[str]:
     for index, one in some[:FEW_INTERFACES]:
         names = "/".join(printable(one[name], 24) for name in ("name", "description") if one.get(name))
         speed = integer(one.get("speed"))
-        words.append(" ".join([printable(index, 12), *([names] if names else []), *([scaled(speed)] if speed else [])]))
+        words.append(
+            " ".join([printable(index, 12), *([names] if names else []), *([scaled(speed).replace(".0", "")] if speed else [])])
+        )
     more = f", {len(some) - FEW_INTERFACES:,} more" if len(some) > FEW_INTERFACES else ""
     yield f"interfaces: {', '.join(words)}{more}"

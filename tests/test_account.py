@@ -47,7 +47,7 @@ def test_in_words(running: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "awaited: template 260 of domain 0, 14 sets of 19.2 kB held, 30s left", "running for 41d, 1 restart seen, the last 41d ago",
         "sampling: 1 in 1,000 by options", "sampling: 1 in 100 by configured", "clock 1m12s behind: times are corrected by +1m12s",
         "malformed: 3 record cut short", "unread: 12 basicList passed over",
-        "interfaces: 1 ge0/uplink 1.0G, 2 ge1/lan 1.0G, 30 xe0",
+        "interfaces: 1 ge0/uplink 1G, 2 ge1/lan 1G, 30 xe0",
         "    silent\n", "datagrams 22.4/s", "template 260 of domain 0 awaited: its data is held back",
     ):  # fmt: skip
         assert words in told, words

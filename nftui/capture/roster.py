@@ -48,9 +48,9 @@ class Roster:
             hurry: Whether entries beyond `ANEW` may be those of before, and short beyond `FULL`.
         """
         every = list(self._exporters.by_address.values())
+        self._watch_silence(every, now)
         if self._exporters.other.datagrams:
             every.append(self._exporters.other)
-        self._watch_silence(every, now)
         changed = [place for place, one in enumerate(every) if one.kept is None or _moved(one)]
         if hurry and len(changed) > ANEW:
             # From where the last look ended, so that each has its turn; those that are new come first.

@@ -193,7 +193,7 @@ def _interface(index: str, one: Mapping[str, Any], *, listed: bool) -> list[Part
     rates = {way: real(one.get(f"{way}_octets_per_s")) * 8 for way in ("in", "out")}
     down = "status" in one and not status & 2
     if listed:
-        parts = [Part(fit(index, 6) + " ", "dim"), Part(fit(names, 24)), Part(f"{scaled(speed) if speed else '-':>7} ", "accent")]
+        parts = [Part(fit(index, 6) + " ", "dim"), Part(fit(names, 24)), Part(f"{_short(speed) if speed else '-':>7} ", "accent")]
         if down:
             return [*parts, Part(" down", "warn")]
         return [
@@ -201,7 +201,7 @@ def _interface(index: str, one: Mapping[str, Any], *, listed: bool) -> list[Part
             *(part for way, rate in rates.items() for part in (Part(f"  {way} ", "dim"), Part(f"{_share(rate, speed):<18}"))),
         ]
     parts = [Part(f"{printable(index, 12)} ", "dim"), Part(names)]
-    parts += [Part(f" {scaled(speed)}", "accent")] if speed else []
+    parts += [Part(f" {_short(speed)}", "accent")] if speed else []
     parts += [Part(" down", "warn")] if down else []
     return [*parts, *(Part(f" {way} {bits_per_second(rate)}") for way, rate in rates.items() if rate)]
 

@@ -194,6 +194,8 @@ class SourcesScreen(ShellScreen):
             )
         if self.collector.state == "failed":
             return ("the collector ended:", self.collector.problem)
+        if self.collector.state == "none" and self.exporters.account.running:
+            return ("the collector is starting", "it writes its first status in a moment")
         if self.collector.state == "none":
             return ("no collector has written a status here", "start `nftui collect`, or run `nftui demo`")
         return ("no exporter has sent anything yet", where)

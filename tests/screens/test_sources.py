@@ -19,6 +19,7 @@ from nftui.capture.decoder import Decoder, Rules
 from nftui.config import DisplaySettings
 from nftui.engine.account import Account
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.store import Lock
 from nftui.errors import StoreError
 from nftui.screens.exporters import Exporters, since
 from nftui.screens.live import LiveScreen
@@ -195,7 +196,7 @@ async def test_detail_alone_has_all_and_scrolls(make: Make, data: Callable[..., 
         assert not screen.table.display
         against_golden("sources-detail-80x24", lines(app))
         for words in (
-            "1 ge0/uplink 1.0G in 412 Mb/s", "2 ge1/lan 1.0G down", "30 xe0", "1 in 1,000 by options", "3 × record cut short",
+            "1 ge0/uplink 1G in 412 Mb/s", "2 ge1/lan 1G down", "30 xe0", "1 in 1,000 by options", "3 × record cut short",
             "1m12s behind", "times are corrected by +1m12s", "1 restart seen", "30s left", "12 × basicList passed over",
         ):  # fmt: skip
             assert words in text(app), words
@@ -331,6 +332,16 @@ async def test_no_collector(make: Make, data: Callable[..., LocalBackEnd]) -> No
         assert "no collector" in lines(app)[0]
         assert "nftui demo" in text(app)
         against_golden("sources-none-80x24", lines(app))
+
+
+async def test_a_collector_that_is_only_starting(make: Make, data: Callable[..., LocalBackEnd], tmp_path: Path) -> None:
+    back_end = data(None)
+    lock = Lock(tmp_path)
+    app = make(back_end)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        assert "the collector is starting" in text(app)
+    lock.close()
 
 
 async def test_no_exporters_yet(make: Make, data: Callable[..., LocalBackEnd]) -> None:
