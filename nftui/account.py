@@ -118,8 +118,9 @@ def _listen_lines(one: dict[str, Any]) -> Iterator[str]:
 
 def _exporter_lines(exporter: dict[str, Any], interfaces: Mapping[str, Any], now: int) -> Iterator[str]:
     """Yield what is known of an exporter: its counts, then a line for each thing that is not as plain as could be."""
+    name = f"{printable(exporter['name'], 64)} " if exporter.get("name") else ""
     yield (
-        f"{printable(exporter.get('address', '?'), 40):<15} {printable(exporter.get('protocol', '?'), 12):<6} "
+        f"{name}{printable(exporter.get('address', '?'), 40):<15} {printable(exporter.get('protocol', '?'), 12):<6} "
         f"{integer(exporter.get('flows')):>12,} flows {real(exporter.get('flows_per_s')):>10,.1f}/s  "
         f"datagrams {real(exporter.get('datagrams_per_s')):,.1f}/s  "
         f"templates {integer(exporter.get('templates'))}  lost {integer(exporter.get('sequence_lost')):,}  "

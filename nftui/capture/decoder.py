@@ -46,12 +46,14 @@ class Rules:
         template_lifetime: Microseconds after which a template that was not said again is forgotten; None for never.
         held_age: Microseconds that data waits for its template; None for as long as there is room.
         sampling: The interval that the user states for an exporter's 16 octets, 0 for none.
+        name: What the user calls it, empty for nothing.
     """
 
     clock_threshold: int | None = None
     template_lifetime: int | None = None
     held_age: int | None = None
     sampling: Callable[[bytes], int] = lambda address: 0
+    name: Callable[[bytes], str] = lambda address: ""
 
 
 class Decoder:
@@ -64,7 +66,7 @@ class Decoder:
     def __init__(self, rules: Rules | None = None) -> None:
         """Begin without templates; `rules` None for those of files."""
         self._rules = rules or Rules()
-        self._exporters = Exporters(self._rules.sampling)
+        self._exporters = Exporters(self._rules.sampling, self._rules.name)
         self._roster = Roster(self._exporters, self._rules.held_age)
         self.events: deque[tuple[int, str]] = self._exporters.events
         self._datagrams = self._flows = 0

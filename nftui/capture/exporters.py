@@ -50,6 +50,7 @@ class Exporter:
     """What was counted of one exporter, in the words of the status file.
 
     Attributes:
+        name: What the user calls it; empty for nothing.
         parts: Its observation domains.
         awaiting: Templates that data of them waits for.
         revision: Goes up when something changes that no datagram brought.
@@ -57,6 +58,7 @@ class Exporter:
     """
 
     address: str
+    name: str = ""
     protocols: set[str] = field(default_factory=set)
     domains: set[int] = field(default_factory=set)
     parts: list[Domain] = field(default_factory=list, repr=False, compare=False)
@@ -158,13 +160,16 @@ class Domain:
 class Exporters:
     """All exporters, domains and streams that a decoder has met."""
 
-    def __init__(self, configured: Callable[[bytes], int] = lambda address: 0) -> None:
+    def __init__(
+        self, configured: Callable[[bytes], int] = lambda address: 0, named: Callable[[bytes], str] = lambda address: ""
+    ) -> None:
         """Begin.
 
         Args:
             configured: Returns the sampling interval that the user states for an exporter's 16 octets, 0 for none.
+            named: Returns what the user calls it, empty for nothing.
         """
-        self._configured = configured
+        self._configured, self._named = configured, named
         self.held = Held()
         self.by_address: dict[bytes, Exporter] = {}
         self.domains: dict[tuple[bytes, int, int], Domain] = {}
@@ -183,7 +188,7 @@ class Exporters:
         if found is None:
             if len(self.by_address) >= MAX_EXPORTERS and not self._make_room(now):
                 return self.other
-            found = self.by_address[address] = Exporter(address_text(address), known_since=now)
+            found = self.by_address[address] = Exporter(address_text(address), self._named(address), known_since=now)
             if not self._loading:
                 self.tell(found, now, "new exporter")
         return found

@@ -88,6 +88,7 @@ class Roster:
         domains = self._domains(one, share)
         entry = {
             "address": one.address,
+            "name": one.name,
             "domains": sorted(one.domains)[:share],
             "protocol": ", ".join(sorted(one.protocols)),
             "datagrams": one.datagrams,

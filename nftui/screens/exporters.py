@@ -22,7 +22,8 @@ NOW = 3 * SECOND
 SOURCES = ("configured", "record", "sflow", "options", "header")
 """Who says what the sampling interval is, the one that holds first."""
 SCHEMA: dict[str, Any] = {
-    "key": pl.Binary, "address": pl.String, "protocol": pl.String, "flows_per_s": pl.Float64, "datagrams_per_s": pl.Float64,
+    "key": pl.Binary, "address": pl.String, "name": pl.String,
+    "protocol": pl.String, "flows_per_s": pl.Float64, "datagrams_per_s": pl.Float64,
     "lost": pl.Int64, "gap": pl.Int64, "templates": pl.Int64, "awaited": pl.Int64, "interval": pl.Int64, "sampling": pl.String,
     "seen": pl.Int64, "silent": pl.Boolean, "wrong": pl.Int64, "skew": pl.Float64, "started": pl.Int64, "restarts": pl.Int64,
     "flows": pl.Int64, "datagrams": pl.Int64, "octets": pl.Int64, "late": pl.Float64, "place": pl.Int64,
@@ -82,6 +83,7 @@ def _row(one: dict[str, Any], place: int) -> tuple[Any, ...]:
     return (
         _key(address),
         address,
+        str(one.get("name") or "")[:64],
         str(one.get("protocol", "?"))[:64],
         real(one.get("flows_per_s")),
         real(one.get("datagrams_per_s")),
@@ -158,7 +160,7 @@ def columns(now: int, colours: Callable[[str], str]) -> list[TableColumn]:
         return warning if row["silent"] else dim
 
     return [
-        TableColumn("address", "exporter", 15, lambda n, row: row["address"], grows=2, middle=True),
+        TableColumn("address", "exporter", 15, lambda n, row: full_name(row), grows=2, middle=True),
         TableColumn("protocol", "protocol", 9, lambda n, row: row["protocol"]),
         rate("flows_per_s", "flows/s"),
         rate("datagrams_per_s", "dgrams/s"),
@@ -175,6 +177,11 @@ def columns(now: int, colours: Callable[[str], str]) -> list[TableColumn]:
         TableColumn("late", "late", 6, lambda n, row: duration(int(row["late"] * SECOND)) if row["late"] else "-", True, rank=9),
         TableColumn("seen", "seen", 5, age("seen", "never"), True, colour=seen_colour),
     ]
+
+
+def full_name(row: Row) -> str:
+    """Return what an exporter is called: the name that the user gave it, then its address."""
+    return f"{row['name']} {row['address']}" if row["name"] else str(row["address"])
 
 
 def _templates(_: int, row: Row) -> str:

@@ -13,10 +13,10 @@ from textual.containers import Horizontal
 from nftui.engine import filters
 from nftui.engine.account import entries, integer, real
 from nftui.errors import FilterError
-from nftui.printable import printable
+from nftui.printable import cell_width, printable
 from nftui.screens import cells, facts
 from nftui.screens.collector import Event, understand
-from nftui.screens.exporters import ASCENDING, SCHEMA, Exporters, columns
+from nftui.screens.exporters import ASCENDING, SCHEMA, Exporters, columns, full_name
 from nftui.screens.facts import ExporterFacts
 from nftui.screens.shell import ShellScreen
 from nftui.screens.view import time_text
@@ -212,9 +212,10 @@ class SourcesScreen(ShellScreen):
             for sheet in sheets:
                 sheet.to_top()
         place = f" {self.table.cursor + 1:,} of {self.table.count:,} " if entry is not None else ""
-        name = printable(address, 60)
-        rule = "─" * max(self.size.width - len(name) - len(place) - 6, 1)
-        title = [Part("── ", "rule"), Part(f"{name} ", "strong"), Part(rule, "rule"), Part(place, "dim")]
+        row, name = self.table.row(), printable(address, 60)
+        called = "" if row is None else printable(full_name(row), 100)
+        rule = "─" * max(self.size.width - cell_width(called) - len(place) - 6, 1)
+        title = [Part("── ", "rule"), Part(f"{called} ", "strong"), Part(rule, "rule"), Part(place, "dim")]
         self.query_one("#title", Line).show(title if entry is not None else [Part(rule, "rule")])
         if entry is None:
             for sheet in sheets:

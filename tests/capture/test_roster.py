@@ -12,6 +12,8 @@ from nftui.capture import roster
 from nftui.capture.datagrams import MAPPED_PREFIX
 from nftui.capture.decoder import Decoder, Rules
 from nftui.capture.health import QUIET_US, STEADY_US, Health
+from nftui.config import CollectorSettings, ExporterSettings
+from nftui.engine.rules import rules_of
 from nftui.units import SECOND
 from tests.capture import build
 from tests.capture.build import PROTOCOL_AND_OCTETS, ipfix, netflow9, one_set, small, template
@@ -244,3 +246,13 @@ def test_with_many_exporters_entries_are_short_and_the_status_stays_small(monkey
         assert "(other)" in one["unknown_elements"]
         assert all(one.values()), "what is zero or empty is left out"
     assert len(json.dumps(found)) < 50 * 1500
+
+
+def test_an_exporter_is_called_what_the_user_calls_it() -> None:
+    told = {"10.0.0.0/8": ExporterSettings(name="branch"), "10.0.0.1": ExporterSettings(name="edge", sampling=5)}
+    rules = rules_of(CollectorSettings(), {**told, "192.0.2.0/24": ExporterSettings(sampling=7)})
+    decoder = Decoder(rules)
+    some = [MAPPED_PREFIX + bytes(one) for one in ((10, 0, 0, 1), (10, 0, 0, 2), (192, 0, 2, 1))]
+    sent(decoder, *[build.netflow5([simple(octets=1)])] * 3, addresses=some)
+    found = [(one["name"], one["sampling"]) for one in decoder.status(NOW)["exporters"]]
+    assert found == [("edge", {"configured": 5}), ("branch", {}), ("", {"configured": 7})]

@@ -57,7 +57,7 @@ def domain(number: int, **more: Any) -> dict[str, Any]:
 
 EXPORTERS = [
     exporter(
-        "10.0.0.1", "v9", templates=4, flows_per_s=812.0, datagrams_per_s=41.0, started=ago(41 * 86_400 + 300),
+        "10.0.0.1", "v9", name="r1", templates=4, flows_per_s=812.0, datagrams_per_s=41.0, started=ago(41 * 86_400 + 300),
         observation_domains=[domain(7, protocol="v9")],
     ),
     exporter(
