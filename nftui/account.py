@@ -3,92 +3,139 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nftui.engine.account import CLOCK_S, STALE, AccountReader, counts, dicts, entries, instant, integer, real
 from nftui.engine.store import Store
 from nftui.errors import StoreError
 from nftui.printable import printable
-from nftui.units import SECOND, duration
+from nftui.units import SECOND, duration, octets, scaled
 
-STALE_US = 5 * SECOND
-CLOCK_S = 2.0
-"""Seconds that a clock may be off without a word: headers tell whole seconds."""
 FEW = 5
 """Names of elements that are shown; `-o json` has all."""
+FEW_INTERFACES = 12
+LIMIT = 60
+"""Cells of a name from outside."""
 
 
 def status(data: Path, output: str) -> int:
     """Print the collector's own account; exit status 1 where there is none, or it is stale."""
     if not data.is_dir():
         raise StoreError(f"{data}: no such data directory; --data DIR names another")
-    store = Store(data)
-    found = store.status()
-    running = store.collector_running()
+    account = AccountReader(Store(data)).account()
+    found, running = account.status, account.running
+    if account.problem:
+        raise StoreError(f"{data}: {printable(account.problem, 200)}: not trusted; a collector at work replaces the file")
     if found is None:
         raise StoreError(f"{data}: no collector has written a status here; start one with `nftui collect --data {data}`")
-    age = time.time_ns() // 1000 - _integer(found.get("now"))
-    fresh = running and 0 <= age < STALE_US
+    now = integer(found.get("now"))
+    age = time.time_ns() // 1000 - now
+    fresh = running and 0 <= age < STALE
     if output == "json":
         print(json.dumps({**found, "collector_running": running, "stale": not fresh}))
         return 0 if fresh else 1
     state = "running" if fresh else "holds the lock, but its status is stale" if running else "not running"
-    print(f"collector {state}, process {_integer(found.get('pid'))}, status {duration(max(age, 0))} old")
-    for one in _dicts(found.get("listen")):
-        print("\n".join(f"  {line}" for line in _listen_lines(one)))
-    print(
-        f"  {_integer(found.get('datagrams')):,} datagrams, {_integer(found.get('flows')):,} flows, "
-        f"{_integer(found.get('flows_stored')):,} stored, {_integer(found.get('sequence_lost')):,} lost by sequence numbers"
-    )
-    for exporter in _dicts(found.get("exporters")):
-        print("\n".join(f"  {line}" for line in _exporter_lines(exporter)))
-    for event in _dicts(found.get("events"))[-10:]:
-        when = time.strftime("%H:%M:%S", time.localtime(_integer(event.get("time")) / SECOND))
+    print(f"collector {state}, process {integer(found.get('pid'))}, status {duration(max(age, 0))} old")
+    for line in _collector_lines(found):
+        print(f"  {line}")
+    for exporter in dicts(found.get("exporters")):
+        interfaces = account.interfaces.get(str(exporter.get("address")), {})
+        for line in _exporter_lines(exporter, interfaces, now):
+            print(f"  {line}")
+    for event in dicts(found.get("events"))[-10:]:
+        when = time.strftime("%H:%M:%S", time.localtime(min(max(integer(event.get("time")) / SECOND, 0), 4e9)))
         print(f"  {when} {printable(event.get('text', ''), 120)}")
     return 0 if fresh else 1
 
 
-def _listen_lines(one: dict[str, Any]) -> list[str]:
-    """Return what a socket has to tell; of a stream, a line more for each reason why connections were refused or closed."""
+def _collector_lines(found: dict[str, Any]) -> Iterator[str]:
+    """Yield what concerns all exporters: sockets, counts, what was lost here, the store."""
+    for one in dicts(found.get("listen")):
+        yield from _listen_lines(one)
+    yield (
+        f"{integer(found.get('datagrams')):,} datagrams, {integer(found.get('flows')):,} flows, "
+        f"{integer(found.get('flows_stored')):,} stored, {integer(found.get('sequence_lost')):,} lost by sequence numbers"
+    )
+    for key, words in (
+        ("queue_dropped", "flows dropped: the disk couldn't follow"),
+        ("undecodable", "datagrams that could not be decoded"),
+        ("held_octets", "octets wait for their template"),
+    ):
+        if count := integer(found.get(key)):
+            yield f"{count:,} {words}"
+    refused = dict(entries(found.get("unknown_exporters")))
+    if count := integer(refused.get("datagrams")):
+        some = ", ".join(f"{printable(address, 45)} {number:,}" for address, number in counts(refused.get("addresses"))[:FEW])
+        yield f"{count:,} datagrams of exporters that are not allowed{f': {some}' if some else ''}"
+    yield from _store_lines(dict(entries(found.get("store"))))
+    known, shown = integer(found.get("exporters_known")), len(dicts(found.get("exporters")))
+    if known > shown:
+        yield f"{known:,} exporters, of which {shown:,} have an entry yet"
+
+
+def _store_lines(store: Mapping[str, Any]) -> Iterator[str]:
+    if not store:
+        return
+    words = [printable(store.get("state", "ok"), 200)]
+    words += [octets(integer(store["octets"]))] if "octets" in store else []
+    words += [f"{integer(store['segments']):,} segments"] if "segments" in store else []
+    words += [f"since {printable(store['oldest'], 30)}"] if store.get("oldest") else []
+    words += [f"{octets(integer(store['free_octets']))} free"] if "free_octets" in store else []
+    words += [f"{octets(integer(store['written_per_s']))}/s written"] if "written_per_s" in store else []
+    yield f"store: {', '.join(words)}"
+    aside = store.get("set_aside")
+    for name in aside[:FEW] if isinstance(aside, list) else ():
+        yield f"    set aside: {printable(name, 100)}"
+    for key in ("retention", "compaction"):
+        if store.get(key):
+            yield f"    {key}: {printable(store[key], 160)}"
+
+
+def _listen_lines(one: dict[str, Any]) -> Iterator[str]:
+    """Yield what a socket has to tell; of a stream, a line more for each reason why connections were refused or closed."""
     address = printable(one.get("address", "?"), 45)
     where = f"[{address}]" if ":" in address else address
-    connections = one.get("connections")
-    if not isinstance(connections, dict):
-        counts = (
-            f"buffer {_integer(one.get('receive_buffer')):,} of {_integer(one.get('receive_buffer_asked')):,} octets  "
-            f"drops {_integer(one.get('drops')):,}"
+    connections = dict(entries(one.get("connections")))
+    if not isinstance(one.get("connections"), dict):
+        words = (
+            f"buffer {integer(one.get('receive_buffer')):,} of {integer(one.get('receive_buffer_asked')):,} octets  "
+            f"drops {integer(one.get('drops')):,}"
         )
-        connections = {}
     else:
-        counts = (
-            f"connections {_integer(connections.get('open')):,} of {_integer(connections.get('limit')):,}  "
-            f"accepted {_integer(connections.get('accepted')):,}  "
-            f"discarded {_integer(connections.get('discarded_octets')):,} octets"
+        words = (
+            f"connections {integer(connections.get('open')):,} of {integer(connections.get('limit')):,}  "
+            f"accepted {integer(connections.get('accepted')):,}  "
+            f"discarded {integer(connections.get('discarded_octets')):,} octets"
         )
-    lines = [f"{where}:{_integer(one.get('port'))}/{printable(one.get('transport', '?'), 10)}  {counts}"]
+    yield f"{where}:{integer(one.get('port'))}/{printable(one.get('transport', '?'), 10)}  {words}"
     for kind in ("refused", "closed"):
-        reasons = connections.get(kind)
-        for reason, count in reasons.items() if isinstance(reasons, dict) else ():
-            lines.append(f"    {kind}: {_integer(count):,} {printable(reason, 60)}")
-    return lines
+        for reason, count in counts(connections.get(kind)):
+            yield f"    {kind}: {count:,} {printable(reason, LIMIT)}"
 
 
-def _exporter_lines(exporter: dict[str, Any]) -> Iterator[str]:
+def _exporter_lines(exporter: dict[str, Any], interfaces: Mapping[str, Any], now: int) -> Iterator[str]:
     """Yield what is known of an exporter: its counts, then a line for each thing that is not as plain as could be."""
+    name = f"{printable(exporter['name'], 64)} " if exporter.get("name") else ""
     yield (
-        f"{printable(exporter.get('address', '?'), 40):<15} {printable(exporter.get('protocol', '?'), 12):<6} "
-        f"{_integer(exporter.get('flows')):>12,} flows {_real(exporter.get('flows_per_s')):>10,.1f}/s  "
-        f"templates {_integer(exporter.get('templates'))}  lost {_integer(exporter.get('sequence_lost')):,}  "
-        f"last {printable(exporter.get('last_seen', '?'), 30)}"
+        f"{name}{printable(exporter.get('address', '?'), 40):<15} {printable(exporter.get('protocol', '?'), 12):<6} "
+        f"{integer(exporter.get('flows')):>12,} flows {real(exporter.get('flows_per_s')):>10,.1f}/s  "
+        f"datagrams {real(exporter.get('datagrams_per_s')):,.1f}/s  "
+        f"templates {integer(exporter.get('templates'))}  lost {integer(exporter.get('sequence_lost')):,}  "
+        f"last {printable(exporter.get('last_seen') or 'never', 30)}"
     )
     lines = [
-        *(f"sampling: 1 in {count:,} by {word}" for word, count in _counts(exporter, "sampling")),
-        _clock(_real(exporter.get("clock_skew_s")), _real(exporter.get("clock_correction_s"))),
+        "silent" if exporter.get("silent") is True else "",
+        *(f"sampling: 1 in {count:,} by {printable(word, 20)}" for word, count in counts(exporter.get("sampling"))),
+        _clock(real(exporter.get("clock_skew_s")), real(exporter.get("clock_correction_s"))),
+        _lost(exporter, now),
         _waiting(exporter),
+        *_awaited(exporter, now),
+        _running(exporter, now),
         *_counted(exporter),
+        *_interfaces(interfaces),
     ]
     yield from (f"    {line}" for line in lines if line)
 
@@ -102,51 +149,78 @@ def _clock(skew: float, correction: float) -> str:
     return f"{off}: times are corrected by {'+' if correction > 0 else '-'}{duration(int(abs(correction) * SECOND))}"
 
 
+def _lost(exporter: dict[str, Any], now: int) -> str:
+    gaps, last = integer(exporter.get("gaps")), instant(exporter.get("last_gap"))
+    if not gaps:
+        return ""
+    units = ", ".join(f"{count:,} {printable(unit, 20)}" for unit, count in counts(exporter.get("lost")) if count)
+    when = f", the last {duration(max(now - last, 0))} ago" if last else ""
+    return f"lost {units or 'nothing in the end'} in {gaps:,} gap{'' if gaps == 1 else 's'}{when}"
+
+
 def _waiting(exporter: dict[str, Any]) -> str:
-    awaited, held = exporter.get("templates_awaited"), _integer(exporter.get("held_back"))
+    held = integer(exporter.get("held_back"))
     if not held:
         return ""
-    released = _integer(exporter.get("released"))
-    words = f"data before its template: {held:,} sets held back, {released:,} of them read since"
-    return f"{words}; awaited {printable(awaited, 40)}" if awaited else words
+    return f"data before its template: {held:,} sets held back, {integer(exporter.get('released')):,} of them read since"
+
+
+def _awaited(exporter: dict[str, Any], now: int) -> Iterator[str]:
+    described = False
+    for domain in dicts(exporter.get("observation_domains")):
+        for one in dicts(domain.get("awaited"))[:FEW]:
+            described = True
+            until = instant(one.get("until"))
+            left = f", {duration(max(until - now, 0))} left" if until else ""
+            yield (
+                f"awaited: template {integer(one.get('template'))} of domain {integer(domain.get('number'))}, "
+                f"{integer(one.get('sets')):,} sets of {octets(integer(one.get('octets')))} held{left}"
+            )
+    if exporter.get("templates_awaited") and not described:
+        yield f"awaited: {printable(exporter['templates_awaited'], 40)}"
+
+
+def _running(exporter: dict[str, Any], now: int) -> str:
+    started, restarts, last = (
+        instant(exporter.get("started")), integer(exporter.get("restarts")), instant(exporter.get("last_restart")),
+    )  # fmt: skip
+    words = [f"running for {duration(max(now - started, 0))}"] if started else []
+    if restarts:
+        when = f", the last {duration(max(now - last, 0))} ago" if last else ""
+        words.append(f"{restarts:,} restart{'' if restarts == 1 else 's'} seen{when}")
+    return ", ".join(words)
 
 
 def _counted(exporter: dict[str, Any]) -> Iterator[str]:
-    mark = _real(exporter.get("watermark_s"))
-    if mark:
+    if mark := real(exporter.get("watermark_s")):
         yield f"99 of 100 flows come within {duration(int(mark * SECOND))} of their start"
     for key, words in (
-        ("restarts", "restarts"),
         ("reverse_flows", "flows are the other half of a biflow record"),
         ("templates_replaced", "templates replaced"),
         ("templates_expired", "templates expired"),
     ):
-        if count := _integer(exporter.get(key)):
+        if count := integer(exporter.get(key)):
             yield f"{count:,} {words}"
     for key, words in (("samples", "samples"), ("discards", "dropped packets"), ("malformed", "malformed"), ("unread", "unread")):
-        for name, count in _counts(exporter, key):
-            yield f"{words}: {count:,} {printable(name, 60)}"
-    elements = sorted(_counts(exporter, "unknown_elements"), key=lambda one: -one[1])
+        for name, count in counts(exporter.get(key)):
+            yield f"{words}: {count:,} {printable(name, LIMIT)}"
+    elements = counts(exporter.get("unknown_elements"))
     if elements:
         names = ", ".join(printable(name, 40) for name, _ in elements[:FEW])
         yield f"without a column, {len(elements):,}: {names}{', …' if len(elements) > FEW else ''}"
 
 
-def _counts(exporter: dict[str, Any], key: str) -> list[tuple[str, int]]:
-    counts = exporter.get(key)
-    return [(str(name), _integer(count)) for name, count in counts.items()] if isinstance(counts, dict) else []
-
-
-def _real(value: object) -> float:
-    """Return a number; 0 for what is none, or beyond all sense."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value) or abs(value) > 1e12:
-        return 0.0
-    return float(value)
-
-
-def _integer(value: object) -> int:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else 0
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+def _interfaces(known: Mapping[str, Any]) -> Iterator[str]:
+    some = [(index, one) for index, one in known.items() if isinstance(one, dict)]
+    if not some:
+        return
+    some.sort(key=lambda pair: (len(pair[0]), pair[0]))
+    words = []
+    for index, one in some[:FEW_INTERFACES]:
+        names = "/".join(printable(one[name], 24) for name in ("name", "description") if one.get(name))
+        speed = integer(one.get("speed"))
+        words.append(
+            " ".join([printable(index, 12), *([names] if names else []), *([scaled(speed).replace(".0", "")] if speed else [])])
+        )
+    more = f", {len(some) - FEW_INTERFACES:,} more" if len(some) > FEW_INTERFACES else ""
+    yield f"interfaces: {', '.join(words)}{more}"

@@ -24,6 +24,7 @@ from nftui.screens.widgets.prompt import PromptInput
 
 if TYPE_CHECKING:
     from nftui.screens.flows import FlowsScreen
+    from nftui.screens.sources import SourcesScreen
 
 
 def now() -> int:
@@ -37,15 +38,24 @@ def _flows_screen() -> FlowsScreen:
     return FlowsScreen()
 
 
+def _sources_screen() -> SourcesScreen:
+    from nftui.screens.sources import SourcesScreen
+
+    return SourcesScreen()
+
+
 class NftuiApp(App[None], inherit_bindings=False):
     """The dashboard."""
 
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {"live": LiveScreen, "flows": _flows_screen}
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
+        "live": LiveScreen, "flows": _flows_screen, "sources": _sources_screen,
+    }  # fmt: skip
     DEFAULT_MODE = "live"
     ESCAPE_TO_MINIMIZE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "switch_mode('live')", "Live", show=False, id="app.live", tooltip="The Live screen"),
         Binding("2", "switch_mode('flows')", "Flows", show=False, id="app.flows", tooltip="The Flows screen"),
+        Binding("7", "switch_mode('sources')", "Sources", show=False, id="app.sources", tooltip="The Sources screen"),
         Binding("colon,ctrl+p", "command_palette", "Palette", show=False, id="app.palette", tooltip="Find a command by its name"),
         Binding("T", "next_theme", "Theme", show=False, id="app.theme", tooltip="The next theme"),
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Close a window, else leave the program"),

@@ -21,6 +21,8 @@ from nftui.errors import ConfigError
 SIZE_SUFFIX = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 """Suffix of a size -> power of 1000, or of 1024 with an `i` behind it."""
 
+LONGEST_NAME = 64
+
 
 class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """[collector]: what it listens to, and how often it closes a segment."""
@@ -47,6 +49,8 @@ class ExporterSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     sampling: int = 0
     """N of 1 in N, whatever the exporter says; 0 to believe the exporter."""
+    name: str = ""
+    """What it is called on the Sources screen, beside its address."""
 
 
 class StoreSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -177,6 +181,8 @@ def _check(config: Config, name: str) -> None:
             raise ConfigError(f"{name}: exporters.{address!r}: {error}; write an address or a network") from error
         if not 0 <= exporter.sampling <= 100_000_000:
             raise ConfigError(f"{name}: exporters.{address!r}.sampling is {exporter.sampling}; it takes 0 to 100000000")
+        if len(exporter.name) > LONGEST_NAME:
+            raise ConfigError(f"{name}: exporters.{address!r}.name has {len(exporter.name)} characters; at most {LONGEST_NAME}")
     if not 0.5 <= config.display.refresh <= 60:
         raise ConfigError(f"{name}: display.refresh is {config.display.refresh}; it takes 0.5 to 60 seconds")
     if config.display.units not in ("si", "iec"):

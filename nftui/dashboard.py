@@ -11,11 +11,13 @@ import sys
 import tempfile
 import threading
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from nftui.config import Config
+from nftui.engine.account import Account
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.store import FILE_MODE, Store, make_folder
 from nftui.errors import ListenError, StoreError
@@ -41,6 +43,11 @@ class Watched(LocalBackEnd):
         """Return the collector's last status; `problem` alone when it is gone."""
         problem = self._collector.problem() if self._collector else ""
         return {"problem": problem} if problem else super().status()
+
+    def account(self) -> Account:
+        """Return the collector's account; `problem` alone as its status when it is gone."""
+        problem = self._collector.problem() if self._collector else ""
+        return replace(super().account(), status={"problem": problem}, running=False) if problem else super().account()
 
 
 class Child:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import IPv6Address
 
 SI = ("", "k", "M", "G", "T", "P", "E")
 IEC = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 SECOND = 1_000_000
+EARLIEST, LATEST = -62_135_596_800 * SECOND, 253_402_300_800 * SECOND - 1
+"""The years 1 to 9999, microseconds since 1970."""
 MAPPED_PREFIX = b"\x00" * 10 + b"\xff\xff"
 """What stands before an IPv4 address among the 16 octets of an address."""
 
@@ -76,12 +79,19 @@ def address_text(octets: bytes) -> str:
 
 def rfc3339(microseconds: int) -> str:
     """Return a time as RFC 3339 in UTC with microseconds: `2026-11-23T21:00:00.000000Z`."""
-    return moment(microseconds).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    clamped = min(max(microseconds, EARLIEST), LATEST)
+    return f"{_second_text(clamped // SECOND)}.{clamped % SECOND:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second_text(second: int) -> str:
+    """Return a second since 1970; what is told of thousands of exporters falls into few of them."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").zfill(19)
 
 
 def moment(microseconds: int) -> datetime:
     """Return microseconds since 1970 as an aware datetime, clamped to the years 1 to 9999."""
-    clamped = min(max(microseconds, -62_135_596_800 * SECOND), 253_402_300_800 * SECOND - 1)
+    clamped = min(max(microseconds, EARLIEST), LATEST)
     seconds, rest = divmod(clamped, SECOND)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
 

@@ -81,6 +81,7 @@ def test_every_key_is_taken() -> None:
         ("[exporters.'192.0.2.1/24']\nsampling = 1", "exporters.'192.0.2.1/24'"),
         ("[exporters.'192.0.2.1']\nsampling = -5", "exporters.'192.0.2.1'.sampling is -5"),
         ("[exporters.'192.0.2.1']\nrate = 5", "rate"),
+        (f"[exporters.'192.0.2.1']\nname = '{'x' * 65}'", "exporters.'192.0.2.1'.name has 65 characters; at most 64"),
         ("[collector]\nreceive_buffer = 'lots'", "collector.receive_buffer: 'lots'"),
         ("[store]\npath = 1", "store.path"),
         ("[display]\nrefresh = 0.1", "display.refresh is 0.1"),

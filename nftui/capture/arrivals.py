@@ -12,6 +12,7 @@ import polars as pl
 from nftui.capture.batch import Columns, constant, times
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.exporters import MAX_UNKNOWN_ELEMENTS, Domain, Exporter, Exporters, add
+from nftui.capture.health import LOST
 from nftui.capture.messages import Headers
 from nftui.capture.sequences import Stream, follow
 from nftui.capture.sets import Integers, Octets
@@ -85,6 +86,8 @@ class Arrivals:
         for sender, datagram in enumerate(last.tolist()):
             exporter = self.exporter(sender)
             exporter.last_seen = max(exporter.last_seen, int(self.received[datagram]))
+            if (uptime := int(self.headers.uptime[datagram])) > 0:
+                exporter.health.started = int(self.received[datagram]) - uptime * 1000
         for reason, mask in self.headers.malformed:
             if mask.any():
                 self.count_malformed(reason, np.flatnonzero(mask))
@@ -119,14 +122,14 @@ class Arrivals:
     def count_flows(self, flows: Integers) -> None:
         """Count flows; shape (datagrams,)."""
         for sender, number in self.per_sender(np.arange(len(flows)), flows):
-            self.exporter(sender).arrived(self.now, number)
+            self.exporter(sender).flows += number
 
     def count_reverse(self, datagrams: Integers) -> None:
         """Count rows of the other direction, once for each datagram given."""
         for sender, number in self.per_sender(datagrams):
             exporter = self.exporter(sender)
             exporter.reverse_flows += number
-            exporter.arrived(self.now, number)
+            exporter.flows += number
 
     def count_records(self, batch: Batch, datagram: Integers) -> None:
         """Count what a batch left out and the elements that no column takes; `datagram` has the shape (records,)."""
@@ -151,8 +154,13 @@ class Arrivals:
         for sender, (lost, restarts) in changes.items():
             exporter = self.exporter(sender)
             exporter.sequence_lost += lost
+            exporter.health.lose(self.version, lost, self.now)
+            if lost > 0:
+                words = f"{lost:,} {LOST.get(self.version, 'datagrams')} lost: gap in sequence numbers"
+                self.exporters.tell(exporter, self.now, words, "gap")
             if restarts:
                 exporter.restarts += restarts
+                exporter.health.restarted_at = self.now
                 self.exporters.tell(exporter, self.now, "sequence begins anew: restarted")
 
     def common_columns(self, datagram: Integers) -> Columns:

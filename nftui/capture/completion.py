@@ -60,7 +60,11 @@ def _note_sampling(arrivals: Arrivals, columns: Columns, sender: Integers) -> No
     for place, row in enumerate(last.tolist()):
         word = source[row] if row >= 0 else None
         if word is not None:
-            arrivals.exporter(place).sampling[word] = int(interval[0][row])
+            exporter, now_holds = arrivals.exporter(place), int(interval[0][row])
+            exporter.sampling[word] = now_holds
+            if before := exporter.health.sampled(word, now_holds, arrivals.now):
+                words = f"sampling ({word}) changed from 1 in {before:,} to 1 in {now_holds:,}"
+                arrivals.exporters.tell(exporter, arrivals.now, words, "sampling")
 
 
 def _name(arrivals: Arrivals, columns: Columns, sender: Integers) -> None:

@@ -19,6 +19,7 @@ from nftui.capture.arrivals import tell_apart
 from nftui.capture.batch import columns_of
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.exporters import OTHER, Exporter, Exporters
+from nftui.capture.roster import Roster
 from nftui.capture.sets import Integers, Octets
 from nftui.capture.sockets import SFLOW_PORT
 from nftui.capture.template_sets import READ_HEADERS, Reader
@@ -45,12 +46,14 @@ class Rules:
         template_lifetime: Microseconds after which a template that was not said again is forgotten; None for never.
         held_age: Microseconds that data waits for its template; None for as long as there is room.
         sampling: The interval that the user states for an exporter's 16 octets, 0 for none.
+        name: What the user calls it, empty for nothing.
     """
 
     clock_threshold: int | None = None
     template_lifetime: int | None = None
     held_age: int | None = None
     sampling: Callable[[bytes], int] = lambda address: 0
+    name: Callable[[bytes], str] = lambda address: ""
 
 
 class Decoder:
@@ -63,7 +66,8 @@ class Decoder:
     def __init__(self, rules: Rules | None = None) -> None:
         """Begin without templates; `rules` None for those of files."""
         self._rules = rules or Rules()
-        self._exporters = Exporters(self._rules.sampling)
+        self._exporters = Exporters(self._rules.sampling, self._rules.name)
+        self._roster = Roster(self._exporters, self._rules.held_age)
         self.events: deque[tuple[int, str]] = self._exporters.events
         self._datagrams = self._flows = 0
         self._swept = 0
@@ -119,16 +123,21 @@ class Decoder:
         """Count what was malformed before it became a datagram; the exporter's 16 octets, microseconds since 1970."""
         self._exporters.malformed(self._exporters.exporter(address, now_us), now_us, reason, times)
 
-    def status(self, now_us: int) -> dict[str, Any]:
-        """Return all counters as JSON-able values; `now_us` in microseconds since 1970."""
-        exporters = list(self._exporters.by_address.values())
-        if self._exporters.other.datagrams:
-            exporters.append(self._exporters.other)
+    def status(self, now_us: int, *, hurry: bool = False) -> dict[str, Any]:
+        """Return all counters as JSON-able values.
+
+        Args:
+            now_us: Microseconds since 1970.
+            hurry: Whether the entries of thousands of exporters may be some seconds old, and short: nothing is decoded meanwhile.
+        """
+        exporters = self._exporters
         return {
             "datagrams": self._datagrams,
             "flows": self._flows,
-            "held_octets": self._exporters.held.octets,
-            "exporters": [exporter.status(now_us) for exporter in exporters],
+            "exporters_known": len(exporters.by_address),
+            "sequence_lost": sum(one.sequence_lost for one in (*exporters.by_address.values(), exporters.other)),
+            "held_octets": exporters.held.octets,
+            "exporters": self._roster.entries(now_us, hurry=hurry),
         }
 
     def revision(self) -> tuple[int, int]:
@@ -168,6 +177,8 @@ class Decoder:
         for domain in self._exporters.domains.values():
             for template in domain.templates:
                 self._exporters.held.release(domain.key, template)
+            for template in self._exporters.held.account(domain.key):
+                domain.wait_for(template)
         return refused
 
     def interfaces(self) -> dict[str, dict[str, dict[str, Any]]]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nftui.capture.clocks import Clock, Watermark
+from nftui.capture.health import Health
 from nftui.capture.held import Held
 from nftui.capture.interfaces import Interfaces
 from nftui.capture.options import Tables
 from nftui.capture.sequences import Stream
 from nftui.capture.templates import Template, from_json, to_json
-from nftui.units import SECOND, address_text, rfc3339
+from nftui.units import SECOND, address_text
 
 MAX_EXPORTERS = 10_000
 MAX_DOMAINS = 40_000
@@ -41,18 +42,27 @@ SFLOW = 1005
 """Stands for sFlow version 5 where protocols are told apart by number: 5 is NetFlow's."""
 PROTOCOLS = {1: "v1", 5: "v5", 7: "v7", 9: "v9", 10: "IPFIX", SFLOW: "sFlow"}
 TEMPLATED = (9, 10)
-RATE_SECONDS = 5
 NO_TEMPLATE = "no template came"
 
 
 @dataclass(slots=True)
 class Exporter:
-    """What was counted of one exporter, in the words of the status file."""
+    """What was counted of one exporter, in the words of the status file.
+
+    Attributes:
+        name: What the user calls it; empty for nothing.
+        parts: Its observation domains.
+        awaiting: Templates that data of them waits for.
+        revision: Goes up when something changes that no datagram brought.
+        kept: Its entry of the status as it was made last, and `kept_at` what it had counted then (`roster`).
+    """
 
     address: str
+    name: str = ""
     protocols: set[str] = field(default_factory=set)
     domains: set[int] = field(default_factory=set)
-    awaited: set[int] = field(default_factory=set)
+    parts: list[Domain] = field(default_factory=list, repr=False, compare=False)
+    awaiting: int = 0
     datagrams: int = 0
     octets: int = 0
     flows: int = 0
@@ -79,58 +89,17 @@ class Exporter:
     clock_correction: float = 0.0
     known_since: int = 0
     last_seen: int = 0
-    arrivals: deque[tuple[int, int]] = field(default_factory=deque)
+    health: Health = field(default_factory=Health)
     told: Counter[str] = field(default_factory=Counter)
     told_minute: int = -1
+    revision: int = 0
+    kept: dict[str, Any] | None = None
+    kept_at: tuple[int, int, int] = (0, 0, 0)
 
-    def arrived(self, now: int, flows: int) -> None:
-        """Count flows that arrived, for the rate; `now` in microseconds."""
-        second = now // SECOND
-        self.flows += flows
-        if self.arrivals and self.arrivals[-1][0] >= second:
-            self.arrivals[-1] = (self.arrivals[-1][0], self.arrivals[-1][1] + flows)
-        else:
-            self.arrivals.append((second, flows))
-            while self.arrivals[0][0] < second - RATE_SECONDS:
-                self.arrivals.popleft()
-
-    def flows_per_second(self, now: int) -> float:
-        """Return the arrival rate over the last five whole seconds."""
-        second = now // SECOND
-        return sum(flows for then, flows in self.arrivals if second - RATE_SECONDS <= then < second) / RATE_SECONDS
-
-    def status(self, now: int) -> dict[str, Any]:
-        """Return the counters as JSON-able values."""
-        watermark = self.watermark.microseconds()
-        return {
-            "address": self.address,
-            "domains": sorted(self.domains),
-            "protocol": ", ".join(sorted(self.protocols)),
-            "datagrams": self.datagrams,
-            "octets": self.octets,
-            "flows": self.flows,
-            "reverse_flows": self.reverse_flows,
-            "options_records": self.options_records,
-            "sequence_lost": self.sequence_lost,
-            "templates": self.templates,
-            "templates_awaited": sorted(self.awaited),
-            "templates_replaced": self.templates_replaced,
-            "templates_expired": self.templates_expired,
-            "held_back": self.held_back,
-            "released": self.released,
-            "malformed": dict(self.malformed),
-            "unread": dict(self.unread),
-            "unknown_elements": dict(self.unknown_elements),
-            "samples": dict(self.samples),
-            "discards": dict(self.discards),
-            "sampling": dict(self.sampling),
-            "restarts": self.restarts,
-            "clock_skew_s": self.clock_skew,
-            "clock_correction_s": self.clock_correction,
-            "watermark_s": None if watermark is None else round(watermark / SECOND, 3),
-            "last_seen": rfc3339(self.last_seen) if self.last_seen else None,
-            "flows_per_s": self.flows_per_second(now),
-        }
+    @property
+    def awaited(self) -> set[int]:
+        """Ids of the templates that data waits for, in whatever domain."""
+        return set[int]().union(*(domain.awaited for domain in self.parts)) if self.awaiting else set()
 
 
 @dataclass(slots=True, eq=False)
@@ -149,6 +118,7 @@ class Domain:
         system_init: Milliseconds since 1970 at which the exporter started, from options data; 0 for not known.
         said: Digests of template sets that change nothing, and the templates that each repeats.
         lasting: Whether it came over a transport with sessions, where templates are said once (RFC 7011, section 8.4).
+        awaited: Ids of the templates that its data waits for.
     """
 
     exporter: Exporter
@@ -162,6 +132,20 @@ class Domain:
     system_init: int = 0
     said: dict[bytes, tuple[int, ...]] = field(default_factory=dict)
     lasting: bool = False
+    awaited: set[int] = field(default_factory=set)
+
+    def wait_for(self, template: int) -> bool:
+        """Take note that data waits for a template; return whether that is news."""
+        if template in self.awaited or self.exporter.awaiting >= MAX_AWAITED:
+            return False
+        self.awaited.add(template)
+        self.exporter.awaiting += 1
+        return True
+
+    def await_only(self, templates: set[int]) -> None:
+        """Wait for no other templates than these any more."""
+        self.exporter.awaiting -= len(self.awaited - templates)
+        self.awaited &= templates
 
     def forget_said(self, template: int) -> None:
         """After a template changed, take what was said of it, and all withdrawals, for news again."""
@@ -176,13 +160,16 @@ class Domain:
 class Exporters:
     """All exporters, domains and streams that a decoder has met."""
 
-    def __init__(self, configured: Callable[[bytes], int] = lambda address: 0) -> None:
+    def __init__(
+        self, configured: Callable[[bytes], int] = lambda address: 0, named: Callable[[bytes], str] = lambda address: ""
+    ) -> None:
         """Begin.
 
         Args:
             configured: Returns the sampling interval that the user states for an exporter's 16 octets, 0 for none.
+            named: Returns what the user calls it, empty for nothing.
         """
-        self._configured = configured
+        self._configured, self._named = configured, named
         self.held = Held()
         self.by_address: dict[bytes, Exporter] = {}
         self.domains: dict[tuple[bytes, int, int], Domain] = {}
@@ -191,6 +178,7 @@ class Exporters:
         self.entries = 0
         self.changes = 0
         self._swept = -1
+        self._loading = False
         self.other = Exporter(OTHER)
         self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
 
@@ -206,8 +194,9 @@ class Exporters:
         if found is None:
             if len(self.by_address) >= MAX_EXPORTERS and not self._make_room(now):
                 return self.other
-            found = self.by_address[address] = Exporter(address_text(address), known_since=now)
-            self.tell(found, now, "new exporter")
+            found = self.by_address[address] = Exporter(address_text(address), self._named(address), known_since=now)
+            if not self._loading:
+                self.tell(found, now, "new exporter")
         return found
 
     def domain(self, address: bytes, version: int, number: int, now: int) -> Domain | None:
@@ -220,6 +209,9 @@ class Exporters:
             found = self.domains[address, version, number] = Domain(exporter, address, version, number)
             found.tables.samplers.configured = self._configured(address)
             exporter.domains.add(number)
+            exporter.parts.append(found)
+            for template in self.held.account(found.key):
+                found.wait_for(template)
             exporter.protocols.add(PROTOCOLS[version])
         return found
 
@@ -249,7 +241,16 @@ class Exporters:
         domain.exporter.template_fields += len(template.fields)
         domain.templates[template.id] = template
         domain.heard[template.id] = now
-        domain.exporter.awaited.discard(template.id)
+        domain.exporter.revision += 1
+        if template.id in domain.awaited:
+            domain.await_only(domain.awaited - {template.id})
+            sets = self.held.account(domain.key).get(template.id, (0,))[0]
+            self.tell(
+                domain.exporter,
+                now,
+                f"{template_words(domain, template.id)} came, {sets:,} set{'' if sets == 1 else 's'} waited",
+                "came",
+            )
         return ""
 
     def forget(self, domain: Domain, template_id: int) -> None:
@@ -258,6 +259,7 @@ class Exporters:
             domain.heard.pop(template_id, None)
             self.fields -= len(known.fields)
             self.changes += 1
+            domain.exporter.revision += 1
             domain.exporter.templates -= 1
             domain.exporter.template_fields -= len(known.fields)
 
@@ -275,10 +277,13 @@ class Exporters:
                 self.forget(domain, template)
                 domain.forget_said(template)
                 domain.exporter.templates_expired += 1
-                self.tell(domain.exporter, now, "template not said again for too long: expired")
+                words = f"{template_words(domain, template)} not said again for too long: expired"
+                self.tell(domain.exporter, now, words, "expired")
         for key, number in self.held.expire(held_before):
             domain_of_held = self.domains.get(key)
             exporter = domain_of_held.exporter if domain_of_held else self.other
+            if domain_of_held:
+                domain_of_held.await_only(set(self.held.account(key)))
             self.unread(exporter, now, NO_TEMPLATE, number)
 
     @property
@@ -306,13 +311,14 @@ class Exporters:
             del self.streams[stream]
         return bool(silent)
 
-    def tell(self, exporter: Exporter, now: int, text: str) -> None:
-        """Keep an event worth telling, at most a few a minute for each exporter and text."""
+    def tell(self, exporter: Exporter, now: int, text: str, kind: str = "") -> None:
+        """Keep an event worth telling, at most a few a minute for each exporter and kind; a kind of its own without one."""
+        exporter.revision += 1
         minute = now // (60 * SECOND)
         if minute != exporter.told_minute:
             exporter.told_minute = minute
             exporter.told.clear()
-        if add(exporter.told, text, 1, MAX_REASONS) <= EVENTS_A_MINUTE:
+        if add(exporter.told, kind or text, 1, MAX_REASONS) <= EVENTS_A_MINUTE:
             self.events.append((now, f"{exporter.address}: {text}"))
 
     def malformed(self, exporter: Exporter, now: int, reason: str, times: int) -> None:
@@ -349,6 +355,13 @@ class Exporters:
         entries = saved.get("domains") if isinstance(saved, dict) and saved.get("version") == 1 else None
         if not isinstance(entries, list):
             return 1
+        self._loading = True
+        try:
+            return self._load(entries, now)
+        finally:
+            self._loading = False
+
+    def _load(self, entries: list[Any], now: int) -> int:
         refused = 0
         for entry in entries:
             try:
@@ -380,6 +393,11 @@ def add(counts: Counter[str], key: str, times: int, most: int) -> int:
         key = OTHER
     counts[key] += times
     return counts[key]
+
+
+def template_words(domain: Domain, template: int) -> str:
+    """Return a template's name for an event."""
+    return f"template {template} of domain {domain.number}"
 
 
 def octets_of(text: object) -> bytes:

@@ -52,6 +52,7 @@ class Held:
     taken: int = 0
     _waiting: dict[Key, dict[int, list[HeldSet]]] = field(default_factory=dict)
     _shares: dict[Key, int] = field(default_factory=dict)
+    _sizes: dict[tuple[Key, int], int] = field(default_factory=dict)
 
     def hold(self, key: Key, template: int, one: HeldSet) -> bool:
         """Keep a data set; return whether there was room."""
@@ -61,6 +62,7 @@ class Held:
             return False
         self._waiting.setdefault(key, {}).setdefault(template, []).append(one)
         self._shares[key] = share + size
+        self._sizes[key, template] = self._sizes.get((key, template), 0) + size
         self.octets += size
         self.changes += 1
         return True
@@ -68,7 +70,7 @@ class Held:
     def release(self, key: Key, template: int) -> list[HeldSet]:
         """Take out what waits for a template, in the order of arrival."""
         sets = self._waiting.get(key, {}).pop(template, [])
-        self._forget(key, sets)
+        self._forget(key, template, sets)
         return sets
 
     def expire(self, before: int) -> list[tuple[Key, int]]:
@@ -82,13 +84,14 @@ class Held:
                     self._waiting[key][template] = kept
                     if not kept:
                         del self._waiting[key][template]
-                    self._forget(key, old)
+                    self._forget(key, template, old)
                     lost[key] = lost.get(key, 0) + len(old)
         return list(lost.items())
 
-    def waiting(self, key: Key) -> dict[int, int]:
-        """Return how many sets of a domain wait, by template id."""
-        return {template: len(sets) for template, sets in self._waiting.get(key, {}).items()}
+    def account(self, key: Key) -> dict[int, tuple[int, int, int]]:
+        """Return what waits of a domain by template id: number of sets, octets that they take, when the first was received."""
+        waiting = self._waiting.get(key, {})
+        return {template: (len(sets), self._sizes[key, template], sets[0].received) for template, sets in waiting.items()}
 
     def save(self) -> list[Any]:
         """Return all that waits as plain values, octets among them."""
@@ -114,14 +117,17 @@ class Held:
             refused += not (fine and 20 <= len(one.datagram) < 2**16 and self.hold(key, template, one))
         return refused
 
-    def _forget(self, key: Key, sets: list[HeldSet]) -> None:
+    def _forget(self, key: Key, template: int, sets: list[HeldSet]) -> None:
         if not sets:
             return
         size = sum(len(one.datagram) + _OVERHEAD for one in sets)
         self.octets -= size
         self._shares[key] -= size
+        self._sizes[key, template] -= size
         self.taken += 1
         if not self._waiting.get(key):
             self._waiting.pop(key, None)
         if not self._shares[key]:
             del self._shares[key]
+        if not self._sizes[key, template]:
+            del self._sizes[key, template]

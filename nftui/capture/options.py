@@ -53,6 +53,7 @@ class Tables:
         vrfs: Names by VRF id.
         interfaces: Name and description by interface index.
         changes: How often something changed.
+        renamed: Interfaces that the last records gave another name: index, name before, name now.
     """
 
     samplers: Samplers = field(default_factory=Samplers)
@@ -60,6 +61,7 @@ class Tables:
     vrfs: dict[int, str] = field(default_factory=dict)
     interfaces: dict[int, tuple[str, str]] = field(default_factory=dict)
     changes: int = 0
+    renamed: list[tuple[int, str, str]] = field(default_factory=list)
     _known: set[bytes] = field(default_factory=set)
 
     def news(self, layout: Layout, records: npt.NDArray[np.void]) -> list[bytes]:
@@ -77,6 +79,7 @@ class Tables:
 
     def learn(self, layout: Layout, records: list[bytes]) -> None:
         """Read options records, as `news` returns them."""
+        self.renamed.clear()
         for record in records:
             if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
@@ -93,8 +96,14 @@ class Tables:
             changed |= self.samplers.learn(interval, _first(values, _SAMPLERS), _first(values, _INTERFACES))
         interface = _first(values, _INTERFACES)
         if interface is not None and any(one in values for one in _INTERFACE_NAMES):
-            name, description = (_text(values.get(one, b"")) for one in _INTERFACE_NAMES)
+            # Name and description may come in records of their own: neither takes the other away.
+            before = self.interfaces.get(interface, ("", ""))
+            name, description = (
+                _text(values[one]) if one in values else known for one, known in zip(_INTERFACE_NAMES, before, strict=True)
+            )
             changed |= _put(self.interfaces, interface, (name, description))
+            if before[0] and name != before[0]:
+                self.renamed.append((interface, before[0], name))
         if _APPLICATION in values and _APPLICATION_NAME in values:
             changed |= _put(self.applications, application_number(values[_APPLICATION]), _text(values[_APPLICATION_NAME]))
         vrf = _first(values, (_VRF,))

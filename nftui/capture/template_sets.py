@@ -20,7 +20,7 @@ from nftui.capture import completion, ipfix, netflow9, options, sampling, sectio
 from nftui.capture.arrivals import Arrivals, tell_apart
 from nftui.capture.batch import columns_of, constant
 from nftui.capture.datagrams import DatagramBlock
-from nftui.capture.exporters import MAX_AWAITED, Domain
+from nftui.capture.exporters import Domain, template_words
 from nftui.capture.held import HeldSet
 from nftui.capture.layouts import Layout
 from nftui.capture.sequences import UNKNOWN
@@ -253,6 +253,7 @@ class Reader:
                 continue
             if after is None:
                 exporters.forget(domain, identity)
+                exporters.tell(domain.exporter, now, f"{template_words(domain, identity)} withdrawn", "withdrawn")
             elif refusal := exporters.learn(domain, after, now):
                 exporters.malformed(domain.exporter, now, refusal, 1)
                 taken = False
@@ -318,8 +319,9 @@ class Reader:
                 arrivals.exporters.unread(domain.exporter, arrivals.now, NO_ROOM, len(places) - number)
                 break
             domain.exporter.held_back += 1
-        if identity not in domain.templates and len(domain.exporter.awaited) < MAX_AWAITED:
-            domain.exporter.awaited.add(identity)
+        if identity not in domain.templates and domain.wait_for(identity):
+            words = f"{template_words(domain, identity)} awaited: its data is held back"
+            arrivals.exporters.tell(domain.exporter, arrivals.now, words, "awaited")
 
     def _joined(self, chosen: list[_Chosen]) -> Iterator[tuple[_Records, list[_Chosen]]]:
         """Join the data sets of templates with the same fields and cut them into records."""
@@ -392,6 +394,9 @@ class Reader:
             return
         before, size = domain.tables.changes, domain.tables.size
         domain.tables.learn(layout, news[:room])
+        for index, name, now_named in domain.tables.renamed:
+            words = f"interface {index} renamed from {name!r} to {now_named!r}"
+            arrivals.exporters.tell(domain.exporter, arrivals.now, words, "renamed")
         arrivals.exporters.changes += domain.tables.changes - before
         arrivals.exporters.entries += domain.tables.size - size
 

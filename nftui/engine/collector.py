@@ -7,7 +7,6 @@ second. Between them a bounded queue, which drops and counts when the disk can't
 from __future__ import annotations
 
 import faulthandler
-import json
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from nftui import __version__
@@ -239,7 +239,7 @@ class Collector:
     def _write_status(self, *, running: bool) -> None:
         status = self.status(running=running)
         self._pulse.status = in_a_line(status)
-        self._outlet.write_status(json.dumps(status).encode())
+        self._outlet.write_status(msgspec.json.encode(status))
 
     def _written(self, what: str, write: Callable[[], None]) -> None:
         """Write something of less weight than flows; say so, once, where it can't be."""
@@ -267,7 +267,7 @@ class Collector:
         # First the sockets, so that what they count is in the decoder's counters too, but for a block on its way.
         listens = self.listening.status()
         with self._decoding:
-            decoded = self._decoder.status(now)
+            decoded = self._decoder.status(now, hurry=True)
             heard = list(self._decoder.events)
         drops = sum(int(one["drops"]) for one in listens)
         if drops > self._drops_told:
@@ -300,8 +300,9 @@ class Collector:
             "flows_stored": writer.flows,
             "flows_odd": writer.odd,
             "flows_pending": writer.pending + self._queued,
-            "sequence_lost": sum(int(one["sequence_lost"]) for one in decoded["exporters"]),
+            "sequence_lost": decoded["sequence_lost"],
             "held_octets": decoded["held_octets"],
+            "exporters_known": decoded["exporters_known"],
             "exporters": decoded["exporters"],
             "store": {
                 **self._keeper.account(),

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from nftui.engine import series, top
+from nftui.engine.account import Account, AccountReader
 from nftui.engine.filters import ANY
 from nftui.engine.partials import Partials
 from nftui.engine.query import Answer, Coverage, Interval, Kind, Query, Totals
@@ -80,6 +81,7 @@ class LocalBackEnd:
             keep: Whether partials are kept for questions asked again, as a screen does.
         """
         self.store = Store(root)
+        self._accounts = AccountReader(self.store)
         self._keep = keep
         self._partials = Partials(PARTIALS_OCTETS)
         self._lister = Lister(self.store, self._partials if keep else None)
@@ -89,6 +91,10 @@ class LocalBackEnd:
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status, unchecked; None where there is none."""
         return self.store.status()
+
+    def account(self) -> Account:
+        """Return all that the collector says of itself, unchecked."""
+        return self._accounts.account()
 
     def held(self) -> Interval | None:
         """Return the range of flow times that the store holds, by the names of its files."""

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
 from nftui.engine.filters import ANY, Filter
+
+if TYPE_CHECKING:
+    from nftui.engine.account import Account
 
 
 class Measure(StrEnum):
@@ -217,4 +220,8 @@ class BackEnd(Protocol):
 
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status, or None where there is none; every string in it is from outside."""
+        ...
+
+    def account(self) -> Account:
+        """Return all that the collector says of itself; every string in it is from outside."""
         ...

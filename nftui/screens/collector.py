@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from nftui.engine.account import STALE
 from nftui.printable import printable
-from nftui.units import SECOND, duration
-
-STALE = 5 * SECOND
-"""A collector writes its status every second; one older than this can't be trusted."""
+from nftui.units import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +23,8 @@ class Collector:
     """The collector as its status describes it.
 
     Attributes:
-        state: `running`, `stopped`, `stale`, `failed` or `none`.
-        problem: Why the collector that the dashboard started ended, in its words.
+        state: `running`, `stopped`, `stale`, `failed`, `untrusted` or `none`.
+        problem: Why the collector that the dashboard started ended, in its words; or why its status can't be read.
         age: Microseconds since the status was written.
         exporters: How many have sent; None where that isn't known.
         drops: Datagrams lost in the kernel and flows lost in the collector; None where that isn't known.
@@ -45,12 +43,25 @@ class Collector:
         """The state in words, empty while all is well."""
         if self.state == "running":
             return ""
-        words = {"none": "no collector", "stopped": "collector stopped", "failed": "collector failed"}
+        words = {
+            "none": "no collector",
+            "stopped": "collector stopped",
+            "failed": "collector failed",
+            "untrusted": "status untrusted",
+        }
         return words.get(self.state) or f"status stale {duration(self.age)}"
 
 
-def understand(status: dict[str, Any] | None, now: int) -> Collector:
-    """Return what can be taken from a status at a moment in microseconds."""
+def understand(status: dict[str, Any] | None, now: int, unreadable: str = "") -> Collector:
+    """Return what can be taken from a status.
+
+    Args:
+        status: As the collector wrote it.
+        now: The present, microseconds since 1970.
+        unreadable: Why there is none, although there is a file.
+    """
+    if unreadable:
+        return Collector("untrusted", problem=printable(unreadable))
     if not isinstance(status, dict):
         return Collector()
     if status.get("problem"):
@@ -59,6 +70,8 @@ def understand(status: dict[str, Any] | None, now: int) -> Collector:
     age = 0 if written is None else max(now - written, 0)
     exporters = status.get("exporters")
     count = len(exporters) if isinstance(exporters, (list, dict)) else _number(exporters)
+    # Of very many not all may have an entry yet.
+    count = max(count or 0, _number(status.get("exporters_known")) or 0) if count is not None else None
     lost = [number for key in ("drops", "queue_dropped") if (number := _number(status.get(key))) is not None]
     events = status.get("events")
     known = [

@@ -30,7 +30,7 @@ class FlowsScreen(InvestigationScreen):
     """Lists flow records."""
 
     TAB = "flows"
-    CSS_PATH: ClassVar[list[str | PurePath]] = ["investigation.tcss", "flows.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "flows.tcss"]
     FOOTER = (
         ("view.filter", ""), ("view.range", ""), ("view.exclude", "Not"), ("view.only", "Only"), ("flows.order", ""),
         ("table.open", "Detail"),

@@ -1,31 +1,24 @@
-"""What every screen of an investigation has: the shared view, its keys, the lines at the edges, and the way to ask."""
+"""What every screen of an investigation has: the keys of the shared view, its line, and the way to ask."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar
 
 from textual import events, on
 from textual.binding import Binding, BindingType
-from textual.reactive import Reactive
-from textual.screen import Screen
 
-from nftui.config import DisplaySettings
 from nftui.engine import filters
-from nftui.engine.query import KEYS, Answer, BackEnd, Measure, Query
+from nftui.engine.query import KEYS, Answer, Measure, Query
 from nftui.errors import FilterError, UsageError
-from nftui.printable import printable
 from nftui.screens import cells, reading
 from nftui.screens.asker import Answered, Asker
-from nftui.screens.collector import Collector, understand
-from nftui.screens.frugal import FrugalCompositor
-from nftui.screens.view import PRESETS, Range, View, parse_range, time_text
-from nftui.screens.widgets.flow_table import FlowTable
+from nftui.screens.collector import understand
+from nftui.screens.shell import ShellScreen
+from nftui.screens.view import PRESETS, Range, parse_range, time_text
 from nftui.screens.widgets.painted import Line, Part
 from nftui.screens.widgets.prompt import Prompt
 
-TABS = (("live", "Live"), ("flows", "Flows"))
 FIRST_LOOK = 0.2
 """Seconds between two looks at a store that has no flows in the range yet."""
 BUSY_AFTER = 0.4
@@ -34,29 +27,10 @@ LIMITS = (2, 5, 10, 15, 20, 25, 50)
 MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
 
 
-class Host(Protocol):
-    """What the screens need of the application."""
-
-    back_end: BackEnd
-    display_settings: DisplaySettings
-    clock: Callable[[], int]
-    listening: str
-    demo: bool
-    title: str
-    filter_history: list[str]
-    find_history: list[str]
-    view: Reactive[View]
-
-
-class InvestigationScreen(Screen[None]):
+class InvestigationScreen(ShellScreen):
     """A screen on the shared view. A subclass says what it asks, and shows the answer."""
 
-    TAB: ClassVar[str] = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-full")]  # noqa: RUF012  as Textual types it
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-standard"), (32, "-medium"), (40, "-tall")]  # noqa: RUF012
-    AUTO_FOCUS = "#table"
-    FOOTER: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Ids of the keys of the last line, those that give way last first; and other words for them, where theirs don't fit."""
+    SIGNS = ("the sign before LIVE", "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "filter", "Filter", id="view.filter", tooltip="Edit the filter"),
         Binding("F", "clear_filter", "Clear filter", show=False, id="view.clear_filter", tooltip="Show all flows again"),
@@ -74,45 +48,16 @@ class InvestigationScreen(Screen[None]):
         Binding("r", "refresh_now", "Refresh", show=False, id="view.refresh", tooltip="Ask again now"),
         Binding("o", "exclude", "Not this", show=False, id="view.exclude", tooltip="Filter out the value under the cursor"),
         Binding("i", "only", "Only this", show=False, id="view.only", tooltip="Filter to the value under the cursor"),
-        Binding("slash", "find", "Find", key_display="/", id="table.find", tooltip="Find words in the table"),
-        Binding("n", "find_next(1)", "Next", show=False, id="table.find_next", tooltip="The next row with the words found last"),
-        Binding("N", "find_next(-1)", "Previous", show=False, id="table.find_previous", tooltip="The row before with those words"),
-        Binding("escape", "up", "Up", show=False, id="view.up", tooltip="Undo the last step down"),
         Binding("backslash", "side", "Side panel", show=False, id="view.side", tooltip="Show or hide the side panel"),
         Binding("C", "coverage", "Coverage", show=False, id="view.coverage", tooltip="What the answer stands on, in words"),
-        Binding("question_mark", "help", "Help", key_display="?", id="view.help", tooltip="The keys of this screen"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._compositor = FrugalCompositor()
         self.asked: Query | None = None
         self.answer: Answer | None = None
-        self.problem = ""
-        self.collector = Collector()
-        self.heard = False
-        self._words = ""
         self._row: int | None = None
         self._asker: Asker | None = None
-
-    @property
-    def host(self) -> Host:
-        """The application, as far as a screen may know it."""
-        return cast(Host, self.app)
-
-    @property
-    def view(self) -> View:
-        """The shared view."""
-        return cast(View, self.host.view)
-
-    @view.setter
-    def view(self, view: View) -> None:
-        self.host.view = view  # type: ignore[assignment]
-
-    @property
-    def iec(self) -> bool:
-        """Whether octets are shown in steps of 1024."""
-        return self.host.display_settings.units == "iec"
 
     def question(self) -> Query:
         """Return what this screen asks of the shared view now."""
@@ -135,10 +80,6 @@ class InvestigationScreen(Screen[None]):
     def on_screen_resume(self, _: events.ScreenResume) -> None:
         """Ask as soon as the screen is seen."""
         self.ask()
-
-    def on_descendant_focus(self, _: events.DescendantFocus) -> None:
-        """Show the keys that work where the focus is now."""
-        self.call_after_refresh(self.show_edges)
 
     def ask(self) -> None:
         """Ask for what the shared view shows now."""
@@ -183,24 +124,12 @@ class InvestigationScreen(Screen[None]):
 
     def show_edges(self) -> None:
         """Show the lines at the edges: tabs and state, filter and range, keys."""
+        super().show_edges()
         if self.is_current and self.is_attached:
-            self.query_one("#tabs", Line).show(self._tabs(), self._state())
             self.query_one("#filter", Line).show(*self._filter_line())
-            self.query_one("#keys", Line).show(self._keys())
 
-    def _tabs(self) -> list[Part]:
-        parts = []
-        for number, (name, label) in enumerate(TABS, 1):
-            parts += [
-                Part(f"[{number} {label}]" if name == self.TAB else f" {number} {label} ", "title" if name == self.TAB else "dim")
-            ]
-        if self.host.demo:
-            parts.append(Part("  demo: simulated exporters", "warn"))
-        elif self.host.title:
-            parts.append(Part(f"  {self.host.title}", "dim"))
-        return parts
-
-    def _state(self) -> list[Part]:
+    def state(self) -> list[Part]:
+        """Return how current the answer is, and how far it can be trusted."""
         view = self.view
         parts: list[Part] = []
         if self._asker is not None and self._asker.elapsed > BUSY_AFTER:
@@ -210,7 +139,7 @@ class InvestigationScreen(Screen[None]):
         if self.answer is not None:
             glyph, style = reading.glyph(self.answer.coverage)
             parts.append(Part(f"{glyph} ", style))
-        if self.has_class("-narrow") or self.has_class("-short"):
+        if self.small:
             parts.insert(0, Part("80x24 shows more  ", "warn"))
         if view.follows:
             parts.append(Part(f"LIVE {self.host.display_settings.refresh:g}s ", "good"))
@@ -226,25 +155,7 @@ class InvestigationScreen(Screen[None]):
         right = [Part("  "), Part(view.range.label, "strong"), Part("  by ", "dim"), Part(view.by)]
         return left, [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
 
-    def _keys(self) -> list[Part]:
-        if self.query_one(Prompt).has_class("-open"):
-            typed = (("⏎", "Apply"), ("esc", "Cancel"), ("↑ ↓", "Entered before"), ("^c", "Quit"))
-            return [Part(" "), *(part for key, words in typed for part in (Part(key, "title"), Part(f" {words} ", "dim")))]
-        room = self.size.width - 1
-        bound = {active.binding.id: active for active in reversed(self.active_bindings.values())}
-        parts, used = [Part(" ")], 0
-        for name, shorter in self.FOOTER:
-            active = bound.get(name)
-            if active is None or not active.enabled:
-                continue
-            key = self.app.get_key_display(active.binding)
-            words = shorter or active.binding.description
-            if used + len(key) + len(words) + 2 <= room:
-                parts += [Part(key, "title"), Part(f" {words} ", "dim")]
-                used += len(key) + len(words) + 2
-        return parts
-
-    # The filter and what is found
+    # The filter
 
     def action_filter(self) -> None:
         """Edit the filter."""
@@ -260,43 +171,12 @@ class InvestigationScreen(Screen[None]):
         """Show all flows again."""
         self.view = replace(self.view, text="", where=filters.ANY, path=())
 
-    def action_find(self) -> None:
-        """Find words in the table."""
-        self.query_one(Prompt).open("find", "", self.host.find_history, hint="Enter finds; then n and N")
-
-    @on(Prompt.Entered)
-    def _entered(self, message: Prompt.Entered) -> None:
-        message.stop()
-        self.focus_table()
-        if message.purpose == "filter":
-            self.view = replace(self.view, text=message.text.strip(), where=filters.parse(message.text), path=())
-        elif message.text:
-            self._words = message.text
-            self.action_find_next(1)
-
-    @on(Prompt.Left)
-    def _left(self, message: Prompt.Left) -> None:
-        message.stop()
-        self.query_one(Prompt).close()
-        self.focus_table()
-
-    def action_find_next(self, direction: int) -> None:
-        """Put the cursor on the next row with the words."""
-        if self._words and not self.table.find(self._words, direction > 0):
-            self.say(f"no row shows {self._words}")
-
-    @property
-    def table(self) -> FlowTable:
-        """The table that has the keys."""
-        return self.query_one("#table", FlowTable)
-
-    def focus_table(self) -> None:
-        """Give the keys back to the table."""
-        self.call_after_refresh(self.table.focus)
-
-    def say(self, text: str, severity: Any = "information") -> None:
-        """Show a short notice, as plain text."""
-        self.app.notify(printable(text), severity=severity, timeout=3, markup=False)
+    def entered(self, purpose: str, text: str) -> None:
+        """Take what was typed."""
+        if purpose == "filter":
+            self.view = replace(self.view, text=text.strip(), where=filters.parse(text), path=())
+        else:
+            super().entered(purpose, text)
 
     # The range
 
@@ -426,21 +306,11 @@ class InvestigationScreen(Screen[None]):
         """Show or hide the side panel."""
         self.toggle_class("-no-side")
 
-    def action_help(self) -> None:
-        """Show the keys of this screen."""
-        from nftui.screens.dialogs import Page
-
-        self.app.push_screen(Page(f"keys of {self.TAB}", reading.keys(self, self.ink_colours())))
-
     def action_coverage(self) -> None:
         """Say what the answer stands on."""
         from nftui.screens.dialogs import Page
 
         self.app.push_screen(Page("what this answer stands on", reading.coverage(self.answer, self.collector, self.ink_colours())))
-
-    def ink_colours(self) -> tuple[str, str]:
-        """Return the colours of headings and of what is less important."""
-        return self.app.theme_variables["primary"], self.app.theme_variables["dim"]
 
     def empty_words(self) -> tuple[str, ...]:
         """Return what to say in the place of rows: why there are none, and what to do."""

@@ -17,10 +17,13 @@ def owners() -> tuple[type[DOMNode], ...]:
     from nftui.screens.flows import FlowsScreen
     from nftui.screens.investigation import InvestigationScreen
     from nftui.screens.live import LiveScreen
+    from nftui.screens.shell import ShellScreen
+    from nftui.screens.sources import SourcesScreen
     from nftui.screens.widgets.flow_table import FlowTable
     from nftui.screens.widgets.prompt import PromptInput
+    from nftui.screens.widgets.sheet import Sheet
 
-    return InvestigationScreen, LiveScreen, FlowsScreen, FlowTable, PromptInput, Pick, Page
+    return ShellScreen, InvestigationScreen, LiveScreen, FlowsScreen, SourcesScreen, FlowTable, Sheet, PromptInput, Pick, Page
 
 
 def own(owner: type[DOMNode]) -> list[Binding]:

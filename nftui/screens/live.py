@@ -30,7 +30,7 @@ class LiveScreen(InvestigationScreen):
     """Ranks groups by traffic and draws them over time."""
 
     TAB = "live"
-    CSS_PATH: ClassVar[list[str | PurePath]] = ["investigation.tcss", "live.tcss"]
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "live.tcss"]
     FOOTER = (
         ("view.filter", ""), ("view.range", ""), ("view.by", ""), ("view.measure", ""), ("live.order", ""), ("live.view", ""),
         ("table.open", "Drill"), ("view.pause", ""), ("view.help", ""), ("app.quit", ""), ("table.find", ""), ("table.copy", ""),

@@ -12,7 +12,8 @@ from nftui.screens.view import time_text, zone_name
 from nftui.units import octets
 
 GROUPS = (
-    ("view", "what is shown"), ("table", "in a table"), ("live", "this screen"), ("flows", "this screen"), ("app", "everywhere"),
+    ("view", "what is shown"), ("table", "in a table"), ("live", "this screen"), ("flows", "this screen"),
+    ("sources", "this screen"), ("sheet", "in the details"), ("app", "everywhere"),
 )  # fmt: skip
 MOMENT = "%Y-%m-%d %H:%M:%S"
 
@@ -26,8 +27,8 @@ def glyph(coverage: Coverage) -> tuple[str, str]:
     return ("~", "dim") if coverage.settling_from is not None else ("=", "dim")
 
 
-def keys(screen: Screen[None], colours: tuple[str, str]) -> Text:
-    """Return the keys that work on a screen, by group, from its bindings."""
+def keys(screen: Screen[None], signs: tuple[str, ...], colours: tuple[str, str]) -> Text:
+    """Return the keys that work on a screen, by group, from its bindings; and what its signs mean: a heading, then lines."""
     title, dim = colours
     found: dict[str, dict[str, tuple[list[str], str]]] = {}
     for active in screen.active_bindings.values():
@@ -44,12 +45,13 @@ def keys(screen: Screen[None], colours: tuple[str, str]) -> Text:
         if group not in found:
             continue
         page.append(f"{heading}\n", f"bold {title}")
-        for name, (pressed, words) in found[group].items():
-            page.append(f"  {' '.join(pressed):<11}")
+        # What every screen has stands last.
+        for name, (pressed, words) in sorted(found[group].items(), key=lambda item: item[0] in ("view.up", "view.help")):
+            page.append(f"  {' '.join(pressed):<10}")
             page.append(f"{printable(words):<44}")
             page.append(f"{name}\n", dim)
-    page.append("the sign before LIVE\n", f"bold {title}")
-    page.append("  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses\n")
+    for place, line in enumerate(signs):
+        page.append(f"{line}\n", "" if place else f"bold {title}")
     page.append(f"times are local: {printable(zone_name())}; keys are changed by id in [display.keys]", dim)
     return page
 

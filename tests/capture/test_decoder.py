@@ -139,12 +139,20 @@ def test_status_of_an_exporter() -> None:
     _, decoder = build.decode(ipfix(one_set(2, template(300, build.PROTOCOL_AND_OCTETS)), one_set(300, small(1, 1) + small(2, 2))))
     (status,) = decoder.status((build.NOW + 1) * 1_000_000)["exporters"]
     assert status == {
-        "address": "192.0.2.1", "domains": [7], "protocol": "IPFIX", "datagrams": 1, "octets": 78, "flows": 2, "reverse_flows": 0,
+        "address": "192.0.2.1", "name": "", "domains": [7], "protocol": "IPFIX",
+        "datagrams": 1, "octets": 78, "flows": 2, "reverse_flows": 0,
         "options_records": 0, "sequence_lost": 0, "templates": 1, "templates_awaited": [], "templates_replaced": 0,
         "templates_expired": 0, "held_back": 0,
         "released": 0, "malformed": {}, "unread": {}, "unknown_elements": {}, "samples": {}, "discards": {}, "sampling": {},
         "restarts": 0, "clock_skew_s": 0.0, "clock_correction_s": 0.0, "watermark_s": None,
-        "last_seen": "2023-11-14T22:13:20.000000Z", "flows_per_s": 0.4,
+        "last_seen": "2023-11-14T22:13:20.000000Z", "known_since": "2023-11-14T22:13:20.000000Z", "flows_per_s": 2.0,
+        "datagrams_per_s": 1.0, "lost": {}, "gaps": 0, "last_gap": None, "last_restart": None, "started": None, "silent": False,
+        "held_octets": 0,
+        "observation_domains": [
+            {
+                "number": 7, "protocol": "IPFIX", "templates": [300], "options_templates": [], "awaited": [], "clock_skew_s": 0.0,
+            }
+        ],
     }  # fmt: skip
 
 

@@ -92,6 +92,42 @@ def test_what_can_not_be_read_is_counted_and_shown(tmp_path: Path) -> None:
     assert "malformed: 1" in shown
 
 
+def test_an_exporter_is_told_as_it_changes(tmp_path: Path) -> None:
+    """A gap, a template that is awaited and comes, and a restart, as readers of the account see them while it happens."""
+    back_end = LocalBackEnd(tmp_path)
+
+    def told() -> dict[str, object]:
+        (one,) = (back_end.account().status or {}).get("exporters") or [{}]
+        return dict(one)
+
+    template = build.one_set(0, build.template(300, build.PROTOCOL_AND_OCTETS))
+    data = build.one_set(300, build.small(1, 10))
+    with collecting(tmp_path) as collector:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.connect(("127.0.0.1", collector.port))
+            sender.send(build.netflow9(data, sequence=5, uptime=90_000_000))
+            collector.wait_for(lambda: told().get("templates_awaited") == [300])
+            sender.send(build.netflow9(template, data, sequence=9, uptime=90_001_000))
+            collector.wait_for(lambda: told().get("templates") == 1)
+            sender.send(build.netflow9(data, sequence=0, uptime=1000))
+            collector.wait_for(lambda: told().get("restarts") == 1)
+        found, account = told(), back_end.account()
+        assert (found["lost"], found["gaps"], found["flows"], found["templates_awaited"]) == ({"datagrams": 3}, 1, 3, [])
+        assert isinstance(found["datagrams_per_s"], float)
+        assert found["datagrams_per_s"] > 0
+        assert account.running
+        assert not account.problem
+        events = [event["text"].partition(": ")[2] for event in (account.status or {})["events"]]
+        assert [event for event in events if "clock" not in event] == [
+            "new exporter", "template 300 of domain 7 awaited: its data is held back",
+            "template 300 of domain 7 came, 1 set waited", "3 datagrams lost: gap in sequence numbers",
+            "sequence begins anew: restarted",
+        ]  # fmt: skip
+        shown = nftui("status", "--data", tmp_path).stdout
+    assert "lost 3 datagrams in 1 gap" in shown
+    assert "1 restart seen" in shown
+
+
 @pytest.mark.row("K03")
 def test_segments_end_with_the_interval(tmp_path: Path) -> None:
     with collecting(tmp_path, "--interval", "2") as collector:

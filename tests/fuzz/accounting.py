@@ -19,8 +19,9 @@ SFLOW = b"\0\0\0\5"
 SFLOW_HEADERS = {0: 24, 1: 28, 2: 40}
 """Type of the agent's address -> octets of the header."""
 _NO_ACCOUNT = {
-    "datagrams", "octets", "address", "protocol", "domains", "templates_awaited", "unknown_elements", "restarts", "sequence_lost",
-    "clock_skew_s", "last_seen", "flows_per_s",
+    "datagrams", "octets", "address", "name",
+    "protocol", "domains", "templates_awaited", "unknown_elements", "restarts", "sequence_lost",
+    "clock_skew_s", "last_seen", "flows_per_s", "datagrams_per_s", "lost", "gaps", "held_octets", "observation_domains",
 }  # fmt: skip
 """What a status tells that accounts for no datagram."""
 

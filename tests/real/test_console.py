@@ -80,7 +80,7 @@ def check_live(console: Terminal) -> None:
 def edges(screen: Screen) -> bool:
     """Return whether the first two lines of the Live screen, and the last one, are as they should be."""
     first, second, *_, last = screen
-    tabs = first.startswith("[1 Live] 2 Flows   demo: simulated exporters") and first.endswith("LIVE 1s")
+    tabs = first.startswith("[1 Live] 2 Flows  7 Sources   demo: simulated exporters") and first.endswith("LIVE 1s")
     keys = last.startswith(" f Filter t Time b By") and "? Help q Quit" in last
     return tabs and second.startswith(" filter: all flows") and keys
 
@@ -127,6 +127,7 @@ def check_keys(console: Terminal) -> None:
     console.wait(lambda screen: all(" UDP " in line and " 53 " in line for line in _rows(screen)), "only such flows")
     console.press("1")
     console.wait(lambda screen: screen[0].startswith("[1 Live]"), "Live again")
+    check_sources(console)
     console.press("?")
     console.shows("keys of live")
     console.shows("view.filter")
@@ -134,6 +135,22 @@ def check_keys(console: Terminal) -> None:
     console.press("Escape")
     console.wait(lambda screen: not any("keys of live" in line for line in screen), "the help gone")
     assert console.status() is None
+
+
+def check_sources(console: Terminal) -> None:
+    """Look at the exporters of the demo, at the flows of one, and come back."""
+    console.press("7")
+    console.wait(lambda screen: sum(line[1:].startswith("127.0.10.") for line in screen) >= 4, "the exporters")
+    console.check_width()
+    console.press("j")
+    console.wait(lambda screen: any(line.startswith("── 127.0.10.2 ──") for line in screen), "the second exporter")
+    console.wait(lambda screen: any(re.search(r" domain +2 v9 ", line) for line in screen), "its templates")
+    console.press("f")
+    console.wait(lambda screen: screen[1].startswith(" filter: exporter ip 127.0.10.2 ") and traffic(screen), "its flows")
+    console.press("Escape")
+    console.wait(lambda screen: "[7 Sources]" in screen[0], "Sources again")
+    console.press("1")
+    console.wait(lambda screen: screen[0].startswith("[1 Live]") and traffic(screen), "Live again")
 
 
 def _rows(screen: Screen) -> list[str]:

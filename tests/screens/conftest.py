@@ -18,6 +18,7 @@ from textual.pilot import Pilot
 
 from nftui.app import NftuiApp
 from nftui.config import DisplaySettings
+from nftui.engine.account import Account
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Answer, BackEnd, Query
 from nftui.engine.writer import StoreWriter
@@ -117,6 +118,12 @@ class Scripted:
     def status(self) -> dict[str, Any] | None:
         """Return what it was told to say of the collector."""
         return self.told
+
+    def account(self) -> Account:
+        """Return the same as an account."""
+        if self.error is not None:
+            raise self.error
+        return Account(self.told)
 
 
 async def settled(pilot: Pilot[None]) -> InvestigationScreen:

@@ -12,10 +12,14 @@ from nftui.screens import keys
 from nftui.screens.flows import FlowsScreen
 from nftui.screens.investigation import InvestigationScreen
 from nftui.screens.live import LiveScreen
+from nftui.screens.shell import ShellScreen
+from nftui.screens.sources import SourcesScreen
 from nftui.screens.widgets.flow_table import FlowTable
+from nftui.screens.widgets.sheet import Sheet
 from tests.screens.conftest import against_golden, lines, settled
 
 OWNERS: tuple[type[DOMNode], ...] = (NftuiApp, *keys.owners())
+SCREENS: tuple[type[ShellScreen], ...] = (LiveScreen, FlowsScreen, SourcesScreen)
 NEVER = {"ctrl+s", "ctrl+q", "ctrl+b", "ctrl+a"}
 
 
@@ -35,7 +39,7 @@ def test_each_binding_has_an_id_of_its_own_and_words() -> None:
 def test_each_binding_has_an_action() -> None:
     for owner, binding in bindings():
         name = binding.action.split("(")[0]
-        owners = [LiveScreen, FlowsScreen] if owner is InvestigationScreen else [owner]
+        owners = {InvestigationScreen: SCREENS[:2], ShellScreen: SCREENS}.get(owner, (owner,))
         assert all(hasattr(each, f"action_{name}") for each in owners), f"{binding.id}: {binding.action}"
 
 
@@ -46,14 +50,11 @@ def test_no_key_that_a_terminal_keeps_for_itself() -> None:
 
 
 def test_no_key_twice_on_one_screen() -> None:
-    for screen in (LiveScreen, FlowsScreen):
-        pressed = [
-            key
-            for owner, binding in bindings()
-            if owner in (NftuiApp, InvestigationScreen, screen, FlowTable)
-            for key in binding.key.split(",")
-        ]
-        assert sorted(pressed) == sorted(set(pressed))
+    for screen in SCREENS:
+        for widget in (FlowTable, Sheet):
+            owners = {NftuiApp, widget, *screen.__mro__}
+            pressed = [key for owner, binding in bindings() if owner in owners for key in binding.key.split(",")]
+            assert sorted(pressed) == sorted(set(pressed))
 
 
 def test_the_keys_are_pinned() -> None:

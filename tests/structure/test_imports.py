@@ -51,7 +51,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge", "engine.reload"),
+    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge", "engine.reload", "engine.collector", "engine.account"),
     "platformdirs": ("config",),
     "socket": ("capture", "demo", "dashboard", "engine.notify"),
     "subprocess": ("dashboard", "engine.keeper_process"),  # the children: collector and exporters; the niced keeper

@@ -1,0 +1,192 @@
+"""What every screen has: the shared view, the lines at the edges, a line to type in, finding in its table, and help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol, cast
+
+from textual import events, on
+from textual.binding import Binding, BindingType
+from textual.reactive import Reactive
+from textual.screen import Screen
+
+from nftui.config import DisplaySettings
+from nftui.engine.query import BackEnd
+from nftui.printable import printable
+from nftui.screens import reading
+from nftui.screens.collector import Collector
+from nftui.screens.frugal import FrugalCompositor
+from nftui.screens.view import View
+from nftui.screens.widgets.flow_table import FlowTable
+from nftui.screens.widgets.painted import Line, Part
+from nftui.screens.widgets.prompt import Prompt
+
+TABS = (("1", "live", "Live"), ("2", "flows", "Flows"), ("7", "sources", "Sources"))
+
+
+class Host(Protocol):
+    """What the screens need of the application."""
+
+    back_end: BackEnd
+    display_settings: DisplaySettings
+    clock: Callable[[], int]
+    listening: str
+    demo: bool
+    title: str
+    filter_history: list[str]
+    find_history: list[str]
+    view: Reactive[View]
+
+
+class ShellScreen(Screen[None]):
+    """A screen with tabs above, keys below, and a table in between."""
+
+    TAB: ClassVar[str] = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (80, "-normal"), (120, "-wide"), (160, "-full")]  # noqa: RUF012  as Textual types it
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-standard"), (32, "-medium"), (40, "-tall")]  # noqa: RUF012
+    AUTO_FOCUS = "#table"
+    FOOTER: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Ids of the keys of the last line, those that give way last first; and other words for them, where theirs don't fit."""
+    SIGNS: ClassVar[tuple[str, ...]] = ()
+    """Lines of the help that explain what is shown."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "find", "Find", key_display="/", id="table.find", tooltip="Find words in the table"),
+        Binding("n", "find_next(1)", "Next", show=False, id="table.find_next", tooltip="The next row with the words found last"),
+        Binding("N", "find_next(-1)", "Previous", show=False, id="table.find_previous", tooltip="The row before with those words"),
+        Binding("escape", "up", "Up", show=False, id="view.up", tooltip="Undo the last step down"),
+        Binding("question_mark", "help", "Help", key_display="?", id="view.help", tooltip="The keys of this screen"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = FrugalCompositor()
+        self.problem = ""
+        self.collector = Collector()
+        self.heard = False
+        self._words = ""
+
+    @property
+    def host(self) -> Host:
+        """The application, as far as a screen may know it."""
+        return cast(Host, self.app)
+
+    @property
+    def view(self) -> View:
+        """The shared view."""
+        return cast(View, self.host.view)
+
+    @view.setter
+    def view(self, view: View) -> None:
+        self.host.view = view  # type: ignore[assignment]
+
+    @property
+    def iec(self) -> bool:
+        """Whether octets are shown in steps of 1024."""
+        return self.host.display_settings.units == "iec"
+
+    @property
+    def small(self) -> bool:
+        """Whether the window is smaller than 80x24."""
+        return self.has_class("-narrow") or self.has_class("-short")
+
+    @property
+    def table(self) -> FlowTable:
+        """The table that has the keys."""
+        return self.query_one("#table", FlowTable)
+
+    # The lines at the edges
+
+    def on_descendant_focus(self, _: events.DescendantFocus) -> None:
+        """Show the keys that work where the focus is now."""
+        self.call_after_refresh(self.show_edges)
+
+    def show_edges(self) -> None:
+        """Show the lines at the edges: tabs and state, keys."""
+        if self.is_current and self.is_attached:
+            self.query_one("#tabs", Line).show(self._tabs(), self.state())
+            self.query_one("#keys", Line).show(self._keys())
+
+    def state(self) -> list[Part]:
+        """Return what stands at the right of the first line."""
+        return []
+
+    def _tabs(self) -> list[Part]:
+        parts = []
+        for key, name, label in TABS:
+            parts += [Part(f"[{key} {label}]" if name == self.TAB else f" {key} {label} ", "title" if name == self.TAB else "dim")]
+        if self.host.demo:
+            parts.append(Part("  demo: simulated exporters", "warn"))
+        elif self.host.title:
+            parts.append(Part(f"  {self.host.title}", "dim"))
+        return parts
+
+    def _keys(self) -> list[Part]:
+        if self.query_one(Prompt).has_class("-open"):
+            typed = (("⏎", "Apply"), ("esc", "Cancel"), ("↑ ↓", "Entered before"), ("^c", "Quit"))
+            return [Part(" "), *(part for key, words in typed for part in (Part(key, "title"), Part(f" {words} ", "dim")))]
+        room = self.size.width - 1
+        bound = {active.binding.id: active for active in reversed(self.active_bindings.values())}
+        parts, used = [Part(" ")], 0
+        for name, shorter in self.FOOTER:
+            active = bound.get(name)
+            if active is None or not active.enabled:
+                continue
+            key = self.app.get_key_display(active.binding)
+            words = shorter or active.binding.description
+            if used + len(key) + len(words) + 2 <= room:
+                parts += [Part(key, "title"), Part(f" {words} ", "dim")]
+                used += len(key) + len(words) + 2
+        return parts
+
+    # What is typed and found
+
+    def action_find(self) -> None:
+        """Find words in the table."""
+        self.query_one(Prompt).open("find", "", self.host.find_history, hint="Enter finds; then n and N")
+
+    def entered(self, purpose: str, text: str) -> None:
+        """Take what was typed."""
+        if text:
+            self._words = text
+            self.action_find_next(1)
+
+    @on(Prompt.Entered)
+    def _entered(self, message: Prompt.Entered) -> None:
+        message.stop()
+        self.focus_table()
+        self.entered(message.purpose, message.text)
+
+    @on(Prompt.Left)
+    def _left(self, message: Prompt.Left) -> None:
+        message.stop()
+        self.query_one(Prompt).close()
+        self.focus_table()
+
+    def action_find_next(self, direction: int) -> None:
+        """Put the cursor on the next row with the words."""
+        if self._words and not self.table.find(self._words, direction > 0):
+            self.say(f"no row shows {self._words}")
+
+    def focus_table(self) -> None:
+        """Give the keys back to the table."""
+        self.call_after_refresh(self.table.focus)
+
+    def say(self, text: str, severity: Any = "information") -> None:
+        """Show a short notice, as plain text."""
+        self.app.notify(printable(text), severity=severity, timeout=3, markup=False)
+
+    # The way out, and help
+
+    def action_up(self) -> None:
+        """Undo the last step down."""
+        raise NotImplementedError
+
+    def action_help(self) -> None:
+        """Show the keys of this screen."""
+        from nftui.screens.dialogs import Page
+
+        self.app.push_screen(Page(f"keys of {self.TAB}", reading.keys(self, self.SIGNS, self.ink_colours())))
+
+    def ink_colours(self) -> tuple[str, str]:
+        """Return the colours of headings and of what is less important."""
+        return self.app.theme_variables["primary"], self.app.theme_variables["dim"]
