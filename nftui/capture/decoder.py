@@ -113,7 +113,7 @@ class Decoder:
     def follow(self, rules: Rules) -> None:
         """Read what comes from now on by other rules."""
         self._rules = rules
-        self._exporters.follow(rules.sampling)
+        self._exporters.follow(rules.sampling, rules.name)
 
     def finish(self, now_us: int = 0) -> None:
         """Give up what still waits for its template, and count it: nothing more will come."""

@@ -182,11 +182,13 @@ class Exporters:
         self.other = Exporter(OTHER)
         self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
 
-    def follow(self, configured: Callable[[bytes], int]) -> None:
-        """Take other sampling intervals of the user's, for the exporters that are known too."""
-        self._configured = configured
+    def follow(self, configured: Callable[[bytes], int], named: Callable[[bytes], str]) -> None:
+        """Take other sampling intervals and names of the user's, for the exporters that are known too."""
+        self._configured, self._named = configured, named
         for domain in self.domains.values():
             domain.tables.samplers.configured = configured(domain.address)
+        for address, exporter in self.by_address.items():
+            exporter.name = named(address)
 
     def exporter(self, address: bytes, now: int) -> Exporter:
         """Return an exporter by its 16 octets; the one for all others when there are too many."""
