@@ -39,6 +39,8 @@ def status(data: Path, output: str) -> int:
     print(f"collector {state}, process {_integer(found.get('pid'))}, status {duration(max(age, 0))} old")
     for one in _dicts(found.get("listen")):
         print("\n".join(f"  {line}" for line in _listen_lines(one)))
+    for one in _dicts(found.get("processes")):
+        print(f"  {_process_line(one)}")
     print(
         f"  {_integer(found.get('datagrams')):,} datagrams, {_integer(found.get('flows')):,} flows, "
         f"{_integer(found.get('flows_stored')):,} stored, {_integer(found.get('sequence_lost')):,} lost by sequence numbers"
@@ -74,6 +76,15 @@ def _listen_lines(one: dict[str, Any]) -> list[str]:
         for reason, count in reasons.items() if isinstance(reasons, dict) else ():
             lines.append(f"    {kind}: {_integer(count):,} {printable(reason, 60)}")
     return lines
+
+
+def _process_line(one: dict[str, Any]) -> str:
+    again = _integer(one.get("restarts"))
+    return (
+        f"process {_integer(one.get('number'))}, id {_integer(one.get('pid'))}: {_integer(one.get('exporters')):,} exporters  "
+        f"{_integer(one.get('datagrams')):,} datagrams  {_real(one.get('flows_per_s')):,.1f} flows/s  "
+        f"drops {_integer(one.get('drops')):,}{f'  started again {again:,} times' if again else ''}"
+    )
 
 
 def _exporter_lines(exporter: dict[str, Any]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from nftui.config import Config
+from nftui.config import MOST_PROCESSES, Config
 from nftui.errors import ListenError, UsageError
 from nftui.printable import printable
 from nftui.units import SECOND, duration
@@ -25,6 +25,7 @@ def collect(
     listen: list[str] | None,
     interval: int | None,
     *,
+    processes: int | None = None,
     check: bool = False,
     with_parent: int | None = None,
 ) -> int:
@@ -43,13 +44,18 @@ def collect(
         if not 2 <= interval <= 86_400:
             raise UsageError(f"--interval {interval}: it takes 2 to 86400 seconds")
         settings = msgspec.structs.replace(settings, interval=interval)
+    if processes is not None:
+        if not 0 <= processes <= MOST_PROCESSES:
+            raise UsageError(f"--processes {processes}: it takes 0 to {MOST_PROCESSES}")
+        settings = msgspec.structs.replace(settings, processes=processes)
+    config = msgspec.structs.replace(config, collector=settings)
     if check:
         return _check(data, settings.listen)
     if with_parent is not None:
         _end_with(with_parent)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     rules = rules_of(settings, config.exporters)
-    return collector.serve(data, settings, lambda line: print(line, flush=True), rules)
+    return collector.serve(data, settings, lambda line: print(line, flush=True), rules, config)
 
 
 def _check(data: Path, listen: tuple[str, ...]) -> int:

@@ -21,6 +21,9 @@ from nftui.errors import ConfigError
 SIZE_SUFFIX = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 """Suffix of a size -> power of 1000, or of 1024 with an `i` behind it."""
 
+MOST_PROCESSES = 64
+"""Of one collector."""
+
 
 class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """[collector]: what it listens to, and how often it closes a segment."""
@@ -34,6 +37,8 @@ class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
     """Seconds after which a segment is sealed, 2 to 86400; larger means fewer, bigger files and slower answers over short
     ranges."""
 
+    processes: int = 1
+    """Processes that receive over UDP, each the exporters whose addresses fall to it, up to 64; 0 for one on each core."""
     clock_threshold: int = 60
     """Seconds that an exporter's clock may be off before its times are corrected by what it is off; 0 for never."""
     template_lifetime: int = 86_400
@@ -138,6 +143,23 @@ def parse(text: bytes, name: str) -> Config:
     return config
 
 
+def to_json(config: Config) -> bytes:
+    """Return a configuration as one line of JSON, for another process."""
+    return msgspec.json.encode(config)
+
+
+def of_json(line: bytes) -> Config:
+    """Take back what `to_json` returned.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    try:
+        return msgspec.json.decode(line, type=Config)
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"no configuration: {error}") from error
+
+
 def size(text: str) -> int:
     """Return a size such as `32M` (or `32MiB`, in steps of 1024) in octets.
 
@@ -158,6 +180,8 @@ def _check(config: Config, name: str) -> None:
     for key, value in (("clock_threshold", collector.clock_threshold), ("template_lifetime", collector.template_lifetime)):
         if not 0 <= value <= 10**9:
             raise ConfigError(f"{name}: collector.{key} is {value}; it takes seconds, 0 to 1000000000")
+    if not 0 <= collector.processes <= MOST_PROCESSES:
+        raise ConfigError(f"{name}: collector.processes is {collector.processes}; it takes 0 to {MOST_PROCESSES}")
     for address, exporter in config.exporters.items():
         try:
             ipaddress.ip_network(address)

@@ -2,6 +2,8 @@
 
 Two threads: one receives and decodes, and does nothing that can wait for a disk; the other writes the tail and the status once a
 second. Between them a bounded queue, which drops and counts when the disk can't follow. A niced child process seals the tail.
+
+Of several processes the first is this one. It starts the others (`workers.py`), which are collectors of some of the exporters.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,12 +28,15 @@ import polars as pl
 from nftui import __version__
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
-from nftui.config import CollectorSettings, size
-from nftui.engine.knowledge import Knowledge
+from nftui.config import CollectorSettings, Config, size
+from nftui.engine.accounts import EVENTS
+from nftui.engine.knowledge import Knowledge, deal
 from nftui.engine.listening import Listening, parsed
 from nftui.engine.rules import rules_of
 from nftui.engine.sealer import Sealer
+from nftui.engine.share import Share
 from nftui.engine.store import Lock, replace_file
+from nftui.engine.workers import STATUS, Workers, number_of
 from nftui.engine.writer import StoreWriter, lower_pool, remove_temporary
 from nftui.errors import StoreError
 
@@ -41,7 +46,6 @@ TICK_S = 0.8
 """Between two tail files. Less than a second, so that with the time a write takes a crash loses no more than the last second."""
 TICK_FLOWS = 160_000
 """So many flows are written before that time is over: what takes longer to write then began earlier."""
-EVENTS = 100
 SEALING_S = 60
 """How long the child may take to seal what is left at the end."""
 log = logging.getLogger(__name__)
@@ -50,13 +54,25 @@ log = logging.getLogger(__name__)
 class Collector:
     """Receives on some sockets and stores what comes, until told to stop."""
 
-    def __init__(self, root: Path, settings: CollectorSettings, rules: Rules | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        settings: CollectorSettings,
+        rules: Rules | None = None,
+        *,
+        config: Config | None = None,
+        share: Share | None = None,
+        descriptors: Sequence[int] | None = None,
+    ) -> None:
         """Take the store and bind the sockets.
 
         Args:
             root: The data directory.
             settings: What to listen to, and the interval.
             rules: What the decoder does with time and sampling; None for those of the settings alone.
+            config: What further processes are told; None for the settings alone.
+            share: Which process this is; None for the first of as many as the settings say.
+            descriptors: Of a further process: a bound socket for each UDP entry; it takes no others, and not the store.
 
         Raises:
             StoreLocked: Another collector has the store.
@@ -65,12 +81,16 @@ class Collector:
             ConfigError: A `listen` entry can't be understood.
         """
         self.root, self.settings = root, settings
-        entries = parsed(settings.listen)
-        self._lock = Lock(root)
-        self.listening = Listening(entries, size(settings.receive_buffer))
+        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
+        entries = [entry for entry in parsed(settings.listen) if share is None or entry[2] == "udp"]
+        self.share = share or Share(1, number_of(settings.processes, entries, self._tell))
+        self._lock = Lock(root) if self.share.first else None
+        buffer = size(settings.receive_buffer)
+        self.listening = Listening(entries, buffer, processes=self.share.processes if self._lock else 1, descriptors=descriptors)
         try:
-            remove_temporary(root / "tail")
-            self._writer = StoreWriter(root)
+            remove_temporary(root / "tail", self.share.owns)
+            self._writer = StoreWriter(root, self.share.stream)
+            problems = deal(root, self.share) if self._lock else []
         except OSError as error:
             raise StoreError(f"{root}: {error.strerror}; choose a data directory you may write with --data DIR") from error
         self._decoder = Decoder(rules or rules_of(settings))
@@ -78,17 +98,20 @@ class Collector:
         self._queued = 0
         self._dropped = self._failed = 0
         self._decoding = threading.Lock()
-        self._knowledge = Knowledge(root, self._decoder, self._decoding)
+        self._knowledge = Knowledge(root, self._decoder, self._decoding, self.share)
         self._guard = threading.Lock()
         self._stop = threading.Event()
         self._due = threading.Event()
         self._drained = threading.Event()
-        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._started = time.time_ns() // 1000
         self._rates: deque[tuple[float, int, int]] = deque(maxlen=6)
         self._drops_told = self._refused_told = 0
         self._account_due = 0.0
         self._sealer: subprocess.Popen[bytes] | None = None
+        lock = self._lock.fileno() if self._lock else -1
+        self._workers = Workers(root, config or Config(collector=settings), self.listening.others, lock, self._tell)
+        for problem in problems:
+            self._tell(problem)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Collect until `stop`, then write and seal what was received.
@@ -96,7 +119,9 @@ class Collector:
         Args:
             ready: Called once when datagrams are being received.
         """
-        self._start_sealer()
+        if self._lock:
+            self._start_sealer()
+        self._workers.start()
         lower_pool()
         writer = threading.Thread(target=self._write, name="store", daemon=True)
         writer.start()
@@ -105,16 +130,23 @@ class Collector:
             self._receive()
         finally:
             self._stop.set()
+            self._workers.finish()
             self._drained.set()
             self._due.set()
             writer.join()
+            self._workers.close()
             self._end_sealer()
             self.listening.close()
-            self._lock.close()
+            if self._lock:
+                self._lock.close()
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Have `run` finish; may be called from a signal handler."""
         self._stop.set()
+
+    def descriptions(self) -> list[str]:
+        """Return what it listens to, and by how many processes, a line each."""
+        return [*self.listening.descriptions(), *self._workers.descriptions()]
 
     # -- receiving
 
@@ -128,6 +160,7 @@ class Collector:
             if nap := self.listening.nap(taken, now - before):
                 self._stop.wait(nap)
             before = now
+        self._workers.finish()
         for block in self.listening.rest():
             self._take(block)
         self._take(None)
@@ -191,9 +224,14 @@ class Collector:
             return
         self._account_due = now + TICK_S / 2
         self._watch_sealer(running)
+        if running:
+            self._workers.watch()
+        else:
+            self._workers.wait()
         try:
             self._knowledge.save(last=not running)
-            replace_file(self.root / "status.json", json.dumps(self.status(running=running)).encode())
+            account = self._workers.together(self.status(running=running))
+            replace_file(self.share.file(self.root, STATUS), json.dumps(account).encode())
         except OSError as error:
             log.warning("the status can't be written: %s", error)
 
@@ -291,7 +329,13 @@ class Collector:
             Sealer(self.root, self.settings.interval).recover()
 
 
-def serve(root: Path, settings: CollectorSettings, announce: Callable[[str], None], rules: Rules | None = None) -> int:
+def serve(
+    root: Path,
+    settings: CollectorSettings,
+    announce: Callable[[str], None],
+    rules: Rules | None = None,
+    config: Config | None = None,
+) -> int:
     """Run a collector as this process until SIGTERM or SIGINT; flows received by then are stored and sealed.
 
     Args:
@@ -299,15 +343,16 @@ def serve(root: Path, settings: CollectorSettings, announce: Callable[[str], Non
         settings: What to listen to, and the interval.
         announce: Takes a line for each bound socket.
         rules: As `Collector` takes them.
+        config: As `Collector` takes it.
     Returns:
         The exit status, 0.
     Raises:
         NftuiError: As `Collector`.
     """
-    collector = Collector(root, settings, rules)
+    collector = Collector(root, settings, rules, config=config)
     signal.signal(signal.SIGTERM, collector.stop)
     signal.signal(signal.SIGINT, collector.stop)
-    for line in collector.listening.descriptions():
+    for line in collector.descriptions():
         announce(line)
     announce(f"storing in {root}, segments of {settings.interval} s")
     collector.run(ready=notify_ready)

@@ -150,7 +150,7 @@ def run(root: Path, interval_s: int, parent: int) -> int:
     Returns:
         The process's exit status.
     """
-    _die_with_parent(parent)
+    die_with_parent(parent)
     os.nice(NICENESS)
     make_folder(root)
     handle = os.open(root / "lock.seal", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
@@ -176,8 +176,8 @@ def run(root: Path, interval_s: int, parent: int) -> int:
     return 0
 
 
-def _die_with_parent(parent: int) -> None:
-    """Have the kernel end this process with its parent, so that never two seal one store."""
+def die_with_parent(parent: int) -> None:
+    """Have the kernel end this process with its parent, so that never two seal, or write, one store."""
     libc = ctypes.CDLL(None, use_errno=True)
     prctl = getattr(libc, "prctl", None)
     if prctl is not None:

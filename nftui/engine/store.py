@@ -250,7 +250,7 @@ class Store:
 
 
 class Lock:
-    """The right to write to a store; held until `close`, or the end of the process."""
+    """The right to write to a store; held until `close`, or the end of the process and of all that inherited it."""
 
     def __init__(self, root: Path) -> None:
         """Take the lock, making the data directory where it is missing.
@@ -274,6 +274,10 @@ class Lock:
             ) from error
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+
+    def fileno(self) -> int:
+        """Return the descriptor; a process that inherits it holds the lock too."""
+        return self._handle
 
     def close(self) -> None:
         """Give the lock back."""

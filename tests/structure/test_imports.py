@@ -21,6 +21,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.collector": ("engine", "capture"),  # wires capture to the store
     "engine.listening": ("engine", "capture"),  # its sockets
     "engine.knowledge": ("engine", "capture"),  # what the decoder learned, as files
+    "engine.share": ("engine", "capture"),  # which process an exporter belongs to
+    "engine.workers": ("engine", "capture"),  # what the kernel can do
+    "engine.worker": ("engine", "capture"),  # the same as the collector
     "engine.rules": ("engine", "capture"),
     "engine.importing": ("engine", "capture"),  # the same for files
     "export": ("export", "engine"),
@@ -48,8 +51,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "rich": ("screens", "app"),
     "msgspec": ("config", "collecting", "demo.network", "engine.knowledge"),
     "platformdirs": ("config",),
-    "socket": ("capture", "demo", "dashboard", "engine.collector"),
-    "subprocess": ("dashboard", "engine.collector"),  # the children: collector and exporters; the niced sealer
+    "socket": ("capture", "demo", "dashboard", "engine.collector", "engine.listening", "engine.workers"),
+    "subprocess": ("dashboard", "engine.collector", "engine.workers"),  # the children: collector and exporters; sealer; workers
 }
 """Library -> the parts that may use it."""
 
