@@ -215,8 +215,8 @@ class Workers:
         said, process, now = worker.said(), worker.process, time.monotonic()
         if said:
             worker.past = accounts.left(accounts.together(said, [worker.past]) if worker.past else said)
-        worker.process = None
         worker.ask()
+        worker.process = None
         if worker.renewed and process and not process.returncode:
             worker.renewed = False
             return
