@@ -34,6 +34,7 @@ def collect(
 
     from nftui.capture import layouts
     from nftui.engine import collector
+    from nftui.engine.keeper import Keeping
     from nftui.engine.rules import rules_of
 
     layouts.define(config.elements)
@@ -55,7 +56,8 @@ def collect(
         _end_with(with_parent)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     rules = rules_of(settings, config.exporters)
-    return collector.serve(data, settings, lambda line: print(line, flush=True), rules, config)
+    keeping = Keeping.of(settings.interval, config.store)
+    return collector.serve(data, settings, lambda line: print(line, flush=True), rules, keeping, config)
 
 
 def _check(data: Path, listen: tuple[str, ...]) -> int:

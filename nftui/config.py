@@ -57,6 +57,12 @@ class StoreSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     path: str = ""
     """The data directory; empty: /var/lib/nftui for root, the user's state directory for others."""
+    max_lifespan: float = 5
+    """Days that flows are kept; 0 for ever."""
+    max_size: str = ""
+    """What the store may take, `200G`; empty for no limit."""
+    min_free: str = "1G"
+    """What stays free of the disk, but no more than a twentieth of it; empty for nothing."""
 
 
 class DisplaySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -196,10 +202,21 @@ def _check(config: Config, name: str) -> None:
     if not 1 <= config.display.max_values <= 250:
         raise ConfigError(f"{name}: display.max_values is {config.display.max_values}; it takes 1 to 250")
     _check_elements(config, name)
-    try:
-        size(config.collector.receive_buffer)
-    except ConfigError as error:
-        raise ConfigError(f"{name}: collector.receive_buffer: {error}") from error
+    if not 0 <= config.store.max_lifespan <= 100_000:
+        raise ConfigError(f"{name}: store.max_lifespan is {config.store.max_lifespan}; it takes days, 0 to 100000")
+    _check_sizes(config, name)
+
+
+def _check_sizes(config: Config, name: str) -> None:
+    for key, text in (
+        ("collector.receive_buffer", config.collector.receive_buffer),
+        ("store.max_size", config.store.max_size or "0"),
+        ("store.min_free", config.store.min_free or "0"),
+    ):
+        try:
+            size(text)
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {key}: {error}") from error
 
 
 def _check_elements(config: Config, name: str) -> None:

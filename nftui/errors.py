@@ -64,7 +64,7 @@ class SegmentError(StoreError):
     """One file of the store that can't be read."""
 
     def __init__(self, path: str, reason: str) -> None:
-        self.path = path
+        self.path, self.reason = path, reason
         super().__init__(f"{path}: {reason}")
 
 

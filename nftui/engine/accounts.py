@@ -13,6 +13,8 @@ from typing import Any
 
 Account = dict[str, Any]
 
+OK = "ok"
+"""State of a store that is written."""
 EVENTS = 100
 """Events of an account, the latest."""
 
@@ -20,7 +22,7 @@ EVENTS = 100
 COUNTED = ("queue_dropped", "undecodable", "datagrams", "flows", "flows_stored", "flows_odd", "sequence_lost")
 PRESENT = ("drops", "datagrams_per_s", "flows_per_s", "flows_pending", "held_octets")
 FOR_ALL = ("version", "pid", "running", "started", "now", "interval")
-PARTS = ("listen", "exporters", "events")
+PARTS = ("listen", "exporters", "events", "store")
 
 # Of a socket. What the kernel dropped stands at the socket, which stays when a process ends.
 SOCKET_COUNTED = ("datagrams", "octets", "truncated")
@@ -53,6 +55,7 @@ def together(first: Account, others: Sequence[Account]) -> Account:
     return {
         **first,
         **{key: round(_sum(everything, key), 1) for key in (*COUNTED, *PRESENT) if key in first},
+        "store": _store(everything),
         "listen": _sockets(first, others),
         "exporters": _exporters(everything),
         "events": sorted((one for account in everything for one in _dicts(account, "events")), key=_time)[-EVENTS:],
@@ -84,6 +87,13 @@ def _sockets(first: Account, others: Sequence[Account]) -> list[Account]:
         {**one, **{key: _sum([one, *sharing.get(_place(one), [])], key) for key in (*SOCKET_COUNTED, *SOCKET_PRESENT)}}
         for one in _dicts(first, "listen")
     ]
+
+
+def _store(accounts: Sequence[Account]) -> Account:
+    """Return what the first says of the store; how much all write, and what is in the way of whom."""
+    some = [one for account in accounts if isinstance(one := account.get("store"), dict)]
+    wrong = [one["state"] for one in some if one.get("state", OK) != OK]
+    return {**(some[0] if some else {}), "written_per_s": round(_sum(some, "written_per_s"), 1), "state": wrong[0] if wrong else OK}
 
 
 def _place(one: Account) -> tuple[Any, ...]:

@@ -13,12 +13,10 @@ import logging
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -30,15 +28,15 @@ from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
 from nftui.config import CollectorSettings, Config, size
 from nftui.engine.accounts import EVENTS
+from nftui.engine.keeper import Keeping
+from nftui.engine.keeper_process import KeeperProcess
 from nftui.engine.knowledge import Knowledge, deal
 from nftui.engine.listening import Listening, parsed
+from nftui.engine.outlet import STATUS, Outlet
 from nftui.engine.rules import rules_of
-from nftui.engine.sealer import Sealer
-from nftui.engine.share import Share
-from nftui.engine.store import Lock, replace_file
-from nftui.engine.workers import STATUS, Workers, number_of
-from nftui.engine.writer import StoreWriter, lower_pool, remove_temporary
-from nftui.errors import StoreError
+from nftui.engine.share import Inherited, Share, left_over
+from nftui.engine.workers import Workers, number_of
+from nftui.engine.writer import lower_pool
 
 QUEUE_FLOWS = 4_000_000
 """Flows that wait for the disk at most; what comes on top is dropped and counted."""
@@ -46,8 +44,6 @@ TICK_S = 0.8
 """Between two tail files. Less than a second, so that with the time a write takes a crash loses no more than the last second."""
 TICK_FLOWS = 160_000
 """So many flows are written before that time is over: what takes longer to write then began earlier."""
-SEALING_S = 60
-"""How long the child may take to seal what is left at the end."""
 log = logging.getLogger(__name__)
 
 
@@ -59,10 +55,11 @@ class Collector:
         root: Path,
         settings: CollectorSettings,
         rules: Rules | None = None,
+        keeping: Keeping | None = None,
         *,
         config: Config | None = None,
         share: Share | None = None,
-        descriptors: Sequence[int] | None = None,
+        inherited: Inherited | None = None,
     ) -> None:
         """Take the store and bind the sockets.
 
@@ -70,9 +67,10 @@ class Collector:
             root: The data directory.
             settings: What to listen to, and the interval.
             rules: What the decoder does with time and sampling; None for those of the settings alone.
+            keeping: What the keeper is told; None for the defaults, with the settings' interval.
             config: What further processes are told; None for the settings alone.
             share: Which process this is; None for the first of as many as the settings say.
-            descriptors: Of a further process: a bound socket for each UDP entry; it takes no others, and not the store.
+            inherited: What a further process has of the first.
 
         Raises:
             StoreLocked: Another collector has the store.
@@ -81,37 +79,33 @@ class Collector:
             ConfigError: A `listen` entry can't be understood.
         """
         self.root, self.settings = root, settings
+        # What comes over connections is for the first process alone.
+        entries = [entry for entry in parsed(settings.listen) if inherited is None or entry[2] == "udp"]
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
-        entries = [entry for entry in parsed(settings.listen) if share is None or entry[2] == "udp"]
         self.share = share or Share(1, number_of(settings.processes, entries, self._tell))
-        self._lock = Lock(root) if self.share.first else None
-        buffer = size(settings.receive_buffer)
-        self.listening = Listening(entries, buffer, processes=self.share.processes if self._lock else 1, descriptors=descriptors)
-        try:
-            remove_temporary(root / "tail", self.share.owns)
-            self._writer = StoreWriter(root, self.share.stream)
-            problems = deal(root, self.share) if self._lock else []
-        except OSError as error:
-            raise StoreError(f"{root}: {error.strerror}; choose a data directory you may write with --data DIR") from error
+        self._outlet = Outlet(root, self._tell, QUEUE_FLOWS, self.share, inherited.lock if inherited else None)
+        given, number = (inherited.sockets, 1) if inherited else (None, self.share.processes)
+        self.listening = Listening(entries, size(settings.receive_buffer), processes=number, descriptors=given)
+        self._workers = Workers(root, config or Config(collector=settings), self.listening.others, self._tell)
+        self._keeper = KeeperProcess(root, keeping or Keeping(settings.interval), self._tell)
         self._decoder = Decoder(rules or rules_of(settings))
         self._queue: deque[list[pl.DataFrame]] = deque()
         self._queued = 0
+        self._unwritten: set[str] = set()
         self._dropped = self._failed = 0
         self._decoding = threading.Lock()
+        if self.share.first:
+            self._deal()
         self._knowledge = Knowledge(root, self._decoder, self._decoding, self.share)
         self._guard = threading.Lock()
         self._stop = threading.Event()
         self._due = threading.Event()
         self._drained = threading.Event()
         self._started = time.time_ns() // 1000
-        self._rates: deque[tuple[float, int, int]] = deque(maxlen=6)
+        self._rates: deque[tuple[float, int, int, int]] = deque(maxlen=6)
         self._drops_told = self._refused_told = 0
         self._account_due = 0.0
-        self._sealer: subprocess.Popen[bytes] | None = None
-        lock = self._lock.fileno() if self._lock else -1
-        self._workers = Workers(root, config or Config(collector=settings), self.listening.others, lock, self._tell)
-        for problem in problems:
-            self._tell(problem)
+        self._begun_anew = 0
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Collect until `stop`, then write and seal what was received.
@@ -119,9 +113,9 @@ class Collector:
         Args:
             ready: Called once when datagrams are being received.
         """
-        if self._lock:
-            self._start_sealer()
-        self._workers.start()
+        if self.share.first:
+            self._keeper.start()
+        self._workers.start(self._outlet.lock)
         lower_pool()
         writer = threading.Thread(target=self._write, name="store", daemon=True)
         writer.start()
@@ -135,10 +129,9 @@ class Collector:
             self._due.set()
             writer.join()
             self._workers.close()
-            self._end_sealer()
+            self._keeper.end()
             self.listening.close()
-            if self._lock:
-                self._lock.close()
+            self._outlet.close()
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Have `run` finish; may be called from a signal handler."""
@@ -154,7 +147,7 @@ class Collector:
         before = time.monotonic()
         while not self._stop.is_set():
             # Exporters on streams can wait for the disk; datagrams can't.
-            room = self._queued + self._writer.pending <= QUEUE_FLOWS // 2
+            room = self._queued + self._outlet.writer.pending <= QUEUE_FLOWS // 2
             taken = sum(self._take(bound.take()) for bound in self.listening.ready(200 if room else 20, streams=room))
             now = time.monotonic()
             if nap := self.listening.nap(taken, now - before):
@@ -202,6 +195,17 @@ class Collector:
 
     # -- storing
 
+    def _deal(self) -> None:
+        """Give each process what an earlier collector learned of its exporters, and forget what that one's said of themselves."""
+        try:
+            for path in left_over(self.root, STATUS):
+                path.unlink(missing_ok=True)
+            problems = deal(self.root, self.share)
+        except OSError as error:
+            problems = [f"what was learned of exporters can't be dealt to processes, and is learned anew: {error.strerror}"]
+        for problem in problems:
+            self._tell(problem)
+
     def _write(self) -> None:
         while not self._stop.is_set():
             began = time.monotonic()
@@ -223,17 +227,31 @@ class Collector:
         if running and now < self._account_due:
             return
         self._account_due = now + TICK_S / 2
-        self._watch_sealer(running)
-        if running:
-            self._workers.watch()
-        else:
-            self._workers.wait()
+        if running and self.share.first:
+            self._keeper.watch()
+        self._workers.watch() if running else self._workers.wait()
+        if self._begun_anew != self._outlet.begun_anew:
+            self._begun_anew = self._outlet.begun_anew
+            self._knowledge.forget_saved()
+            if self.share.first:
+                self._keeper.restart()
+                self._workers.renew(lock=self._outlet.lock)
+        self._written("templates", lambda: self._knowledge.save(last=not running))
+        self._written("status", lambda: self._write_status(running=running))
+
+    def _write_status(self, *, running: bool) -> None:
+        self._outlet.write_status(json.dumps(self._workers.together(self.status(running=running))).encode())
+
+    def _written(self, what: str, write: Callable[[], None]) -> None:
+        """Write something of less weight than flows; say so, once, where it can't be."""
         try:
-            self._knowledge.save(last=not running)
-            account = self._workers.together(self.status(running=running))
-            replace_file(self.share.file(self.root, STATUS), json.dumps(account).encode())
+            write()
         except OSError as error:
-            log.warning("the status can't be written: %s", error)
+            if what not in self._unwritten:
+                log.warning("%s can't be written: %s", what, error)
+            self._unwritten.add(what)
+        else:
+            self._unwritten.discard(what)
 
     def _store(self, *, last: bool) -> None:
         """Write what was received since the last time into the tail; and, after what was taken out of it, what waits."""
@@ -241,18 +259,8 @@ class Collector:
             batches, self._queue, self._queued = self._queue, deque(), 0
             self._due.clear()
         for frames in batches:
-            self._writer.append(frames)
-        try:
-            self._knowledge.save_held(last=last)
-            self._writer.write_tail()
-        except (OSError, pl.exceptions.PolarsError) as error:
-            self._tell(f"the store can't be written: {error}; {self._writer.pending} flows wait")
-            self._shed()
-
-    def _shed(self) -> None:
-        """Drop what a disk that stays full can't take, oldest last, so that memory stays bounded."""
-        if self._writer.pending > QUEUE_FLOWS:
-            self._dropped += self._writer.forget()
+            self._outlet.writer.append(frames)
+        self._outlet.write(lambda: self._knowledge.save_held(last=last), last=last)
 
     def status(self, *, running: bool = True) -> dict[str, Any]:
         """Return the collector's account of itself, as `status.json` holds it."""
@@ -270,8 +278,9 @@ class Collector:
         if refused > self._refused_told:
             self._tell(f"{refused - self._refused_told} connections refused: too many are open")
             self._refused_told = refused
-        self._rates.append((time.monotonic(), int(decoded["flows"]), int(decoded["datagrams"])))
-        (then, flows, datagrams), (recent, flows_now, datagrams_now) = self._rates[0], self._rates[-1]
+        writer = self._outlet.writer
+        self._rates.append((time.monotonic(), int(decoded["flows"]), int(decoded["datagrams"]), writer.octets))
+        (then, flows, datagrams, octets), (recent, flows_now, datagrams_now, octets_now) = self._rates[0], self._rates[-1]
         seconds = max(recent - then, 1e-9) if recent > then else 1.0
         events = sorted([*self._events, *({"time": when, "text": text} for when, text in heard)], key=lambda one: one["time"])
         return {
@@ -283,18 +292,23 @@ class Collector:
             "interval": self.settings.interval,
             "listen": listens,
             "drops": drops,
-            "queue_dropped": self._dropped,
+            "queue_dropped": self._dropped + self._outlet.dropped,
             "undecodable": self._failed,
             "datagrams": decoded["datagrams"],
             "datagrams_per_s": round((datagrams_now - datagrams) / seconds, 1),
             "flows": decoded["flows"],
             "flows_per_s": round((flows_now - flows) / seconds, 1),
-            "flows_stored": self._writer.flows,
-            "flows_odd": self._writer.odd,
-            "flows_pending": self._writer.pending + self._queued,
+            "flows_stored": writer.flows,
+            "flows_odd": writer.odd,
+            "flows_pending": writer.pending + self._queued,
             "sequence_lost": sum(int(one["sequence_lost"]) for one in decoded["exporters"]),
             "held_octets": decoded["held_octets"],
             "exporters": decoded["exporters"],
+            "store": {
+                **self._keeper.account(),
+                "state": self._outlet.problem or self._keeper.problem or "ok",
+                "written_per_s": round((octets_now - octets) / seconds, 1),
+            },
             "events": events[-EVENTS:],
         }
 
@@ -304,36 +318,13 @@ class Collector:
             log.warning("%s", text)
             self._events.append({"time": time.time_ns() // 1000, "text": text})
 
-    # -- the child
-
-    def _start_sealer(self) -> None:
-        command = [sys.executable, "-m", "nftui.engine.sealer", str(self.root), str(self.settings.interval), str(os.getpid())]
-        self._sealer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
-
-    def _watch_sealer(self, running: bool) -> None:
-        if running and self._sealer is not None and self._sealer.poll() is not None:
-            self._tell(f"the sealing child ended with status {self._sealer.returncode} and was started again")
-            self._start_sealer()
-
-    def _end_sealer(self) -> None:
-        if self._sealer is None:
-            return
-        self._sealer.terminate()
-        try:
-            self._sealer.wait(SEALING_S)
-        except subprocess.TimeoutExpired:
-            self._sealer.kill()
-            self._sealer.wait()
-        if self._sealer.returncode:
-            # It was killed, or had not begun to listen: what it left is sealed here.
-            Sealer(self.root, self.settings.interval).recover()
-
 
 def serve(
     root: Path,
     settings: CollectorSettings,
     announce: Callable[[str], None],
     rules: Rules | None = None,
+    keeping: Keeping | None = None,
     config: Config | None = None,
 ) -> int:
     """Run a collector as this process until SIGTERM or SIGINT; flows received by then are stored and sealed.
@@ -343,13 +334,14 @@ def serve(
         settings: What to listen to, and the interval.
         announce: Takes a line for each bound socket.
         rules: As `Collector` takes them.
+        keeping: As `Collector` takes it.
         config: As `Collector` takes it.
     Returns:
         The exit status, 0.
     Raises:
         NftuiError: As `Collector`.
     """
-    collector = Collector(root, settings, rules, config=config)
+    collector = Collector(root, settings, rules, keeping, config=config)
     signal.signal(signal.SIGTERM, collector.stop)
     signal.signal(signal.SIGINT, collector.stop)
     for line in collector.descriptions():

@@ -66,6 +66,11 @@ class Knowledge:
         self._interfaces = decoder.interfaces_revision()
         self._held_at = self._interfaces_at = 0.0
 
+    def forget_saved(self) -> None:
+        """Write all of it again the next time: the store was begun anew."""
+        self._revision = self._held = (-1, -1)
+        self._interfaces = -1
+
     def save_held(self, *, last: bool = False) -> None:
         """Write the data that waits, where it changed.
 

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 MAGIC = b"PAR1"
 _END = 8
@@ -47,41 +47,88 @@ def join(paths: list[Path], out: Path) -> bool:
         paths: The files, one at least.
         out: The new file.
     Returns:
-        False where they can't be joined: the columns differ, or a footer can't be understood. Nothing was written then.
+        False where they can't be joined: the columns differ, or a footer can't be understood. There is no new file then.
     Raises:
         OSError: A file can't be read or written; what was written of the new one is left.
     """
-    try:
-        files = [_read(path) for path in paths]
-        footer = _joined(files)
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
-        return False
-    if footer is None:
-        return False
-    with out.open("wb") as target:
-        target.write(MAGIC)
-        for file in files:
-            _copy(file, target)
-        target.write(footer + len(footer).to_bytes(4, "little") + MAGIC)
-    return True
+    with Joined(out) as joined:
+        fit = all(joined.append(path) for path in paths)
+        if fit:
+            joined.finish()
+    if not fit:
+        out.unlink()
+    return fit
 
 
-def _joined(files: list[_File]) -> bytes | None:
-    """Return the footer of all files in one; None where they differ in more than their data."""
-    first = files[0].footer
-    if any(_about(file.footer) != _about(first) for file in files):
-        return None
-    groups: list[_Value] = []
-    shift = 0
-    for file in files:
-        groups += [(_STRUCT, _moved(group, shift, len(groups) + place)) for place, group in enumerate(_groups(file.footer))]
-        shift += file.end - len(MAGIC)
-    footer = dict(first)
-    footer[_ROW_GROUPS] = (_LIST, groups)
-    footer[_NUMBER_OF_ROWS] = (_I64, sum(file.footer[_NUMBER_OF_ROWS][1] for file in files))
-    written = BytesIO()
-    _write_struct(written, footer)
-    return written.getvalue()
+class Joined:
+    """A Parquet file that grows by the row groups of others. It is none until `finish`.
+
+    Attributes:
+        rows: Rows in it so far.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Begin a file, over another one of this name.
+
+        Raises:
+            OSError: It can't be written.
+        """
+        self.rows = 0
+        self._target = path.open("wb")
+        self._groups: list[_Value] = []
+        self._footer: _Struct | None = None
+        try:
+            self._target.write(MAGIC)
+        except OSError:
+            self._target.close()
+            raise
+
+    def append(self, path: Path) -> bool:
+        """Copy the row groups of another file; return False, with nothing done, where its columns or footer don't fit.
+
+        Raises:
+            OSError: One of the files can't be read or written.
+        """
+        try:
+            file = _read(path)
+            shift = self._target.tell() - len(MAGIC)
+            first = len(self._groups)
+            moved = [(_STRUCT, _moved(group, shift, first + place)) for place, group in enumerate(_groups(file.footer))]
+            rows = int(file.footer[_NUMBER_OF_ROWS][1])
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+            return False
+        if self._footer is None:
+            self._footer = file.footer
+        elif _about(file.footer) != _about(self._footer):
+            return False
+        _copy(file, self._target)
+        self._groups += moved
+        self.rows += rows
+        return True
+
+    def finish(self) -> None:
+        """Write the footer; one file at least was appended.
+
+        Raises:
+            OSError: The file can't be written.
+        """
+        assert self._footer is not None
+        footer = {**self._footer, _ROW_GROUPS: (_LIST, self._groups), _NUMBER_OF_ROWS: (_I64, self.rows)}
+        written = BytesIO()
+        _write_struct(written, footer)
+        octets = written.getvalue()
+        self._target.write(octets + len(octets).to_bytes(4, "little") + MAGIC)
+        self._target.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._target.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _read(path: Path) -> _File:

@@ -1,36 +1,24 @@
-"""The collector's niced child: makes segments of the tail.
+"""Sealing: the tail files of an interval become a segment.
 
-It shares nothing with the collector but files, so that it can be killed at any moment: the next one finishes what was begun. It
-ends with its parent.
+Killed at any moment, the next one finishes what was begun.
 """
 
 from __future__ import annotations
 
-import ctypes
-import fcntl
-import logging
-import math
-import os
-import signal
-import sys
-import time
 from itertools import zip_longest
 from pathlib import Path
-from types import FrameType
 
 import polars as pl
 
-from nftui.engine.segments import TAIL, Part, PartName, without_superseded
-from nftui.engine.store import FILE_MODE, Store, make_folder, scan_part
+from nftui.engine.leaving import Leaving
+from nftui.engine.segments import EXPIRED, SEGMENT, Part, PartName, without_superseded
+from nftui.engine.set_aside import SetAside
+from nftui.engine.store import Store
 from nftui.engine.writer import SEGMENT_FLOWS, remove_temporary, seal
 from nftui.units import SECOND
 
-PAUSE_S = 0.5
 GRACE_S = 5.0
 """How long a sealed tail file stays for readers that listed it."""
-NICENESS = 15
-_PR_SET_PDEATHSIG = 1
-log = logging.getLogger(__name__)
 
 
 class Sealer:
@@ -39,13 +27,21 @@ class Sealer:
     Attributes:
         root: The data directory.
         interval: Microseconds of an interval: a segment never reaches over its end.
+        made: Segments made so far.
     """
 
-    def __init__(self, root: Path, interval_s: int) -> None:
-        """Look after a store; the caller holds the right to seal."""
-        self.root, self.interval = root, interval_s * SECOND
+    def __init__(self, root: Path, interval_s: int, set_aside: SetAside | None = None) -> None:
+        """Look after a store; the caller holds the right to seal.
+
+        Args:
+            root: The data directory.
+            interval_s: Seconds of an interval.
+            set_aside: Takes what can't be read.
+        """
+        self.root, self.interval, self.made = root, interval_s * SECOND, 0
         self._store = Store(root)
-        self._superseded: dict[Path, float] = {}
+        self._leaving = Leaving()
+        self._set_aside = set_aside or SetAside(root)
 
     def sweep(self, now: int, *, everything: bool = False, check: bool = False) -> list[Path]:
         """Seal what is complete.
@@ -64,22 +60,35 @@ class Sealer:
             ended = following is not None and following[0].name.stream == run[0].name.stream
             for piece in self._complete(run, now, everything or ended):
                 made += self._seal(piece, check=check)
-        self._remove(math.inf if everything else time.monotonic())
+        if everything:
+            self._leaving.remove_all()
+        else:
+            self._leaving.remove()
         return made
 
     def recover(self) -> list[Path]:
-        """Finish what an earlier run left: remove half-written segments, drop what was sealed, seal the rest."""
+        """Finish what an earlier run left: remove half-written segments, drop what was superseded, seal the rest."""
         remove_temporary(self._store.flows)
         listed = self._store.listed()
+        superseded = set(listed) - set(without_superseded(listed))
+        # What a power cut damaged supersedes nothing.
+        over = [
+            part
+            for part in listed
+            if part.name.level >= SEGMENT and part.name.is_parquet and any(part.name.covers(one.name) for one in superseded)
+        ]
+        damaged = [part for part in over if not self._set_aside.opens(part)]
+        if damaged:
+            listed = self._store.listed()
         current = set(without_superseded(listed))
-        for part in listed:
-            if part.name.level == TAIL and part not in current:
+        for part in sorted(listed, key=lambda part: part.name.level):
+            if part.name.level != EXPIRED and part not in current:
                 part.path.unlink(missing_ok=True)
         return self.sweep(0, everything=True, check=True)
 
     def _runs(self) -> list[list[Part]]:
         """Return the runs of tail files not sealed yet, by stream."""
-        unsealed = [part for part in self._store.listed_tail() if part.path not in self._superseded]
+        unsealed = [part for part in self._store.listed_tail() if part.path not in self._leaving]
         return self._divided(sorted(unsealed, key=lambda part: (part.name.stream, part.name.first)))
 
     def _divided(self, parts: list[Part]) -> list[list[Part]]:
@@ -119,73 +128,10 @@ class Sealer:
         try:
             made = [seal(self.root, parts, check=check)]
         except pl.exceptions.PolarsError:
-            sound = [part for part in parts if not self._set_aside_damaged(part)]
+            sound = [part for part in parts if not self._set_aside.look_into(part)]
             if len(sound) == len(parts):
                 raise
             return [path for run in self._divided(sound) for path in self._seal(run, check=check)]
-        due = time.monotonic() + GRACE_S
-        self._superseded.update((part.path, due) for part in parts)
+        self.made += 1
+        self._leaving.add((part.path for part in parts), GRACE_S)
         return made
-
-    def _set_aside_damaged(self, part: Part) -> bool:
-        try:
-            scan_part(part).collect()
-        except pl.exceptions.PolarsError as error:
-            folder = self.root / "damaged"
-            make_folder(folder)
-            log.warning("%s is damaged and was set aside in %s: %s", part.path.name, folder, error)
-            part.path.rename(folder / part.path.name)
-            return True
-        return False
-
-    def _remove(self, now: float) -> None:
-        for path in [path for path, due in self._superseded.items() if due <= now]:
-            path.unlink(missing_ok=True)
-            del self._superseded[path]
-
-
-def run(root: Path, interval_s: int, parent: int) -> int:
-    """Seal until told to stop by SIGTERM, or until the parent is gone; then seal what is left.
-
-    Returns:
-        The process's exit status.
-    """
-    die_with_parent(parent)
-    os.nice(NICENESS)
-    make_folder(root)
-    handle = os.open(root / "lock.seal", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    stopping = False
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sealer = Sealer(root, interval_s)
-    sealer.recover()
-    while not stopping:
-        time.sleep(PAUSE_S)
-        try:
-            sealer.sweep(time.time_ns() // 1000)
-        except OSError as error:
-            log.warning("sealing failed, and is tried again: %s", error)
-            time.sleep(PAUSE_S * 10)
-    sealer.sweep(0, everything=True)
-    return 0
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process with its parent, so that never two seal, or write, one store."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    prctl = getattr(libc, "prctl", None)
-    if prctl is not None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    logging.basicConfig(format="%(asctime)s %(levelname)s sealer: %(message)s", level=logging.INFO)
-    sys.exit(run(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

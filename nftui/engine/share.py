@@ -66,6 +66,19 @@ class Share:
         return 1 + int(pinning.processes_of(np.frombuffer(address, np.uint8).reshape(1, 16), self.processes)[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What a process has of the first one, which started it.
+
+    Attributes:
+        lock: Descriptor of the store's lock.
+        sockets: Descriptors of UDP sockets that are bound, one for each UDP entry of what is listened to.
+    """
+
+    lock: int
+    sockets: tuple[int, ...]
+
+
 ALONE = Share()
 """The one process of a collector that has no other."""
 

@@ -12,6 +12,7 @@ and the reading has been superseded by another, so they list again.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -38,6 +39,7 @@ class _Listing:
     changed_ns: int
     parts: list[Part]
     folders: list[str]
+    foreign: list[Path]
 
 
 @dataclass(slots=True)
@@ -46,12 +48,12 @@ class Store:
 
     Attributes:
         root: The data directory.
-        foreign: Files among the segments whose names say nothing to us, as of the last listing.
+        foreign: Files among the flows whose names say nothing to us, as of the last listing.
         broken: Parts that can't be read, and why; they are passed over until another part supersedes them.
     """
 
     root: Path
-    foreign: list[str] = field(default_factory=list)
+    foreign: list[Path] = field(default_factory=list)
     broken: dict[Path, str] = field(default_factory=dict)
     _listings: dict[str, _Listing] = field(default_factory=dict)
     _columns: dict[Path, tuple[str, ...]] = field(default_factory=dict)
@@ -84,11 +86,11 @@ class Store:
         before = len(self.broken)
         for part in self.parts():
             try:
-                _read_schema(part)
+                read_schema(part)
             except FileNotFoundError:
                 continue
-            except (OSError, pl.exceptions.PolarsError) as error:
-                self.broken[part.path] = str(error).split("\n", 1)[0]
+            except SegmentError as error:
+                self.broken[part.path] = error.reason
         return len(self.broken) - before
 
     def listed(self) -> list[Part]:
@@ -98,7 +100,7 @@ class Store:
             StoreError: The directory can't be listed.
         """
         self.foreign = []
-        return self.listed_tail() + self._walk(self.flows)
+        return self._walk(self.tail) + self._walk(self.flows)
 
     def listed_tail(self) -> list[Part]:
         """Return the tail's parts, superseded ones too, without a look at the segments, of which there may be very many.
@@ -198,10 +200,7 @@ class Store:
     def _present(self, part: Part) -> tuple[str, ...]:
         present = self._columns.get(part.path)
         if present is None:
-            try:
-                present = tuple(_read_schema(part))
-            except pl.exceptions.PolarsError as error:
-                raise SegmentError(str(part.path), f"can't be read: {error}") from error
+            present = tuple(read_schema(part))
             if len(self._columns) > 4096:
                 self._columns.clear()
             self._columns[part.path] = present
@@ -211,8 +210,10 @@ class Store:
         parts = self._list(folder)
         found = list(parts)
         listing = self._listings.get(str(folder))
-        for name in listing.folders if listing else []:
-            found += self._walk(folder / name)
+        if listing is not None:
+            self.foreign += listing.foreign
+            for name in listing.folders:
+                found += self._walk(folder / name)
         return found
 
     def _list(self, folder: Path) -> list[Part]:
@@ -229,6 +230,7 @@ class Store:
             return known.parts
         parts: list[Part] = []
         folders: list[str] = []
+        foreign: list[Path] = []
         listed_ns = time.time_ns()
         try:
             with os.scandir(folder) as entries:
@@ -239,26 +241,33 @@ class Store:
                     elif entry.is_dir():
                         folders.append(entry.name)
                     elif not entry.name.endswith(".tmp"):
-                        self.foreign.append(entry.name)
+                        foreign.append(folder / entry.name)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror}") from error
         racy = 0 <= listed_ns - changed_ns < RACY_NS
-        self._listings[key] = _Listing(-1 if racy else changed_ns, parts, sorted(folders))
+        self._listings[key] = _Listing(-1 if racy else changed_ns, parts, sorted(folders), foreign)
         return parts
 
 
 class Lock:
     """The right to write to a store; held until `close`, or the end of the process and of all that inherited it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, inherited: int | None = None) -> None:
         """Take the lock, making the data directory where it is missing.
 
+        Args:
+            root: The data directory.
+            inherited: Descriptor of the lock that the parent took, and holds for this process too.
         Raises:
             StoreLocked: A collector has it.
             StoreError: The directory can't be made or written.
         """
+        self._root = root
+        if inherited is not None:
+            self._handle = inherited
+            return
         try:
             make_folder(root)
             self._handle = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
@@ -279,6 +288,14 @@ class Lock:
         """Return the descriptor; a process that inherits it holds the lock too."""
         return self._handle
 
+    def stands(self) -> bool:
+        """Return whether the file that is locked is still the one of the store; it isn't when that was moved away or removed."""
+        try:
+            now, ours = (self._root / "lock").stat(), os.fstat(self._handle)
+        except OSError:
+            return False
+        return (now.st_dev, now.st_ino) == (ours.st_dev, ours.st_ino)
+
     def close(self) -> None:
         """Give the lock back."""
         os.close(self._handle)
@@ -291,8 +308,23 @@ def scan_part(part: Part) -> pl.LazyFrame:
     return pl.scan_ipc(part.path, glob=False, hive_partitioning=False)
 
 
-def _read_schema(part: Part) -> dict[str, pl.DataType]:
-    return pl.read_parquet_schema(part.path) if part.name.is_parquet else pl.read_ipc_schema(part.path)
+def read_schema(part: Part) -> dict[str, pl.DataType]:
+    """Return the columns that a part has.
+
+    Raises:
+        SegmentError: It can't be opened, is no such file, or one of our columns has another type in it. `FileNotFoundError` passes
+            through: the part was superseded.
+    """
+    try:
+        found = pl.read_parquet_schema(part.path) if part.name.is_parquet else pl.read_ipc_schema(part.path)
+    except FileNotFoundError:
+        raise
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise SegmentError(str(part.path), f"can't be read: {error}".split("\n", 1)[0]) from error
+    for name, dtype in found.items():
+        if name in POLARS and dtype != POLARS[name]:
+            raise SegmentError(str(part.path), f"its column {name} is {dtype}, not {POLARS[name]}")
+    return found
 
 
 def make_folder(folder: Path) -> None:
@@ -307,3 +339,19 @@ def replace_file(path: Path, octets: bytes) -> None:
     with os.fdopen(handle, "wb") as file:
         file.write(octets)
     temporary.replace(path)
+
+
+def overwrite_file(path: Path, octets: bytes) -> None:
+    """Give a file new content in the room that it has on the disk: for text of which a reader looks at it again when it is torn.
+
+    Raises:
+        OSError: There is no such file, or it has no room for so much.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        room = os.fstat(handle).st_size
+        if room < len(octets):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        os.pwrite(handle, octets.ljust(room), 0)
+    finally:
+        os.close(handle)

@@ -4,7 +4,7 @@ It is a collector without the sealing and the last word: `workers.py` starts it,
 lock held for it. The first line of its standard input is the configuration. At the end of that it stores what it has received, and
 ends; when its parent is gone it ends at once.
 
-    python -m nftui.engine.worker ROOT NUMBER PROCESSES PARENT DESCRIPTOR,…
+    python -m nftui.engine.worker ROOT NUMBER PROCESSES PARENT LOCK SOCKET…
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from pathlib import Path
 from nftui import config
 from nftui.capture import layouts
 from nftui.engine.collector import Collector
+from nftui.engine.keeper import die_with_parent
 from nftui.engine.rules import rules_of
-from nftui.engine.sealer import die_with_parent
-from nftui.engine.share import Share
+from nftui.engine.share import Inherited, Share
 
 ENDED_BY_PARENT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Sent to all processes of a service or a terminal; what they mean is for the parent to say."""
 
 
-def run(root: Path, share: Share, parent: int, descriptors: list[int]) -> int:
+def run(root: Path, share: Share, parent: int, inherited: Inherited) -> int:
     """Collect until standard input ends.
 
     Args:
         root: The data directory, whose lock the parent holds.
         share: Which process this is.
         parent: Process id of the first.
-        descriptors: A bound UDP socket for each UDP entry of the configuration.
+        inherited: What the first has given to this process.
     Returns:
         The exit status, 0.
     """
@@ -43,7 +43,7 @@ def run(root: Path, share: Share, parent: int, descriptors: list[int]) -> int:
     told = config.of_json(sys.stdin.buffer.readline())
     layouts.define(told.elements)
     rules = rules_of(told.collector, told.exporters)
-    collector = Collector(root, told.collector, rules, share=share, descriptors=descriptors)
+    collector = Collector(root, told.collector, rules, share=share, inherited=inherited)
     threading.Thread(target=_heed, args=(collector,), daemon=True).start()
     collector.run()
     return 0
@@ -55,7 +55,7 @@ def _heed(collector: Collector) -> None:
 
 
 if __name__ == "__main__":
-    root, number, processes, parent, descriptors = sys.argv[1:]
-    share = Share(int(number), int(processes))
+    root, number, processes, parent, lock, *sockets = sys.argv[1:]
+    share, inherited = Share(int(number), int(processes)), Inherited(int(lock), tuple(map(int, sockets)))
     logging.basicConfig(format=f"%(asctime)s %(levelname)s process {number}: %(message)s", level=logging.INFO)
-    sys.exit(run(Path(root), share, int(parent), [int(one) for one in descriptors.split(",")]))
+    sys.exit(run(Path(root), share, int(parent), inherited))

@@ -23,10 +23,10 @@ from nftui.config import Config, to_json
 from nftui.engine import accounts
 from nftui.engine.accounts import Account
 from nftui.engine.listening import Entry
-from nftui.engine.share import Share, left_over
+from nftui.engine.outlet import STATUS
+from nftui.engine.share import Share
 from nftui.units import SECOND
 
-STATUS = "status.json"
 STALE_S = 5.0
 """A worker gives account of itself every second; one that did not for so long is told of."""
 BEGIN_S = 15.0
@@ -107,19 +107,17 @@ class _Worker:
 class Workers:
     """The further processes of one collector; none where it has only one."""
 
-    def __init__(self, root: Path, config: Config, sockets: Sequence[list[socket]], lock: int, tell: Callable[[str], None]) -> None:
-        """Prepare; what workers of an earlier collector said of themselves goes.
+    def __init__(self, root: Path, config: Config, sockets: Sequence[list[socket]], tell: Callable[[str], None]) -> None:
+        """Prepare.
 
         Args:
             root: The data directory.
             config: What each is told.
             sockets: For each worker those of the UDP entries.
-            lock: Descriptor of the store's lock: it stays held for as long as one of them lives.
             tell: Makes something an event.
         """
-        self._root, self._config, self._lock, self._tell = root, config, lock, tell
-        for path in left_over(root, STATUS):
-            path.unlink(missing_ok=True)
+        self._root, self._config, self._tell = root, config, tell
+        self._lock = -1
         shares = Share(1, 1 + len(sockets)).others()
         self._workers = [_Worker(share, some, share.file(root, STATUS)) for share, some in zip(shares, sockets, strict=True)]
         self._ending = False
@@ -129,8 +127,13 @@ class Workers:
         number = 1 + len(self._workers)
         return [f"{number} processes receive over udp: an exporter's address says which"] if self._workers else []
 
-    def start(self) -> None:
-        """Start all."""
+    def start(self, lock: int) -> None:
+        """Start all.
+
+        Args:
+            lock: Descriptor of the store's lock: it stays held for as long as one of them lives.
+        """
+        self._lock = lock
         for worker in self._workers:
             self._start(worker)
 
@@ -142,13 +145,15 @@ class Workers:
             if worker.process is None and time.monotonic() >= worker.due:
                 self._start(worker)
 
-    def renew(self, config: Config) -> None:
-        """Have all end and start again with another configuration; what comes meanwhile waits in the kernel.
+    def renew(self, *, config: Config | None = None, lock: int | None = None) -> None:
+        """Have all store what they have, end, and start again; what comes meanwhile waits in the kernel.
 
         Args:
-            config: The same as before in what it listens to, and in how many processes.
+            config: Another configuration, the same as before in what it listens to, and in how many processes.
+            lock: Descriptor of another lock: the store was begun anew.
         """
-        self._config = config
+        self._config = config or self._config
+        self._lock = self._lock if lock is None else lock
         for worker in self._workers:
             worker.renewed = True
             worker.ask()
@@ -196,7 +201,7 @@ class Workers:
     def _start(self, worker: _Worker) -> None:
         descriptors = [one.fileno() for one in worker.sockets]
         share = worker.share
-        words = [self._root, share.number, share.processes, os.getpid(), ",".join(map(str, descriptors))]
+        words = [self._root, share.number, share.processes, os.getpid(), self._lock, *descriptors]
         worker.process = subprocess.Popen(
             [sys.executable, "-m", "nftui.engine.worker", *map(str, words)],
             stdin=subprocess.PIPE,

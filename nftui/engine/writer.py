@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
@@ -25,6 +27,8 @@ from nftui.schema import POLARS, TIME
 from nftui.units import SECOND, moment
 
 SEGMENT_FLOWS = 1_000_000
+FILE_FLOWS = 1_000_000
+"""A file of the tail holds no more by much: of many flows that waited for a full disk some may find room."""
 RECHUNK_BELOW = 50_000
 PACK_FROM = 100_000
 """A tail file of so many flows is written as Parquet at once: sealing then copies it. Fewer flows make row groups too small to
@@ -41,6 +45,7 @@ ROW_GROUP = 262_144
 ODD_BEFORE, ODD_AHEAD = 2 * 3600 * SECOND, 60 * SECOND
 """A flow that starts more than this before its receipt, or ends more than this after it, goes to the odd stream."""
 
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 log = logging.getLogger(__name__)
 
 IS_ODD = ((pl.col("start") < pl.col("received") - ODD_BEFORE) | (pl.col("end") > pl.col("received") + ODD_AHEAD)).fill_null(False)
@@ -53,6 +58,7 @@ class StoreWriter:
         root: The data directory.
         flows: Flows written to files so far.
         odd: Those among them that went to the odd stream.
+        octets: Size of those files.
     """
 
     def __init__(self, root: Path, stream: str = STREAMS[0]) -> None:
@@ -62,17 +68,27 @@ class StoreWriter:
             StoreError: The directory can't be listed.
             OSError: It can't be written.
         """
-        self.root, self.flows, self.odd = root, 0, 0
+        self.root, self.flows, self.odd, self.octets = root, 0, 0, 0
         main, odd = STREAMS
         self._streams = (stream, odd + stream.removeprefix(main))
         self._next = dict.fromkeys(self._streams, 1)
         self._pending: list[pl.DataFrame] = []
         self._pace = 0.0
         self._began, self._room = time.monotonic(), PACK_WITHIN_S
-        store = Store(root)
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Take the store as it is now: after it was begun anew, or another was put in its place.
+
+        Raises:
+            StoreError: The directory can't be listed.
+            OSError: It can't be written.
+        """
+        store = Store(self.root)
         make_folder(store.tail)
         make_folder(store.flows)
-        for part in store.parts():
+        # Those that expired too: as long as they are said to have, their numbers hide other parts.
+        for part in store.listed():
             if part.name.stream in self._next:
                 self._next[part.name.stream] = max(self._next[part.name.stream], part.name.last + 1)
 
@@ -85,10 +101,16 @@ class StoreWriter:
         """Take flows; they are held in memory until they are written."""
         self._pending.extend(frame for frame in frames if frame.height)
 
-    def forget(self) -> int:
-        """Drop what is pending, and return how many flows that were."""
-        count, self._pending = self.pending, []
-        return count
+    def trim(self, flows: int) -> int:
+        """Drop what is pending beyond so many flows, the latest first, and return how many that were."""
+        dropped, excess = 0, self.pending - flows
+        while dropped < excess:
+            last = self._pending.pop()
+            keep = max(last.height - (excess - dropped), 0)
+            dropped += last.height - keep
+            if keep:
+                self._pending.append(last.head(keep))
+        return dropped
 
     def write_tail(self) -> list[Path]:
         """Write what was taken since the last call, as one tail file a stream.
@@ -110,8 +132,20 @@ class StoreWriter:
         return self._write(self._write_segment)
 
     def _write(self, write: Callable[[str, int, pl.DataFrame, pl.DataFrame], Path]) -> list[Path]:
-        if not self._pending:
-            return []
+        written: list[Path] = []
+        while self._pending:
+            waiting, flows = self._pending, 0
+            self._pending = []
+            while waiting and flows < FILE_FLOWS:
+                flows += waiting[0].height
+                self._pending.append(waiting.pop(0))
+            try:
+                self._write_pending(write, written)
+            finally:
+                self._pending += waiting
+        return written
+
+    def _write_pending(self, write: Callable[[str, int, pl.DataFrame, pl.DataFrame], Path], written: list[Path]) -> None:
         frame = _joined(self._pending)
         times = _times(frame)
         odd = times.select(IS_ODD).to_series()
@@ -119,16 +153,16 @@ class StoreWriter:
         if odd.any():
             halves = [(frame.filter(~odd), times.filter(~odd)), (frame.filter(odd), times.filter(odd))]
         self._pending = [half for half, _ in halves]
-        written = []
         for stream, (half, its_times) in zip(self._streams, halves, strict=False):
             if half.height:
                 written.append(write(stream, self._next[stream], half, its_times))
                 self._next[stream] += 1
+                with suppress(OSError):  # it is written, whatever became of it since
+                    self.octets += written[-1].stat().st_size
                 self.flows += half.height
                 self.odd += half.height if stream == self._streams[1] else 0
             # Only what is in no file yet is pending, so that a disk that is full between the two makes nothing count twice.
             self._pending.pop(0)
-        return written
 
     def _write_tail(self, stream: str, number: int, frame: pl.DataFrame, times: pl.DataFrame) -> Path:
         packed = frame.height >= PACK_FROM and frame.height * self._pace < self._room
@@ -136,20 +170,22 @@ class StoreWriter:
         temporary = path.with_name(path.name + ".tmp")
         if packed:
             began = time.monotonic()
-            _write_parquet(frame, temporary)
+            write_parquet(frame, temporary)
             self._pace = (self._pace + (time.monotonic() - began) / frame.height) / 2
         else:
             self._pace *= PACK_AGAIN
             # A copy of many flows costs as much as writing them; few flows in many pieces cost whoever reads them.
-            (frame.rechunk() if frame.height < RECHUNK_BELOW else frame).write_ipc(temporary, compression="uncompressed")
-        return _appear(temporary, path)
+            frame = frame.rechunk() if frame.height < RECHUNK_BELOW else frame
+            with _removed_on_error(temporary):
+                frame.write_ipc(temporary, compression="uncompressed")
+        return appear(temporary, path)
 
     def _write_segment(self, stream: str, number: int, frame: pl.DataFrame, times: pl.DataFrame) -> Path:
         name = PartName(*_span(times), 0, stream, number, number)
         path = segment_path(self.root, name)
         temporary = path.with_name(path.name + ".tmp")
-        _write_parquet(frame, temporary)
-        return _appear(temporary, path)
+        write_parquet(frame, temporary)
+        return appear(temporary, path)
 
 
 def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:
@@ -167,10 +203,38 @@ def _times(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select(instants.START.alias("start"), instants.END.alias("end"), instants.RECEIVED.alias("received"))
 
 
-def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    """Write flows in row groups of the same size, near to `ROW_GROUP`."""
-    groups = max(round(frame.height / ROW_GROUP), 1)
-    frame.write_parquet(path, compression="zstd", compression_level=1, row_group_size=-(-frame.height // groups), statistics=False)
+def write_parquet(frame: pl.DataFrame, path: Path, *, level: int = 1, row_group: int = ROW_GROUP, statistics: bool = False) -> None:
+    """Write flows in row groups of the same size, near to `row_group`.
+
+    Args:
+        frame: The flows.
+        path: The file; what is left of it after an error is removed.
+        level: Of zstd.
+        row_group: Flows.
+        statistics: Whether each row group says the least and the greatest value of each column.
+    Raises:
+        OSError: The disk is full, or the folder is gone.
+    """
+    size = -(-frame.height // max(round(frame.height / row_group), 1))
+    with _removed_on_error(path):
+        frame.write_parquet(path, compression="zstd", compression_level=level, row_group_size=size, statistics=statistics)
+
+
+@contextmanager
+def _removed_on_error(path: Path) -> Iterator[None]:
+    """Remove an unfinished file after an error: on a full disk it takes the room that is wanted.
+
+    Raises:
+        OSError: What the library says of the operating system's errors in words of its own.
+    """
+    try:
+        yield
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        number = _OS_ERROR.search(str(error)) if isinstance(error, pl.exceptions.PolarsError) else None
+        if number:
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+        raise
 
 
 def segment_path(root: Path, name: PartName) -> Path:
@@ -207,12 +271,13 @@ def seal(root: Path, parts: list[Part], *, check: bool = False) -> Path:
     parts = sorted(parts, key=lambda part: part.name.first)
     path = segment_path(root, _sealed_name(parts))
     temporary = path.with_name(path.name + ".tmp")
-    if check or not _copy(root, parts, temporary):
-        _encode(parts, temporary)
-    _sync(temporary)
-    _appear(temporary, path)
+    with _removed_on_error(temporary):
+        if check or not _copy(root, parts, temporary):
+            _encode(parts, temporary)
+        sync(temporary)
+        appear(temporary, path)
     try:
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         # The segment has its name: sealing its tail files again, with later ones, would count them twice.
         log.warning("%s can't be made durable: %s", path.parent, error)
@@ -314,12 +379,13 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def _appear(temporary: Path, path: Path) -> Path:
+def appear(temporary: Path, path: Path) -> Path:
+    """Give a whole file its name."""
     temporary.chmod(FILE_MODE)
     return temporary.rename(path)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Have the kernel write a file, or a folder's names, to the disk."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -186,7 +186,7 @@ def test_a_sealing_child_that_dies_is_started_again(tmp_path: Path) -> None:
         children = Path(f"/proc/{collector.process.pid}/task/{collector.process.pid}/children").read_text().split()
         assert len(children) == 1
         os.kill(int(children[0]), signal.SIGKILL)
-        collector.wait_for(lambda: any("sealing child" in event["text"] for event in collector.status()["events"]))
+        collector.wait_for(lambda: any("keeper of the store ended" in event["text"] for event in collector.status()["events"]))
         send(collector.port, payloads(FIXTURE))
         wait_for(lambda: list((tmp_path / "flows").rglob("*.parquet")))
     assert answer("summary", "--data", tmp_path)["rows"][0]["flows"] == 10
@@ -229,7 +229,7 @@ def test_a_disk_that_is_full_makes_exporters_on_connections_wait(tmp_path: Path,
     collector = Collector(tmp_path, CollectorSettings(listen=(f"127.0.0.1:{port}/tcp",)))
     thread = threading.Thread(target=collector.run)
     with monkeypatch.context() as disk, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as exporter:
-        disk.setattr(collector._writer, "write_tail", _no_space)
+        disk.setattr(collector._outlet.writer, "write_tail", _no_space)
         thread.start()
         try:
             exporter.connect(("127.0.0.1", port))

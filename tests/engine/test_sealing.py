@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from nftui.engine import leaving
 from nftui.engine import sealer as sealing
 from nftui.engine import writer as writing
 from nftui.engine.local import LocalBackEnd
@@ -57,7 +58,7 @@ class _Trial:
             assert isinstance(what, int)
             self._sealer.sweep(BASE + what * SECOND)
         elif action == "remove":
-            with patch.object(sealing.time, "monotonic", return_value=float("inf")):
+            with patch.object(leaving.time, "monotonic", return_value=float("inf")):
                 self._sealer.sweep(0)
         elif action == "everything":
             self._sealer.sweep(0, everything=True)
@@ -187,13 +188,13 @@ def test_what_an_earlier_run_left_is_read_before_it_is_sealed(tmp_path: Path, mo
 
 
 def test_packing_that_takes_too_long_is_left_to_the_sealer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now, write = [0.0], writing._write_parquet
+    now, write = [0.0], writing.write_parquet
 
     def slowly(frame: pl.DataFrame, path: Path) -> None:
         now[0] += 0.7
         write(frame, path)
 
-    monkeypatch.setattr(writing, "_write_parquet", slowly)
+    monkeypatch.setattr(writing, "write_parquet", slowly)
     monkeypatch.setattr(writing.time, "monotonic", lambda: now[0])
     parts = _packed(tmp_path, monkeypatch, [_two(), _two(), _two(), _two()])
     assert [part.path.suffix for part in parts] == [".parquet", ".arrow", ".parquet", ".arrow"]

@@ -310,7 +310,7 @@ def test_a_foreign_file_is_passed_over_and_named(tmp_path: Path) -> None:
     (tmp_path / "flows" / "notes.txt").write_text("mine")
     store = Store(tmp_path)
     assert len(store.parts()) == 2
-    assert store.foreign == ["notes.txt"]
+    assert store.foreign == [tmp_path / "flows" / "notes.txt"]
     assert _total(tmp_path) == expected
 
 

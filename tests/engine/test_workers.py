@@ -376,7 +376,7 @@ def test_another_configuration_reaches_all(tmp_path: Path) -> None:
             wait_for(lambda: account(tmp_path).get("flows_stored") == 1)
             before = account(tmp_path)["processes"][1]["pid"]
             config = Config(collector=collector.settings, exporters={"127.0.0.0/8": ExporterSettings(sampling=50)})
-            collector._workers.renew(config)
+            collector._workers.renew(config=config)
             half = len(mine) // 2
             for place, one in enumerate(some[:half]):
                 one.send(netflow5(2 + place, 1, time.time()))

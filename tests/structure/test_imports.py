@@ -52,7 +52,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "msgspec": ("config", "collecting", "demo.network", "engine.knowledge"),
     "platformdirs": ("config",),
     "socket": ("capture", "demo", "dashboard", "engine.collector", "engine.listening", "engine.workers"),
-    "subprocess": ("dashboard", "engine.collector", "engine.workers"),  # the children: collector and exporters; sealer; workers
+    "subprocess": ("dashboard", "engine.keeper_process", "engine.workers"),  # the children: collector, exporters; keeper; workers
 }
 """Library -> the parts that may use it."""
 

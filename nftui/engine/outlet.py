@@ -1,0 +1,163 @@
+"""The outlet: from the collector's queue into the store, whatever happens to the disk and the data directory meanwhile.
+
+Flows that can't be written wait in memory, bounded, and are written when they can be. A store that was moved away or removed is
+begun anew where it was. What is wrong is said in one sentence, and again when it is over.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from nftui.engine.share import ALONE, Share
+from nftui.engine.store import Lock, overwrite_file, replace_file
+from nftui.engine.writer import StoreWriter, remove_temporary
+from nftui.errors import StoreError
+
+STATUS = "status.json"
+RETRY_S = 2.0
+"""Between two tries to write to a disk that refused."""
+SLACK = 2048
+"""Octets by which a status may become longer while there is no room for another file."""
+log = logging.getLogger(__name__)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Outlet:
+    """Holds the store's lock, and writes to its tail: of several processes each to its own streams.
+
+    Attributes:
+        root: The data directory.
+        dropped: Flows that waited for the disk until there was no more room in memory.
+        problem: Why nothing can be written at present, or nothing.
+        begun_anew: How often the store was gone, and begun anew.
+    """
+
+    def __init__(
+        self, root: Path, tell: Callable[[str], None], waiting: int, share: Share = ALONE, lock: int | None = None
+    ) -> None:
+        """Take the store.
+
+        Args:
+            root: The data directory.
+            tell: Takes what is worth an event.
+            waiting: Flows that may wait in memory.
+            share: Which process this is.
+            lock: Descriptor of the lock that the first process took; None to take it.
+        Raises:
+            StoreLocked: Another collector has the store.
+            StoreError: The data directory can't be used.
+        """
+        self.root, self.dropped, self.begun_anew = root, 0, 0
+        self.problem = ""
+        self._tell, self._waiting = tell, waiting
+        self._retry_at = 0.0
+        self._displaced = False
+        self._dropped_before = 0
+        self._share = share
+        self._lock = Lock(root, lock)
+        try:
+            remove_temporary(root / "tail", share.owns)
+            self.writer = StoreWriter(root, share.stream)
+        except OSError as error:
+            raise StoreError(f"{root}: {error.strerror}; choose a data directory you may write with --data DIR") from error
+
+    @property
+    def lock(self) -> int:
+        """Descriptor of the store's lock: whoever inherits it holds it too."""
+        return self._lock.fileno()
+
+    def close(self) -> None:
+        """Give the store back."""
+        self._lock.close()
+
+    def write(self, before: Callable[[], None], *, last: bool = False) -> None:
+        """Write what waits; what can't be written goes on waiting, as far as there is room.
+
+        Args:
+            before: Writes what must be on disk before the flows; raises OSError.
+            last: Try in any case: there will be no other time.
+        """
+        self.look()
+        if not self.problem or last or time.monotonic() >= self._retry_at:
+            self._retry_at = time.monotonic() + RETRY_S
+            try:
+                before()
+                self.writer.write_tail()
+            except FileNotFoundError as error:
+                self._refused(error)
+                self._reopen()
+            except (OSError, pl.exceptions.PolarsError) as error:
+                self._refused(error)
+            else:
+                self._recovered()
+        self.dropped += self.writer.trim(self._waiting)
+
+    def look(self) -> None:
+        """See that the store is still where it was; begin it anew where it is not."""
+        if self._lock.stands() or self._displaced:
+            return
+        if not self._share.first:
+            # The first process begins it anew, and then starts this one again, with another lock.
+            self._displaced = True
+            self.begun_anew += 1
+            self._reopen()
+            return
+        try:
+            lock = Lock(self.root)
+        except StoreError as error:
+            self._fail(f"the store was moved away, and can't be begun anew: {error}")
+            return
+        self._lock.close()
+        self._lock = lock
+        self.begun_anew += 1
+        self._tell(f"the store was moved away or removed: a new one was begun at {self.root}")
+        self._reopen()
+
+    def write_status(self, content: bytes) -> None:
+        """Write the status, over the old one where the disk has no room for another: a reader may see a torn one then, once.
+
+        Raises:
+            OSError: It can't be written.
+        """
+        path = self._share.file(self.root, STATUS)
+        content = content.ljust(len(content) + SLACK)
+        try:
+            replace_file(path, content)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            overwrite_file(path, content)
+
+    def _reopen(self) -> None:
+        try:
+            self.writer.reopen()
+        except OSError as error:
+            self._refused(error)
+        except StoreError as error:
+            self._fail(str(error))
+
+    def _refused(self, error: Exception) -> None:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            self._fail("the disk is full: flows wait in memory")
+        else:
+            self._fail(f"the store can't be written: {str(error).split(chr(10), 1)[0]}; flows wait in memory")
+
+    def _fail(self, problem: str) -> None:
+        if not self.problem:
+            self._dropped_before = self.dropped
+        if problem != self.problem:
+            log.error("%s", problem)
+            self._tell(problem)
+        self.problem = problem
+
+    def _recovered(self) -> None:
+        if self.problem:
+            lost = self.dropped - self._dropped_before
+            self._tell(f"the store is written again; {f'{lost:,} flows were dropped' if lost else 'nothing was lost'}")
+            self.problem = ""

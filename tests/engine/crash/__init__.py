@@ -1,0 +1,1 @@
+"""Crashes on purpose, between any two system calls that change files."""
