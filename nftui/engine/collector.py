@@ -129,9 +129,19 @@ class Collector:
             self._due.set()
             writer.join()
             self._workers.close()
+            self._say_what_is_lost()
             self._keeper.end()
             self.listening.close()
             self._outlet.close()
+
+    @property
+    def lost(self) -> int:
+        """Flows that were received and are in no file; those that still wait only after `run` are lost."""
+        return self._dropped + self._outlet.dropped + self._outlet.writer.pending + self._workers.lost
+
+    def _say_what_is_lost(self) -> None:
+        if self.lost:
+            log.error("%s flows could not be stored: %s", f"{self.lost:,}", self._outlet.problem or "the disk could not follow")
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
         """Have `run` finish; may be called from a signal handler."""
@@ -227,9 +237,11 @@ class Collector:
         if running and now < self._account_due:
             return
         self._account_due = now + TICK_S / 2
+        self._workers.watch() if running else self._workers.wait()
+        if not self._outlet.look():
+            return  # what stands there is another collector's
         if running and self.share.first:
             self._keeper.watch()
-        self._workers.watch() if running else self._workers.wait()
         if self._begun_anew != self._outlet.begun_anew:
             self._begun_anew = self._outlet.begun_anew
             self._knowledge.forget_saved()
@@ -248,7 +260,7 @@ class Collector:
             write()
         except OSError as error:
             if what not in self._unwritten:
-                log.warning("%s can't be written: %s", what, error)
+                log.warning("the %s can't be written: %s", what, error)
             self._unwritten.add(what)
         else:
             self._unwritten.discard(what)
@@ -337,7 +349,7 @@ def serve(
         keeping: As `Collector` takes it.
         config: As `Collector` takes it.
     Returns:
-        The exit status, 0.
+        The exit status: 0, or 1 where flows that were received could not be stored.
     Raises:
         NftuiError: As `Collector`.
     """
@@ -348,7 +360,7 @@ def serve(
         announce(line)
     announce(f"storing in {root}, segments of {settings.interval} s")
     collector.run(ready=notify_ready)
-    return 0
+    return 1 if collector.lost else 0
 
 
 def notify_ready() -> None:

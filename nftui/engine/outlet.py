@@ -7,7 +7,7 @@ begun anew where it was. What is wrong is said in one sentence, and again when i
 from __future__ import annotations
 
 import errno
-import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,6 @@ RETRY_S = 2.0
 """Between two tries to write to a disk that refused."""
 SLACK = 2048
 """Octets by which a status may become longer while there is no room for another file."""
-log = logging.getLogger(__name__)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -57,7 +56,6 @@ class Outlet:
         self.problem = ""
         self._tell, self._waiting = tell, waiting
         self._retry_at = 0.0
-        self._displaced = False
         self._dropped_before = 0
         self._share = share
         self._lock = Lock(root, lock)
@@ -83,8 +81,8 @@ class Outlet:
             before: Writes what must be on disk before the flows; raises OSError.
             last: Try in any case: there will be no other time.
         """
-        self.look()
-        if not self.problem or last or time.monotonic() >= self._retry_at:
+        due = not self.problem or last or time.monotonic() >= self._retry_at
+        if self.look() and due:
             self._retry_at = time.monotonic() + RETRY_S
             try:
                 before()
@@ -98,25 +96,34 @@ class Outlet:
                 self._recovered()
         self.dropped += self.writer.trim(self._waiting)
 
-    def look(self) -> None:
-        """See that the store is still where it was; begin it anew where it is not."""
-        if self._lock.stands() or self._displaced:
-            return
+    def look(self) -> bool:
+        """See that the store is still where it was; begin it anew where it is not. Return whether it is ours to write to."""
+        if self._lock.stands():
+            return True
         if not self._share.first:
-            # The first process begins it anew, and then starts this one again, with another lock.
-            self._displaced = True
-            self.begun_anew += 1
-            self._reopen()
-            return
+            return self._follow_first()
         try:
             lock = Lock(self.root)
         except StoreError as error:
-            self._fail(f"the store was moved away, and can't be begun anew: {error}")
-            return
+            self._fail(f"the store was moved away, and can't be begun anew: {error}; flows wait in memory")
+            return False
+        self._tell(f"the store was moved away or removed: a new one was begun at {self.root}")
+        self._take(lock)
+        return True
+
+    def _follow_first(self) -> bool:
+        """Go on in the store that the first process has begun anew; soon it starts this one again, with the lock."""
+        lock = Lock.of_process(self.root, os.getppid())
+        if lock is None:
+            self._fail("the store was moved away; flows wait in memory")
+            return False
+        self._take(lock)
+        return True
+
+    def _take(self, lock: Lock) -> None:
         self._lock.close()
         self._lock = lock
         self.begun_anew += 1
-        self._tell(f"the store was moved away or removed: a new one was begun at {self.root}")
         self._reopen()
 
     def write_status(self, content: bytes) -> None:
@@ -126,9 +133,8 @@ class Outlet:
             OSError: It can't be written.
         """
         path = self._share.file(self.root, STATUS)
-        content = content.ljust(len(content) + SLACK)
         try:
-            replace_file(path, content)
+            replace_file(path, content.ljust(len(content) + SLACK))
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
@@ -152,7 +158,6 @@ class Outlet:
         if not self.problem:
             self._dropped_before = self.dropped
         if problem != self.problem:
-            log.error("%s", problem)
             self._tell(problem)
         self.problem = problem
 

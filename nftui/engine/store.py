@@ -284,6 +284,18 @@ class Lock:
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
 
+    @classmethod
+    def of_process(cls, root: Path, process: int) -> Lock | None:
+        """Return the lock that another process holds, with no right of its own; None where it holds none."""
+        try:
+            handle = os.open(root / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return None
+        if os.pread(handle, 32, 0) == f"{process}\n".encode():
+            return cls(root, handle)
+        os.close(handle)
+        return None
+
     def fileno(self) -> int:
         """Return the descriptor; a process that inherits it holds the lock too."""
         return self._handle
@@ -336,9 +348,13 @@ def replace_file(path: Path, octets: bytes) -> None:
     """Give a file new content at one stroke: a reader sees the old or the new, never a part."""
     temporary = path.with_name(path.name + ".tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(handle, "wb") as file:
-        file.write(octets)
-    temporary.replace(path)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(octets)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def overwrite_file(path: Path, octets: bytes) -> None:

@@ -105,7 +105,11 @@ class _Worker:
 
 
 class Workers:
-    """The further processes of one collector; none where it has only one."""
+    """The further processes of one collector; none where it has only one.
+
+    Attributes:
+        lost: Flows that they received and could not store, as known when all have ended.
+    """
 
     def __init__(self, root: Path, config: Config, sockets: Sequence[list[socket]], tell: Callable[[str], None]) -> None:
         """Prepare.
@@ -118,6 +122,7 @@ class Workers:
         """
         self._root, self._config, self._tell = root, config, tell
         self._lock = -1
+        self.lost = 0
         shares = Share(1, 1 + len(sockets)).others()
         self._workers = [_Worker(share, some, share.file(root, STATUS)) for share, some in zip(shares, sockets, strict=True)]
         self._ending = False
@@ -177,6 +182,8 @@ class Workers:
                 status = worker.process.wait()
             if status:
                 self._tell(f"process {worker.share.number} {_end(status)}: at most its last second is lost")
+        counted = [one for worker in self._workers for one in (worker.past, worker.said()) if one]
+        self.lost = sum(one.get("queue_dropped", 0) + one.get("flows_pending", 0) for one in counted)
 
     def close(self) -> None:
         """Wait once more, in case nobody did, and remove what was said meanwhile: the account of all has it."""

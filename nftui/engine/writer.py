@@ -231,8 +231,8 @@ def _removed_on_error(path: Path) -> Iterator[None]:
         yield
     except BaseException as error:
         path.unlink(missing_ok=True)
-        number = _OS_ERROR.search(str(error)) if isinstance(error, pl.exceptions.PolarsError) else None
-        if number:
+        number = _OS_ERROR.search(str(error))
+        if number and (isinstance(error, pl.exceptions.PolarsError) or (isinstance(error, OSError) and error.errno is None)):
             raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
         raise
 

@@ -401,3 +401,33 @@ def test_a_bound_port_that_is_lost_to_another_leaves_nothing_bound(tmp_path: Pat
             Collector(tmp_path, CollectorSettings(listen=(f"127.0.0.1:{free}", f"127.0.0.1:{taken}"), processes=3))
     settings = msgspec.structs.replace(CollectorSettings(listen=(f"127.0.0.1:{free}",)), processes=3)
     Collector(tmp_path / "other", settings).listening.close()
+
+
+def test_a_store_that_was_moved_away_is_begun_anew_by_all(tmp_path: Path) -> None:
+    root, away = tmp_path / "store", tmp_path / "away"
+    template = build.netflow9(build.one_set(0, build.template(300, build.PROTOCOL_AND_OCTETS)))
+    data = build.netflow9(build.one_set(300, build.small(1, 10)), sequence=1)
+    with collecting(root, "--processes", "3") as collector, exporters(EXPORTERS, collector.port) as some:
+        begun(collector, 3)
+        for one in some:
+            one.send(template)
+            one.send(data)
+        collector.wait_for(lambda: collector.status().get("flows_stored") == len(EXPORTERS))
+        before = pids(collector)
+        root.rename(away)
+        for _ in range(5):
+            for one in some:
+                one.send(data)
+            time.sleep(0.3)
+        collector.wait_for(lambda: pids(collector)[1:] and not set(pids(collector)[1:]) & set(before[1:]))
+        for one in some:
+            one.send(data)
+        collector.wait_for(lambda: collector.status().get("flows_stored") == 7 * len(EXPORTERS))
+        status = collector.status()
+        _, err = collector.stop()
+    assert [one["restarts"] for one in status["processes"]] == [0, 0, 0]
+    assert sums(status, "held_back") == [0], "the templates are in the new store too"
+    assert f"a new one was begun at {root}" in err
+    found = [LocalBackEnd(one).answer(Query()).total.flows for one in (away, root)]
+    assert sum(found) == 7 * len(EXPORTERS) and found[1] >= len(EXPORTERS)
+    assert not list((root / "tail").iterdir())

@@ -1,11 +1,13 @@
-"""A network of one's own: a namespace of the kernel that one thread enters, and that is gone with it and its processes."""
+"""A network or a disk of one's own, which nobody else sees, and that is gone with the test."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -35,3 +37,21 @@ def link() -> tuple[str, str]:
 def ip(*words: str) -> None:
     """Run ip(8)."""
     subprocess.run([peers.require("ip"), *words], check=True, capture_output=True, text=True)
+
+
+@contextmanager
+def disk(folder: Path, size: str) -> Iterator[Path]:
+    """A disk of a size, `8m`, at a folder, for the length of a block."""
+    folder.mkdir()
+    done = subprocess.run(
+        [peers.require("mount"), "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        pytest.skip(f"mounting a disk is for root: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run([peers.require("umount"), "--lazy", str(folder)], check=True)

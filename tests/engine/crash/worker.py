@@ -1,7 +1,7 @@
-"""Does a keeper's work on a store, once for each line on its standard input, and dies before the system call that the line names.
+"""Does a keeper's work on a store, once for each line of its input, and dies before the system call that the line names.
 
-A line is `WORK STEP ROOT`; the answer is `killed`, or `done` and the number of calls. Runs with `calls.c` preloaded. Each line's work
-runs in a fork of this process, which has loaded everything and started nothing, so that it takes no time to start.
+A line is `WORK STEP ROOT`; the answer is `killed`, or `done` and the number of calls. Runs with `calls.c` preloaded. Each line's
+work runs in a fork of this process, which has loaded everything and started nothing, so that it takes no time to start.
 """
 
 from __future__ import annotations
