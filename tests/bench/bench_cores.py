@@ -49,6 +49,11 @@ class Result:
         return (self.steady.usage.cpu - self.idle) / max(self.steady.stored, 1) * 1e6
 
     @property
+    def receiving(self) -> float:
+        """CPU seconds per million flows of the threads that receive and decode, each of which has a core at most."""
+        return self.steady.receiving / max(self.steady.stored, 1) * 1e6
+
+    @property
     def taken(self) -> float:
         """Flows a second that were stored of more than could be taken."""
         return self.over.stored / (self.over.sent / self.over.rate + self.over.drained)
@@ -114,6 +119,7 @@ def report(title: str, found: dict[int, Result]) -> None:
             figure("  stored of all that could be sent", "taken", figures.rate),
             Figure("  that was", result.over.rate, None if peer is None else peer.over.rate, figures.rate),
             figure("CPU s per million flows", "cpu", figures.number),
+            Figure("  of the receiving threads", result.receiving, None if peer is None else peer.receiving),
             Figure("  all CPUs could take for ever, less the sender", *_ceilings(result, peer), figures.rate),
             Figure("  CPU s of the sender", sent, None if peer is None else peer.over.sending / peer.over.sent * 1e6),
             Figure("most memory", result.steady.usage.memory, None if peer is None else peer.steady.usage.memory, figures.octets),

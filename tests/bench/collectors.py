@@ -20,7 +20,7 @@ from tests.bench.processes import Running, Usage
 
 BUFFER = 32 << 20
 """Octets of receive buffer that each asks for; the kernel may give less."""
-WARM_S = 1.0
+WARM_S = 1.5
 """Between a bound socket and the first datagram: children have started by then."""
 
 
@@ -32,6 +32,10 @@ class Collector(ABC):
     @abstractmethod
     def command(self, data: Path, port: int) -> list[str]:
         """Return the command line that collects from a port of the loopback into a folder."""
+
+    def receives(self, process: int) -> bool:
+        """Return whether a process of the collector's receives; else it is a child with other work."""
+        return True
 
     @abstractmethod
     def stored(self, data: Path) -> int:
@@ -52,6 +56,10 @@ class Nftui(Collector):
     def command(self, data: Path, port: int) -> list[str]:
         """Return the command line; its receive buffer is the default, 32 MiB."""
         return processes.nftui("collect", "--data", data, "--listen", f"127.0.0.1:{port}", "--processes", self._number)
+
+    def receives(self, process: int) -> bool:
+        """Return whether a process receives: all but the one that seals."""
+        return not any("nftui.engine.keeper" in word for word in processes.command_of(process))
 
     def stored(self, data: Path) -> int:
         """Return how many flows the segments and the tail hold."""
@@ -140,6 +148,7 @@ class Ingest:
         disk: Octets of the store.
         usage: CPU of the collector's whole life; its wall time is that from being told to end until it had.
         sending: CPU seconds of the sender.
+        receiving: CPU seconds of the first thread of each process that receives: one of them can't use more than a core.
     """
 
     sent: int
@@ -150,6 +159,7 @@ class Ingest:
     disk: int
     usage: Usage
     sending: float = 0.0
+    receiving: float = 0.0
 
     @property
     def loss(self) -> float:
@@ -173,15 +183,21 @@ def ingest(
     """
     port = processes.free_port()
     with running(collector, data, port, pin=pin) as one:
+        begun = _receiving(collector, one)
         told = send(recording, port, rate=rate, seconds=seconds, sources=sources, pin=pin)
         drained = processes.drain(port)
         time.sleep(0.3)
         state = processes.udp(port)
+        receiving = _receiving(collector, one) - begun
         usage = one.stop()
     drops = state.drops if state else 0
     sending = told["user_s"] + told["system_s"]
     stored = collector.stored(data)
-    return Ingest(told["flows"], stored, told["flows_per_s"], drops, drained, processes.size(data), usage, sending)
+    return Ingest(told["flows"], stored, told["flows_per_s"], drops, drained, processes.size(data), usage, sending, receiving)
+
+
+def _receiving(collector: Collector, one: Running) -> float:
+    return sum(processes.first_thread(pid) for pid in processes.family(one.process.pid) if collector.receives(pid))
 
 
 def idle(collector: Collector, data: Path, *, pin: bool = True) -> Usage:

@@ -172,6 +172,23 @@ def family(process: int) -> list[int]:
     return [process, *(one for child in children for one in family(int(child)))]
 
 
+def command_of(process: int) -> list[str]:
+    """Return the words that a process was started with; none where it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
+
+
+def first_thread(process: int) -> float:
+    """Return CPU seconds of a process's first thread; 0 where it has ended."""
+    try:
+        fields = Path(f"/proc/{process}/task/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident(process: int) -> int:
     """Return octets in memory, pages shared with others included."""
     try:
