@@ -39,7 +39,7 @@ from nftui.engine.workers import Workers, number_of
 from nftui.engine.writer import lower_pool
 
 QUEUE_FLOWS = 4_000_000
-"""Flows that wait for the disk at most; what comes on top is dropped and counted."""
+"""Flows that wait for the disk at most, in all processes; what comes on top is dropped and counted."""
 TICK_S = 0.8
 """Between two tail files. Less than a second, so that with the time a write takes a crash loses no more than the last second."""
 TICK_FLOWS = 160_000
@@ -83,7 +83,8 @@ class Collector:
         entries = [entry for entry in parsed(settings.listen) if inherited is None or entry[2] == "udp"]
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self.share = share or Share(1, number_of(settings.processes, entries, self._tell))
-        self._outlet = Outlet(root, self._tell, QUEUE_FLOWS, self.share, inherited.lock if inherited else None)
+        self._room = QUEUE_FLOWS // self.share.processes
+        self._outlet = Outlet(root, self._tell, self._room, self.share, inherited.lock if inherited else None)
         given, number = (inherited.sockets, 1) if inherited else (None, self.share.processes)
         self.listening = Listening(entries, size(settings.receive_buffer), processes=number, descriptors=given)
         self._workers = Workers(root, config or Config(collector=settings), self.listening.others, self._tell)
@@ -157,7 +158,7 @@ class Collector:
         before = time.monotonic()
         while not self._stop.is_set():
             # Exporters on streams can wait for the disk; datagrams can't.
-            room = self._queued + self._outlet.writer.pending <= QUEUE_FLOWS // 2
+            room = self._queued + self._outlet.writer.pending <= self._room // 2
             taken = sum(self._take(bound.take()) for bound in self.listening.ready(200 if room else 20, streams=room))
             now = time.monotonic()
             if nap := self.listening.nap(taken, now - before):
@@ -184,7 +185,7 @@ class Collector:
         frames = self._decode(block)
         count = sum(frame.height for frame in frames)
         with self._guard:
-            if self._queued + count > QUEUE_FLOWS:
+            if self._queued + count > self._room:
                 self._dropped += count
             elif count:
                 self._queue.append(frames)

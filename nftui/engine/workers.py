@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -36,6 +37,8 @@ END_S = 20.0
 SOUND_S = 60.0
 """One that lived for so long is started again at once; others ever later."""
 PAUSES_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
+FOR_FIRST = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+"""What systemd tells a service is for its first process (sd_notify(3))."""
 CANT_DEAL = "this kernel can't deal datagrams to processes by their source: one process receives"
 log = logging.getLogger(__name__)
 
@@ -126,6 +129,8 @@ class Workers:
         shares = Share(1, 1 + len(sockets)).others()
         self._workers = [_Worker(share, some, share.file(root, STATUS)) for share, some in zip(shares, sockets, strict=True)]
         self._ending = False
+        # What watches is another thread than what tells to end.
+        self._guard = threading.Lock()
 
     def descriptions(self) -> list[str]:
         """Return what whoever starts the collector should know."""
@@ -144,11 +149,12 @@ class Workers:
 
     def watch(self) -> None:
         """Start those again that ended, and tell of those that are silent; called every second by a thread that outlives them."""
-        for worker in self._workers if not self._ending else ():
-            if worker.process and worker.process.poll() is not None:
-                self._bury(worker)
-            if worker.process is None and time.monotonic() >= worker.due:
-                self._start(worker)
+        with self._guard:
+            for worker in self._workers if not self._ending else ():
+                if worker.process and worker.process.poll() is not None:
+                    self._bury(worker)
+                if worker.process is None and time.monotonic() >= worker.due:
+                    self._start(worker)
 
     def renew(self, *, config: Config | None = None, lock: int | None = None) -> None:
         """Have all store what they have, end, and start again; what comes meanwhile waits in the kernel.
@@ -160,14 +166,15 @@ class Workers:
         self._config = config or self._config
         self._lock = self._lock if lock is None else lock
         for worker in self._workers:
-            worker.renewed = True
+            worker.renewed = worker.process is not None
             worker.ask()
 
     def finish(self) -> None:
-        """Have all store what they have received, and end."""
-        self._ending = True
-        for worker in self._workers:
-            worker.ask()
+        """Have all store what they have received, and end; none is started any more."""
+        with self._guard:
+            self._ending = True
+            for worker in self._workers:
+                worker.ask()
 
     def wait(self) -> None:
         """After `finish`, wait until all have ended."""
@@ -209,15 +216,21 @@ class Workers:
         descriptors = [one.fileno() for one in worker.sockets]
         share = worker.share
         words = [self._root, share.number, share.processes, os.getpid(), self._lock, *descriptors]
-        worker.process = subprocess.Popen(
-            [sys.executable, "-m", "nftui.engine.worker", *map(str, words)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            pass_fds=[self._lock, *descriptors],
-            start_new_session=True,
-            bufsize=0,
-        )
         worker.started, worker.told = time.monotonic(), False
+        try:
+            worker.process = subprocess.Popen(
+                [sys.executable, "-m", "nftui.engine.worker", *map(str, words)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                env={name: value for name, value in os.environ.items() if name not in FOR_FIRST},
+                pass_fds=[self._lock, *descriptors],
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            self._tell(f"process {share.number} can't be started, which is tried again: {error.strerror}")
+            worker.due = worker.started + PAUSES_S[-1]
+            return
         if worker.process.stdin:
             with suppress(OSError):
                 worker.process.stdin.write(to_json(self._config) + b"\n")
@@ -229,8 +242,8 @@ class Workers:
             worker.past = accounts.left(accounts.together(said, [worker.past]) if worker.past else said)
         worker.ask()
         worker.process = None
-        if worker.renewed and process and not process.returncode:
-            worker.renewed = False
+        renewed, worker.renewed = worker.renewed, False
+        if renewed and process and not process.returncode:
             return
         worker.restarts += 1
         worker.early = 0 if now - worker.started > SOUND_S else worker.early + 1
