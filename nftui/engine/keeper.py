@@ -30,7 +30,7 @@ from nftui.engine.leaving import Leaving
 from nftui.engine.retention import DAY, Limits, Retention
 from nftui.engine.sealer import Sealer
 from nftui.engine.set_aside import SetAside
-from nftui.engine.store import FILE_MODE, Store, make_folder, replace_file
+from nftui.engine.store import FILE_MODE, Store, make_folder, replace_file, stands
 from nftui.errors import StoreError
 from nftui.units import octets, rfc3339
 
@@ -237,6 +237,9 @@ def run(root: Path, keeping: Keeping, parent: int) -> int:
     keeper = Keeper(root, keeping)
     keeper.recover()
     while not stopping.is_set():
+        if not stands(root / "lock.seal", handle):
+            log.warning("the store at %s was moved away", root)
+            return 0
         if not keeper.round(time.time_ns() // 1000):
             stopping.wait(FAILED_PAUSE_S if keeper.failed else PAUSE_S)
     keeper.finish()

@@ -24,6 +24,8 @@ DAY = 86_400 * SECOND
 GRACE_S = 60.0
 """How long a segment that expired stays on the disk."""
 EMPTY_FOLDER_S = 3600.0
+BLOCK = 512
+"""Octets of what `stat` calls a block: what a file takes of its disk is counted, not how long it is."""
 JUMP_US, JUMP_HOLD_S = 3600 * SECOND, 3600.0
 """A clock that jumps ahead by more makes nothing expire by age for so long: the jump may be the mistake."""
 log = logging.getLogger(__name__)
@@ -165,7 +167,7 @@ class Retention:
                 stat = part.path.stat()
             except FileNotFoundError:
                 continue
-            sizes[part] = stat.st_size, stat.st_mtime
+            sizes[part] = stat.st_blocks * BLOCK, stat.st_mtime
         current = [part for part in without_superseded(listed) if part in sizes and part.name.level > TAIL]
         kept = [Kept(_since(part, sizes[part][1]), part, sizes[part][0]) for part in current]
         disk = os.statvfs(self.root)
@@ -243,6 +245,6 @@ def _since(part: Part, modified: float) -> int:
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return path.stat().st_blocks * BLOCK
     except OSError:
         return 0

@@ -314,15 +314,20 @@ class Lock:
 
     def stands(self) -> bool:
         """Return whether the file that is locked is still the one of the store; it isn't when that was moved away or removed."""
-        try:
-            now, ours = (self._root / "lock").stat(), os.fstat(self._handle)
-        except OSError:
-            return False
-        return (now.st_dev, now.st_ino) == (ours.st_dev, ours.st_ino)
+        return stands(self._root / "lock", self._handle)
 
     def close(self) -> None:
         """Give the lock back."""
         os.close(self._handle)
+
+
+def stands(path: Path, handle: int) -> bool:
+    """Return whether a file that is open is still the one at a path."""
+    try:
+        now, ours = path.stat(), os.fstat(handle)
+    except OSError:
+        return False
+    return (now.st_dev, now.st_ino) == (ours.st_dev, ours.st_ino)
 
 
 def scan_part(part: Part) -> pl.LazyFrame:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import re
 import signal
 import socket
@@ -13,7 +12,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from nftui.config import CollectorSettings
@@ -22,6 +20,7 @@ from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Kind, Query
 from nftui.engine.writer import POOL_NICENESS
 from tests.capture import build
+from tests.real import kills
 from tests.running import Collecting, answer, collecting, free_port, netflow5, nftui, payloads, send, wait_for
 
 FIXTURE = Path(__file__).parent.parent / "data" / "ten-flows.pcap"
@@ -114,59 +113,11 @@ def test_systemd_is_told_when_datagrams_are_received(tmp_path: Path) -> None:
             assert notify.recv(100) == b"READY=1"
 
 
-class _Load(threading.Thread):
-    """Sends numbered flows at a steady rate, and knows when it sent which."""
-
-    def __init__(self, port: int) -> None:
-        super().__init__(daemon=True)
-        self.port, self.over = port, threading.Event()
-        self.sent: list[tuple[float, int]] = []
-
-    def run(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            number = 0
-            while not self.over.wait(0.01):
-                for _ in range(10):
-                    try:
-                        sender.sendto(netflow5(number, 30, time.time()), ("127.0.0.1", self.port))
-                    except ConnectionRefusedError:
-                        continue
-                    self.sent.append((time.monotonic(), number))
-                    number += 30
-
-    def until(self, moment: float) -> int:
-        """Return the number of the first flow sent after a moment."""
-        return next((number for when, number in self.sent if when > moment), self.sent[-1][1])
-
-
-def test_killed_ten_times_under_load_it_loses_at_most_the_last_second(tmp_path: Path) -> None:
-    chance = random.Random(3)
-    port = free_port()
-    load = _Load(port)
-    periods = []
-    for kill in range(10):
-        collector = Collecting(tmp_path, "--interval", "2", port=port)
-        began = time.monotonic()
-        if kill == 0:
-            load.start()
-            wait_for(lambda: load.sent)
-        time.sleep(1.6 + chance.random() * 1.5)
-        ended = time.monotonic()
-        collector.kill()
-        periods.append((load.until(began + 0.1), load.until(ended - 1.15)))
-        for path in tmp_path.rglob("*.parquet"):
-            assert pl.read_parquet_schema(path)
-    load.over.set()
-    with collecting(tmp_path, port=port):
-        pass
-    assert not list((tmp_path / "tail").iterdir())
-    flows = LocalBackEnd(tmp_path).answer(Query(kind=Kind.FLOWS, limit=None, order="octets")).flows
-    assert flows is not None
-    stored = flows["octets"]
-    assert stored.n_unique() == stored.len()
-    for first, last in periods:
-        assert last > first
-        assert stored.is_between(first, last - 1).sum() == last - first
+@pytest.mark.row("C02")
+def test_killed_a_dozen_times_under_load_it_loses_at_most_the_last_second(tmp_path: Path) -> None:
+    outcome = kills.kill(tmp_path / "store", 12, seed=3)
+    assert outcome.kills >= 12
+    assert outcome.hours > 0
 
 
 def test_stopping_stores_what_was_received(tmp_path: Path) -> None:
