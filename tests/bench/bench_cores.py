@@ -32,7 +32,7 @@ class Result:
     """One number of processes.
 
     Attributes:
-        rate: Flows a second without loss.
+        rate: Flows a second without loss; 0 where it was not searched.
         over: What came of all that could be sent.
         steady: The run that CPU time was taken from.
         idle: CPU seconds of starting and stopping.
@@ -62,9 +62,9 @@ class Result:
 class Bench:
     """Measures numbers of processes with one recording, sent by some exporters."""
 
-    def __init__(self, work: Path, recording: Path, sources: int, flows: int, seconds: float) -> None:
+    def __init__(self, work: Path, recording: Path, sources: int, flows: int, seconds: float, search: bool) -> None:
         self._work, self._recording, self._sources = work, recording, sources
-        self._flows, self._seconds = flows, seconds
+        self._flows, self._seconds, self._wanted = flows, seconds, search
         self._runs = 0
 
     def measure(self, number: int) -> Result:
@@ -73,7 +73,8 @@ class Bench:
         idle = min(collectors.idle(collector, self._folder(), pin=False).cpu for _ in range(2))
         over = self._ingest(collector, 0, OVERLOAD_S)
         steady = self._ingest(collector, CPU_RATE, self._flows / CPU_RATE)
-        rate = self._search(collector, over.stored / (over.sent / over.rate + over.drained))
+        found = Result(0.0, over, steady, idle)
+        rate = self._search(collector, found.taken) if self._wanted else 0.0
         return Result(rate, over, steady, idle)
 
     def _search(self, collector: Nftui, rate: float) -> float:
@@ -115,7 +116,7 @@ def report(title: str, found: dict[int, Result]) -> None:
 
         sent = result.over.sending / result.over.sent * 1e6
         rows = [
-            figure("flows a second, nothing lost", "rate", figures.rate),
+            *([figure("flows a second, nothing lost", "rate", figures.rate)] if result.rate else []),
             figure("  stored of all that could be sent", "taken", figures.rate),
             Figure("  that was", result.over.rate, None if peer is None else peer.over.rate, figures.rate),
             figure("CPU s per million flows", "cpu", figures.number),
@@ -164,6 +165,9 @@ def main() -> None:
     parser.add_argument("--sources", default="64,1", help="numbers of exporters")
     parser.add_argument("--flows", type=int, default=3_000_000, help="for CPU and memory")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each step of the search")
+    parser.add_argument(
+        "--search", action=argparse.BooleanOptionalAction, default=True, help="whether to look for the loss-free rate"
+    )
     parser.add_argument("--quick", action="store_true", help="a try, no figures to quote")
     options = parser.parse_args()
     if options.quick:
@@ -176,7 +180,7 @@ def main() -> None:
             recording = work / f"{protocol}.datagrams"
             traffic.record(recording, protocol, options.flows)
             for sources in map(int, options.sources.split(",")):
-                bench = Bench(work, recording, sources, options.flows, options.seconds)
+                bench = Bench(work, recording, sources, options.flows, options.seconds, options.search)
                 found = {number: bench.measure(number) for number in map(int, options.processes.split(","))}
                 report(f"{protocol} of {sources} exporters", found)
 
