@@ -248,7 +248,7 @@ class Collector:
             self._knowledge.forget_saved()
             if self.share.first:
                 self._keeper.restart()
-                self._workers.renew(lock=self._outlet.lock)
+                self._workers.renew(self._outlet.lock)
         self._written("templates", lambda: self._knowledge.save(last=not running))
         self._written("status", lambda: self._write_status(running=running))
 

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 
+import msgspec
+
 from nftui.capture.sockets import can_deal
 from nftui.config import Config, to_json
 from nftui.engine import accounts
@@ -156,15 +158,19 @@ class Workers:
                 if worker.process is None and time.monotonic() >= worker.due:
                     self._start(worker)
 
-    def renew(self, *, config: Config | None = None, lock: int | None = None) -> None:
+    def follow(self, config: Config) -> None:
+        """Have all go on by another configuration, the same as before in what it listens to, and in how many processes."""
+        before, self._config = self._config, config
+        if _of_workers(config) != _of_workers(before):
+            self.renew(self._lock)
+
+    def renew(self, lock: int) -> None:
         """Have all store what they have, end, and start again; what comes meanwhile waits in the kernel.
 
         Args:
-            config: Another configuration, the same as before in what it listens to, and in how many processes.
-            lock: Descriptor of another lock: the store was begun anew.
+            lock: As `start` takes it: another one where the store was begun anew.
         """
-        self._config = config or self._config
-        self._lock = self._lock if lock is None else lock
+        self._lock = lock
         for worker in self._workers:
             worker.renewed = worker.process is not None
             worker.ask()
@@ -266,6 +272,11 @@ class Workers:
         if late and not worker.told:
             self._tell(f"process {worker.share.number} has said nothing for {silent:.0f} s")
         worker.told = late
+
+
+def _of_workers(config: Config) -> tuple[object, ...]:
+    """Return what of a configuration workers go by: sealing is not theirs."""
+    return msgspec.structs.replace(config.collector, interval=0), config.exporters, config.elements
 
 
 def _end(status: int) -> str:

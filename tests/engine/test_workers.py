@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -296,9 +296,9 @@ def test_a_port_is_never_shared_with_another_collector(holds: str, wants: str, t
 
 
 @contextmanager
-def here(root: Path, number: int, during: Callable[[], None] = lambda: None) -> Iterator[Collector]:
+def here(root: Path, number: int, **more: Any) -> Iterator[Collector]:
     """A collector within this process."""
-    settings = CollectorSettings(listen=(f"127.0.0.1:{free_port()}",), processes=number)
+    settings = CollectorSettings(listen=(f"127.0.0.1:{free_port()}",), processes=number, **more)
     collector = Collector(root, settings)
     thread = threading.Thread(target=collector.run)
     thread.start()
@@ -347,16 +347,30 @@ def test_how_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     assert workers.number_of(0, [udp], pytest.fail) == 3
 
 
-def test_a_process_that_says_nothing_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_that_says_nothing_is_told_of_and_what_it_misses_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(workers, "STALE_S", 1.5)
-    with here(tmp_path, 2):
+    sent = 2000
+    with here(tmp_path, 2, receive_buffer="64K") as collector:
+        port = collector.listening.sockets[0].receiver.port
+        mine = [one for one in EXPORTERS if Share(1, 2).owner(sixteen(one)) == 2]
         wait_for(lambda: account(tmp_path).get("processes", [{}, {}])[1].get("pid") and (tmp_path / "status.2.json").exists())
         pid = account(tmp_path)["processes"][1]["pid"]
         os.kill(pid, signal.SIGSTOP)
         try:
             wait_for(lambda: told(tmp_path, "process 2 has said nothing for 2 s"))
+            with exporters(mine[:1], port) as (one,):
+                for number in range(sent):
+                    one.send(netflow5(number * 30, 30, time.time()))
         finally:
             os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: account(tmp_path).get("datagrams", 0) and account(tmp_path)["drops"])
+        status = account(tmp_path)
+        assert status["datagrams"] + status["drops"] == sent
+        assert (status["processes"][0]["drops"], status["processes"][1]["drops"]) == (0, status["drops"])
+        assert status["listen"][0]["drops"] == status["drops"]
+        wait_for(lambda: told(tmp_path, f"{status['drops']} datagrams dropped by the kernel"))
 
 
 def test_processes_that_can_not_live_are_started_ever_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +390,9 @@ def test_another_configuration_reaches_all(tmp_path: Path) -> None:
             wait_for(lambda: account(tmp_path).get("flows_stored") == 1)
             before = account(tmp_path)["processes"][1]["pid"]
             config = Config(collector=collector.settings, exporters={"127.0.0.0/8": ExporterSettings(sampling=50)})
-            collector._workers.renew(config=config)
+            collector._workers.follow(Config(collector=msgspec.structs.replace(collector.settings, interval=60)))
+            assert not any(worker.renewed for worker in collector._workers._workers), "sealing is not theirs"
+            collector._workers.follow(config)
             half = len(mine) // 2
             for place, one in enumerate(some[:half]):
                 one.send(netflow5(2 + place, 1, time.time()))

@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge"),
+    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge", "engine.workers"),
     "platformdirs": ("config",),
     "socket": ("capture", "demo", "dashboard", "engine.collector", "engine.listening", "engine.workers"),
     "subprocess": ("dashboard", "engine.keeper_process", "engine.workers"),  # the children: collector, exporters; keeper; workers
