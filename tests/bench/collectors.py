@@ -189,7 +189,7 @@ def ingest(
         time.sleep(0.3)
         state = processes.udp(port)
         receiving = _receiving(collector, one) - begun
-        usage = one.stop()
+        usage = one.stop(overrun=True)
     drops = state.drops if state else 0
     sending = told["user_s"] + told["system_s"]
     stored = collector.stored(data)
