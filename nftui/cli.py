@@ -134,6 +134,11 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
     status = commands.add_parser("status", parents=[shared], help="the collector's counters, per exporter")
     status.add_argument("-o", "--output", choices=("text", "json"), default="text")
     status.set_defaults(run=_status)
+    doctor = commands.add_parser(
+        "doctor", parents=[shared], help="checks permissions, limits, clock, disk, terminal; says how to mend each"
+    )
+    doctor.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    doctor.set_defaults(run=_doctor)
 
 
 def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
@@ -201,6 +206,8 @@ def _collect(options: argparse.Namespace) -> int:
         processes=options.processes,
         check=options.check,
         with_parent=options.with_parent,
+        given=hasattr(options, "data"),
+        read=lambda: _config(options),
     )
 
 
@@ -220,6 +227,12 @@ def _status(options: argparse.Namespace) -> int:
     from nftui import account
 
     return account.status(_data(options), options.output)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from nftui import doctor
+
+    return doctor.run(getattr(options, "data", None), getattr(options, "config", None), options.output)
 
 
 def _flows(options: argparse.Namespace) -> int:

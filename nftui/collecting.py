@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from nftui.config import MOST_PROCESSES, Config
@@ -16,6 +17,9 @@ from nftui.errors import ListenError, UsageError
 from nftui.printable import printable
 from nftui.units import SECOND, duration
 
+SWITCHED_OFF = "collecting is switched off: collector.enabled is false in the configuration"
+UMASK = 0o027
+"""Who belongs to the store's group may read it, nobody else, whatever the shell says: flows tell who talked to whom."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -28,45 +32,70 @@ def collect(
     processes: int | None = None,
     check: bool = False,
     with_parent: int | None = None,
+    given: bool = True,
+    read: Callable[[], Config],
 ) -> int:
-    """Run a collector until SIGTERM or SIGINT, or only say what it would do."""
+    """Run a collector until SIGTERM or SIGINT, or only say what it would do.
+
+    Args:
+        data: The data directory.
+        config: The configuration.
+        listen: What the command line says to listen to; None for nothing.
+        interval: Seconds of a segment by the command line.
+        processes: That receive, by the command line.
+        check: Only say what would be done.
+        with_parent: The process to end with.
+        given: Whether the data directory was named on the command line, so that `store.path` means nothing.
+        read: Reads the configuration again.
+    Returns:
+        The exit status; 0 too where collecting is switched off.
+    Raises:
+        NftuiError: What was asked for can't be done.
+    """
     import msgspec
 
     from nftui.capture import layouts
-    from nftui.engine import collector
-    from nftui.engine.keeper import Keeping
-    from nftui.engine.rules import rules_of
+    from nftui.engine import collector, notify
 
     layouts.define(config.elements)
-    settings = config.collector
-    if listen:
-        settings = msgspec.structs.replace(settings, listen=tuple(listen))
-    if interval is not None:
-        if not 2 <= interval <= 86_400:
-            raise UsageError(f"--interval {interval}: it takes 2 to 86400 seconds")
-        settings = msgspec.structs.replace(settings, interval=interval)
-    if processes is not None:
-        if not 0 <= processes <= MOST_PROCESSES:
-            raise UsageError(f"--processes {processes}: it takes 0 to {MOST_PROCESSES}")
-        settings = msgspec.structs.replace(settings, processes=processes)
-    config = msgspec.structs.replace(config, collector=settings)
+    _require_between("--interval", interval, 2, 86_400, " seconds")
+    _require_between("--processes", processes, 0, MOST_PROCESSES)
+
+    def told(config: Config) -> Config:
+        named = {"listen": tuple(listen) if listen else None, "interval": interval, "processes": processes}
+        settings = msgspec.structs.replace(config.collector, **{key: value for key, value in named.items() if value is not None})
+        store = msgspec.structs.replace(config.store, path=str(data)) if given else config.store
+        return msgspec.structs.replace(config, collector=settings, store=store)
+
+    config = told(config)
     if check:
-        return _check(data, settings.listen)
+        return _check(data, config)
+    if not config.collector.enabled:
+        # To systemd this is a service that began and ended well, which it does not start again.
+        notify.tell("READY=1", f"STATUS={SWITCHED_OFF}")
+        print(SWITCHED_OFF, flush=True)
+        return 0
     if with_parent is not None:
         _end_with(with_parent)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    rules = rules_of(settings, config.exporters)
-    keeping = Keeping.of(settings.interval, config.store)
-    return collector.serve(data, settings, lambda line: print(line, flush=True), rules, keeping, config)
+    os.umask(UMASK)
+    return collector.serve(data, config, lambda line: print(line, flush=True), lambda: told(read()))
 
 
-def _check(data: Path, listen: tuple[str, ...]) -> int:
+def _require_between(option: str, value: int | None, least: int, most: int, unit: str = "") -> None:
+    if value is not None and not least <= value <= most:
+        raise UsageError(f"{option} {value}: it takes {least} to {most}{unit}")
+
+
+def _check(data: Path, config: Config) -> int:
     from nftui import protocols
     from nftui.capture.sockets import require_transport
     from nftui.elements import ELEMENTS, names
     from nftui.engine.listening import described, parsed
 
-    entries = parsed(listen)
+    if not config.collector.enabled:
+        print(SWITCHED_OFF)
+    entries = parsed(config.collector.listen)
     for entry in entries:
         require_transport(entry[2])
     for entry in entries:
@@ -93,6 +122,7 @@ def import_files(data: Path, config: Config, paths: list[Path], output: str) -> 
     from nftui.engine.rules import sampling_of
 
     layouts.define(config.elements)
+    os.umask(UMASK)
     importer = Importer(data, Rules(sampling=sampling_of(config.exporters)))
     on_terminal = sys.stderr.isatty()
     began = time.monotonic()

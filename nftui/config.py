@@ -28,6 +28,8 @@ MOST_PROCESSES = 64
 class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """[collector]: what it listens to, and how often it closes a segment."""
 
+    enabled: bool = True
+    """Whether to collect at all; without, `nftui collect` ends at once, and the dashboard starts no collector."""
     listen: tuple[str, ...] = ("9995/udp", "6343/udp")
     """`[ADDRESS:]PORT[/udp|tcp|sctp]`; an address in brackets when it is IPv6; without an address, all addresses of both families;
     tcp and sctp take IPFIX; on port 6343 only sFlow is taken."""
@@ -106,7 +108,9 @@ def default_path() -> Path:
 
 
 def default_data() -> Path:
-    """Return the data directory that is used when none is named."""
+    """Return the data directory that is used when none is named; a service's is the one that systemd made for it."""
+    if directories := os.environ.get("STATE_DIRECTORY"):
+        return Path(directories.partition(":")[0])
     return Path("/var/lib/nftui") if os.geteuid() == 0 else platformdirs.user_state_path("nftui")
 
 
@@ -127,7 +131,9 @@ def load(path: Path | None = None) -> Config:
             raise ConfigError(f"{path}: no such file; create it or leave --config out") from error
         return Config()
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
+        raise ConfigError(
+            f"{path}: {error.strerror}; make it a file that you may read, or name another with --config FILE"
+        ) from error
     return parse(text, str(path))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from nftui.config import Config
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.store import Store, make_folder
+from nftui.engine.store import FILE_MODE, Store, make_folder
 from nftui.errors import ListenError, StoreError
 
 STOP_S = 30.0
@@ -54,7 +54,7 @@ class Child:
             log: Where its output goes; it is begun anew.
         """
         self.log = log
-        with log.open("wb") as output:
+        with open(log, "wb", opener=lambda path, flags: os.open(path, flags, FILE_MODE)) as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "nftui", *words],
                 stdin=subprocess.DEVNULL,
@@ -85,7 +85,7 @@ def run(data: Path, config: Config, *, collect: bool, listen: list[str] | None =
     _end_with_terminal()
     with ExitStack() as stack:
         child = None
-        if collect and not Store(data).collector_running():
+        if collect and config.collector.enabled and not Store(data).collector_running():
             child = _start_collector(data, listen or list(config.collector.listen), config.collector.interval, config_path)
             stack.callback(child.stop)
         entries = tuple(listen or config.collector.listen)
@@ -105,7 +105,8 @@ def demo(data: Path | None, config: Config, *, network: str | None, seed: int, s
                 f"{data}: a collector writes to it; the demo wants a store of its own: leave --data out or name another"
             )
         port = free_port()
-        collector = _start_collector(data, [f"127.0.0.1:{port}/udp"], config.collector.interval, None)
+        # What the user's configuration says of exporters, or whether to collect, is not meant for simulated ones.
+        collector = _start_collector(data, [f"127.0.0.1:{port}/udp"], config.collector.interval, Path(os.devnull))
         stack.callback(collector.stop)
         words = ["demo-exporters", "--to", f"127.0.0.1:{port}", "--seed", str(seed), "--minutes", str(HISTORY_MINUTES)]
         words += ["--with-parent", str(os.getpid())]

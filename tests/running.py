@@ -9,11 +9,12 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT_S = 20.0
@@ -46,12 +47,20 @@ def free_port() -> int:
 class Collecting:
     """A running `nftui collect`."""
 
-    def __init__(self, data: Path, *words: str, port: int | None = None, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *words: str,
+        port: int | None = None,
+        env: dict[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "nftui"),
+        umask: int = -1,
+    ) -> None:
         """Start it and wait until it is ready."""
         self.data, self.port = data, port or free_port()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "nftui", "collect", "--data", str(data), "--listen", f"127.0.0.1:{self.port}", *words],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(env or {})},
+            [*program, "collect", "--data", str(data), "--listen", f"127.0.0.1:{self.port}", *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(env or {})}, umask=umask,
         )  # fmt: skip
         self.wait_for(lambda: self.status().get("pid") == self.process.pid)
 
@@ -100,6 +109,40 @@ def collecting(data: Path, *words: str, **more: Any) -> Iterator[Collecting]:
         raise
     if one.process.poll() is None:
         one.stop()
+
+
+class Sending(threading.Thread):
+    """An exporter that sends numbered flows at a steady rate for the length of a block.
+
+    Attributes:
+        flows: How many it has sent.
+    """
+
+    def __init__(self, port: int) -> None:
+        """Send 30 flows some hundred times a second to a port of the loopback."""
+        super().__init__(daemon=True)
+        self.flows = 0
+        self._port, self._over = port, threading.Event()
+
+    @property
+    def octets(self) -> int:
+        """What they carry: each its number."""
+        return self.flows * (self.flows - 1) // 2
+
+    def run(self) -> None:
+        """Send until the block ends."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as exporter:
+            while not self._over.wait(0.003):
+                exporter.sendto(netflow5(self.flows, 30, time.time()), ("127.0.0.1", self._port))
+                self.flows += 30
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
 
 
 def netflow5(first: int, count: int, when: float, *, sampling: int = 0) -> bytes:

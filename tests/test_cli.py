@@ -230,7 +230,7 @@ def test_version_and_help() -> None:
 
     assert nftui("--version").stdout == f"nftui {__version__}\n"
     shown = nftui("--help").stdout
-    for command in ("collect", "demo", "import", "flows", "top", "series", "summary", "status"):
+    for command in ("collect", "demo", "import", "flows", "top", "series", "summary", "status", "doctor"):
         assert command in shown
         assert "usage: nftui " + command in nftui(command, "--help").stdout
 

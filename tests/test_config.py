@@ -16,6 +16,7 @@ from nftui.errors import ConfigError
 
 EVERY_KEY = b"""
 [collector]
+enabled = false
 listen = ["127.0.0.1:9995/udp", "[::1]:4739"]
 receive_buffer = "64M"
 processes = 2
@@ -24,6 +25,9 @@ clock_threshold = 5
 template_lifetime = 1800
 [store]
 path = "~/flows"
+max_lifespan = 30
+max_size = "200G"
+min_free = "5G"
 [display]
 theme = "light"
 refresh = 2
@@ -72,6 +76,10 @@ def test_every_key_is_taken() -> None:
         ("[collector]\ninterval = 86401", "collector.interval is 86401"),
         ("[collector]\nclock_threshold = -1", "collector.clock_threshold is -1"),
         ("[collector]\ntemplate_lifetime = 10000000000", "collector.template_lifetime is 10000000000"),
+        ("[store]\nmax_lifespan = -1", "store.max_lifespan is -1"),
+        ("[store]\nmax_lifespan = nan", "store.max_lifespan is nan"),
+        ("[store]\nmax_size = 'much'", "store.max_size: 'much' is no size"),
+        ("[store]\nmin_free = '5%'", "store.min_free: '5%' is no size"),
         ("[exporters.router]\nsampling = 1", "exporters.'router'"),
         ("[exporters.'192.0.2.1/24']\nsampling = 1", "exporters.'192.0.2.1/24'"),
         ("[exporters.'192.0.2.1']\nsampling = -5", "exporters.'192.0.2.1'.sampling is -5"),
@@ -129,12 +137,15 @@ def test_default_file_may_be_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ("user", "file", "data"), [(0, "/etc/nftui/nftui.toml", "/var/lib/nftui"), (1000, "conf/nftui/nftui.toml", "state/nftui")]
 )
 def test_places(user: int, file: str, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NFTUI_CONFIG", raising=False)
+    for name in ("NFTUI_CONFIG", "STATE_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "conf"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(os, "geteuid", lambda: user)
     assert config.default_path() == tmp_path / file
     assert config.default_data() == tmp_path / data
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/nftui:/var/lib/more")
+    assert config.default_data() == Path("/var/lib/nftui")
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,11 @@ class Decoder:
         self._flows += sum(len(frame) for frame in frames)
         return frames
 
+    def follow(self, rules: Rules) -> None:
+        """Read what comes from now on by other rules."""
+        self._rules = rules
+        self._exporters.follow(rules.sampling)
+
     def finish(self, now_us: int = 0) -> None:
         """Give up what still waits for its template, and count it: nothing more will come."""
         self._exporters.expire(now_us, None, np.iinfo(np.int64).max)

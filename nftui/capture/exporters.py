@@ -194,6 +194,12 @@ class Exporters:
         self.other = Exporter(OTHER)
         self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
 
+    def follow(self, configured: Callable[[bytes], int]) -> None:
+        """Take other sampling intervals of the user's, for the exporters that are known too."""
+        self._configured = configured
+        for domain in self.domains.values():
+            domain.tables.samplers.configured = configured(domain.address)
+
     def exporter(self, address: bytes, now: int) -> Exporter:
         """Return an exporter by its 16 octets; the one for all others when there are too many."""
         found = self.by_address.get(address)

@@ -8,15 +8,15 @@ Of several processes the first is this one. It starts the others (`workers.py`),
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
 import signal
-import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,16 +27,19 @@ from nftui import __version__
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
 from nftui.config import CollectorSettings, Config, size
+from nftui.engine import notify
 from nftui.engine.accounts import EVENTS
 from nftui.engine.keeper import Keeping
 from nftui.engine.keeper_process import KeeperProcess
 from nftui.engine.knowledge import Knowledge, deal
 from nftui.engine.listening import Listening, parsed
 from nftui.engine.outlet import STATUS, Outlet
+from nftui.engine.reload import Reload
 from nftui.engine.rules import rules_of
 from nftui.engine.share import Inherited, Share, left_over
 from nftui.engine.workers import Workers, number_of
 from nftui.engine.writer import lower_pool
+from nftui.errors import ConfigError
 
 QUEUE_FLOWS = 4_000_000
 """Flows that wait for the disk at most, in all processes; what comes on top is dropped and counted."""
@@ -44,6 +47,8 @@ TICK_S = 0.8
 """Between two tail files. Less than a second, so that with the time a write takes a crash loses no more than the last second."""
 TICK_FLOWS = 160_000
 """So many flows are written before that time is over: what takes longer to write then began earlier."""
+RECEIVING, STORING = "receiving", "storing"
+"""The threads that the watchdog is pinged for."""
 log = logging.getLogger(__name__)
 
 
@@ -56,6 +61,7 @@ class Collector:
         settings: CollectorSettings,
         rules: Rules | None = None,
         keeping: Keeping | None = None,
+        reload: Reload | None = None,
         *,
         config: Config | None = None,
         share: Share | None = None,
@@ -68,6 +74,7 @@ class Collector:
             settings: What to listen to, and the interval.
             rules: What the decoder does with time and sampling; None for those of the settings alone.
             keeping: What the keeper is told; None for the defaults, with the settings' interval.
+            reload: Reads the configuration anew when `read_again` was called; None where there is none to read.
             config: What further processes are told; None for the settings alone.
             share: Which process this is; None for the first of as many as the settings say.
             inherited: What a further process has of the first.
@@ -95,24 +102,25 @@ class Collector:
         self._unwritten: set[str] = set()
         self._dropped = self._failed = 0
         self._decoding = threading.Lock()
-        if self.share.first:
-            self._deal()
+        self._deal()
         self._knowledge = Knowledge(root, self._decoder, self._decoding, self.share)
         self._guard = threading.Lock()
-        self._stop = threading.Event()
-        self._due = threading.Event()
-        self._drained = threading.Event()
+        self._stopping = self._reading = False
+        self._reload = reload
+        self._pulse = notify.Pulse(notify.watchdog_s())
+        self._stop, self._due, self._drained = threading.Event(), threading.Event(), threading.Event()
         self._started = time.time_ns() // 1000
         self._rates: deque[tuple[float, int, int, int]] = deque(maxlen=6)
         self._drops_told = self._refused_told = 0
         self._account_due = 0.0
         self._begun_anew = 0
 
-    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+    def run(self, ready: Callable[[], object] = lambda: None, ending: Callable[[], object] = lambda: None) -> None:
         """Collect until `stop`, then write and seal what was received.
 
         Args:
             ready: Called once when datagrams are being received.
+            ending: Called once when no more are.
         """
         if self.share.first:
             self._keeper.start()
@@ -120,9 +128,11 @@ class Collector:
         lower_pool()
         writer = threading.Thread(target=self._write, name="store", daemon=True)
         writer.start()
+        self._pulse.start()
         ready()
         try:
             self._receive()
+            ending()
         finally:
             self._stop.set()
             self._workers.finish()
@@ -134,6 +144,7 @@ class Collector:
             self._keeper.end()
             self.listening.close()
             self._outlet.close()
+            self._pulse.close()
 
     @property
     def lost(self) -> int:
@@ -145,8 +156,12 @@ class Collector:
             log.error("%s flows could not be stored: %s", f"{self.lost:,}", self._outlet.problem or "the disk could not follow")
 
     def stop(self, number: int = 0, frame: FrameType | None = None) -> None:
-        """Have `run` finish; may be called from a signal handler."""
-        self._stop.set()
+        """Have `run` finish; may be called from a signal handler, so it takes no lock, which the interrupted code may hold."""
+        self._stopping = True
+
+    def read_again(self) -> None:
+        """Have the configuration read again soon; as `stop`, it may be called from a signal handler."""
+        self._reading = True
 
     def descriptions(self) -> list[str]:
         """Return what it listens to, and by how many processes, a line each."""
@@ -156,15 +171,18 @@ class Collector:
 
     def _receive(self) -> None:
         before = time.monotonic()
-        while not self._stop.is_set():
+        while not self._stopping:
+            self._pulse.beat(RECEIVING)
             # Exporters on streams can wait for the disk; datagrams can't.
             room = self._queued + self._outlet.writer.pending <= self._room // 2
             taken = sum(self._take(bound.take()) for bound in self.listening.ready(200 if room else 20, streams=room))
             now = time.monotonic()
             if nap := self.listening.nap(taken, now - before):
-                self._stop.wait(nap)
+                time.sleep(nap)
             before = now
         self._workers.finish()
+        # What is left to do takes as long as it takes, and who waits for the end has a limit of his own.
+        self._pulse.release(RECEIVING)
         for block in self.listening.rest():
             self._take(block)
         self._take(None)
@@ -208,6 +226,8 @@ class Collector:
 
     def _deal(self) -> None:
         """Give each process what an earlier collector learned of its exporters, and forget what that one's said of themselves."""
+        if not self.share.first:
+            return
         try:
             for path in left_over(self.root, STATUS):
                 path.unlink(missing_ok=True)
@@ -219,9 +239,11 @@ class Collector:
 
     def _write(self) -> None:
         while not self._stop.is_set():
+            self._pulse.beat(STORING)
             began = time.monotonic()
             self._tick_safely(running=True)
             self._due.wait(max(began + TICK_S - time.monotonic(), 0))
+        self._pulse.release(STORING)
         self._drained.wait()
         self._tick_safely(running=False)
 
@@ -234,6 +256,8 @@ class Collector:
 
     def _tick(self, *, running: bool) -> None:
         self._store(last=not running)
+        if running and self._reading:
+            self._read_again()
         now = time.monotonic()
         if running and now < self._account_due:
             return
@@ -253,7 +277,9 @@ class Collector:
         self._written("status", lambda: self._write_status(running=running))
 
     def _write_status(self, *, running: bool) -> None:
-        self._outlet.write_status(json.dumps(self._workers.together(self.status(running=running))).encode())
+        status = self._workers.together(self.status(running=running))
+        self._pulse.status = in_a_line(status)
+        self._outlet.write_status(json.dumps(status).encode())
 
     def _written(self, what: str, write: Callable[[], None]) -> None:
         """Write something of less weight than flows; say so, once, where it can't be."""
@@ -331,46 +357,92 @@ class Collector:
             log.warning("%s", text)
             self._events.append({"time": time.time_ns() // 1000, "text": text})
 
+    # -- the configuration
 
-def serve(
-    root: Path,
-    settings: CollectorSettings,
-    announce: Callable[[str], None],
-    rules: Rules | None = None,
-    keeping: Keeping | None = None,
-    config: Config | None = None,
-) -> int:
+    def _read_again(self) -> None:
+        self._reading = False
+        if self._reload is None:
+            return
+        notify.reloading()
+        try:
+            config, lines = self._reload.take()
+            self._follow(config)
+        except ConfigError as error:
+            lines = [f"configuration not taken, what held before still holds: {error}"]
+        finally:
+            notify.tell("READY=1")
+        for line in lines:
+            self._tell(line)
+
+    def _follow(self, config: Config) -> None:
+        """Go on by other settings. Flows on their way are not touched: rules hold from the next block on."""
+        with self._decoding:
+            self._decoder.follow(rules_of(config.collector, config.exporters))
+        self._keeper.follow(Keeping.of(config.collector.interval, config.store))
+        self._workers.follow(config)
+        self.settings = config.collector
+
+
+def in_a_line(status: Mapping[str, Any]) -> str:
+    """Return what a status comes to, for `systemctl status`."""
+    lost = status["drops"] + status["queue_dropped"]
+    return (
+        f"{status['flows_per_s']:,.0f} flows/s, exporters: {len(status['exporters']):,}; "
+        f"{status['flows_stored']:,} flows stored, {status['flows_pending']:,} wait, {lost:,} lost"
+    )
+
+
+def serve(root: Path, config: Config, announce: Callable[[str], None], read: Callable[[], Config]) -> int:
     """Run a collector as this process until SIGTERM or SIGINT; flows received by then are stored and sealed.
+
+    SIGHUP has it read its configuration again, or ends it when it came because its terminal is gone.
 
     Args:
         root: The data directory.
-        settings: What to listen to, and the interval.
+        config: What to listen to, the interval, and the rules of decoding.
         announce: Takes a line for each bound socket.
-        rules: As `Collector` takes them.
-        keeping: As `Collector` takes it.
-        config: As `Collector` takes it.
+        read: Reads the configuration again; it raises `ConfigError`.
     Returns:
         The exit status: 0, or 1 where flows that were received could not be stored.
     Raises:
         NftuiError: As `Collector`.
     """
-    collector = Collector(root, settings, rules, keeping, config=config)
+    # Where a watchdog ends a collector that hangs (SIGABRT), the log has where each thread was.
+    faulthandler.enable()
+    collector = Collector(
+        root,
+        config.collector,
+        rules_of(config.collector, config.exporters),
+        Keeping.of(config.collector.interval, config.store),
+        Reload(config, read),
+        config=config,
+    )
+    attached = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        if attached and not _has_terminal():
+            collector.stop()
+        else:
+            collector.read_again()
+
     signal.signal(signal.SIGTERM, collector.stop)
     signal.signal(signal.SIGINT, collector.stop)
+    signal.signal(signal.SIGHUP, hang_up)
     for line in collector.descriptions():
         announce(line)
-    announce(f"storing in {root}, segments of {settings.interval} s")
-    collector.run(ready=notify_ready)
+    announce(f"storing in {root}, segments of {config.collector.interval} s")
+    receiving = f"STATUS=receiving, sockets: {len(collector.listening.sockets)}; storing in {root}"
+    collector.run(
+        ready=lambda: notify.tell("READY=1", receiving),
+        ending=lambda: notify.tell("STOPPING=1", "STATUS=storing and sealing what was received"),
+    )
     return 1 if collector.lost else 0
 
 
-def notify_ready() -> None:
-    """Tell systemd that datagrams are being received (sd_notify(3)), where it asked to be told."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-        try:
-            notify.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
-        except OSError as error:
-            log.warning("NOTIFY_SOCKET can't be reached: %s", error)
+def _has_terminal() -> bool:
+    """Return whether this process has a controlling terminal, which it loses when that is closed."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

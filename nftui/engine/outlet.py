@@ -62,8 +62,10 @@ class Outlet:
         try:
             remove_temporary(root / "tail", share.owns)
             self.writer = StoreWriter(root, share.stream)
+            _require_writable(root / "tail", root / "flows")
         except OSError as error:
-            raise StoreError(f"{root}: {error.strerror}; choose a data directory you may write with --data DIR") from error
+            where = error.filename or root
+            raise StoreError(f"{where}: {error.strerror}; choose a data directory you may write with --data DIR") from error
 
     @property
     def lock(self) -> int:
@@ -166,3 +168,14 @@ class Outlet:
             lost = self.dropped - self._dropped_before
             self._tell(f"the store is written again; {f'{lost:,} flows were dropped' if lost else 'nothing was lost'}")
             self.problem = ""
+
+
+def _require_writable(*folders: Path) -> None:
+    """See that files can be made, before the first flows find out: an earlier collector may have been another user's.
+
+    Raises:
+        PermissionError: They can't, in one of the folders.
+    """
+    for folder in folders:
+        if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))

@@ -105,14 +105,6 @@ def test_segments_end_with_the_interval(tmp_path: Path) -> None:
     assert answer("summary", "--data", tmp_path)["rows"][0]["flows"] == 500
 
 
-def test_systemd_is_told_when_datagrams_are_received(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-        notify.bind(str(tmp_path / "notify"))
-        notify.settimeout(20)
-        with collecting(tmp_path / "store", env={"NOTIFY_SOCKET": str(tmp_path / "notify")}):
-            assert notify.recv(100) == b"READY=1"
-
-
 @pytest.mark.row("C02")
 def test_killed_a_dozen_times_under_load_it_loses_at_most_the_last_second(tmp_path: Path) -> None:
     outcome = kills.kill(tmp_path / "store", 12, seed=3)

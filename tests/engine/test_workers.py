@@ -479,3 +479,21 @@ def test_systemd_hears_of_the_first_process_alone(tmp_path: Path) -> None:
             first, second = ((Path("/proc") / str(pid) / "environ").read_bytes() for pid in pids(collector))
     assert b"NOTIFY_SOCKET" in first and b"WATCHDOG_USEC" in first
     assert b"NOTIFY_SOCKET" not in second and b"WATCHDOG_USEC" not in second
+
+
+def test_sighup_reaches_all(tmp_path: Path) -> None:
+    file = tmp_path / "nftui.toml"
+    file.write_text("[collector]\nprocesses = 2\n")
+    with collecting(tmp_path / "store", "--config", str(file)) as collector, exporters(EXPORTERS, collector.port) as some:
+        begun(collector, 2)
+        before = pids(collector)
+        file.write_text('[collector]\nprocesses = 3\n[exporters."127.0.0.0/8"]\nsampling = 50\n')
+        collector.process.send_signal(signal.SIGHUP)
+        collector.wait_for(lambda: told(tmp_path / "store", "collector.processes was changed, and waits for a restart"))
+        collector.wait_for(lambda: pids(collector)[1:] != before[1:])
+        for place, one in enumerate(some):
+            one.send(netflow5(place, 1, time.time()))
+        collector.wait_for(lambda: collector.status().get("flows_stored") == len(EXPORTERS))
+        status = collector.status()
+    assert [one["sampling"] for one in status["exporters"]] == [{"configured": 50}] * len(EXPORTERS)
+    assert len(status["processes"]) == 2 and status["processes"][0]["pid"] == before[0]

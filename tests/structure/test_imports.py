@@ -25,6 +25,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.workers": ("engine", "capture"),  # what the kernel can do
     "engine.worker": ("engine", "capture"),  # the same as the collector
     "engine.rules": ("engine", "capture"),
+    "engine.reload": ("engine", "capture"),
+    "engine.notify": (),
     "engine.importing": ("engine", "capture"),  # the same for files
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
@@ -39,9 +41,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "account": ("engine",),
     "asking": ("engine", "export"),
     "collecting": ("engine", "capture", "protocols"),
+    "checks": ("checks", "engine", "capture", "machine"),
+    "doctor": ("checks",),
+    "machine": (),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("account", "asking", "collecting", "dashboard", "demo", "protocols"),
+    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "protocols"),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
@@ -49,9 +54,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge", "engine.workers"),
+    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge", "engine.reload", "engine.workers"),
     "platformdirs": ("config",),
-    "socket": ("capture", "demo", "dashboard", "engine.collector", "engine.listening", "engine.workers"),
+    "socket": ("capture", "demo", "dashboard", "engine.listening", "engine.notify", "engine.workers"),
     "subprocess": ("dashboard", "engine.keeper_process", "engine.workers"),  # the children: collector, exporters; keeper; workers
 }
 """Library -> the parts that may use it."""
