@@ -18,7 +18,7 @@ from tests.real.terminal import Screen, Terminal, marked, terminal
 pytestmark = pytest.mark.peer("tmux")
 
 TOTALS = re.compile(r"b/s .* flows +\d+ exporters? +drops 0$")
-CHILDREN = ("nftui collect", "nftui.engine.sealer", "nftui demo-exporters")
+CHILDREN = ("nftui collect", "nftui.engine.keeper", "nftui demo-exporters")
 SIZES = [pytest.param(80, 24, id="80x24"), pytest.param(200, 50, id="200x50")]
 
 
