@@ -55,6 +55,8 @@ def _collector_lines(found: dict[str, Any]) -> Iterator[str]:
     """Yield what concerns all exporters: sockets, counts, what was lost here, the store."""
     for one in dicts(found.get("listen")):
         yield from _listen_lines(one)
+    for one in dicts(found.get("processes")):
+        yield _process_line(one)
     yield (
         f"{integer(found.get('datagrams')):,} datagrams, {integer(found.get('flows')):,} flows, "
         f"{integer(found.get('flows_stored')):,} stored, {integer(found.get('sequence_lost')):,} lost by sequence numbers"
@@ -114,6 +116,15 @@ def _listen_lines(one: dict[str, Any]) -> Iterator[str]:
     for kind in ("refused", "closed"):
         for reason, count in counts(connections.get(kind)):
             yield f"    {kind}: {count:,} {printable(reason, LIMIT)}"
+
+
+def _process_line(one: dict[str, Any]) -> str:
+    again = integer(one.get("restarts"))
+    return (
+        f"process {integer(one.get('number'))}, id {integer(one.get('pid'))}: {integer(one.get('exporters')):,} exporters  "
+        f"{integer(one.get('datagrams')):,} datagrams  {real(one.get('flows_per_s')):,.1f} flows/s  "
+        f"drops {integer(one.get('drops')):,}{f'  started again {again:,} times' if again else ''}"
+    )
 
 
 def _exporter_lines(exporter: dict[str, Any], interfaces: Mapping[str, Any], now: int) -> Iterator[str]:

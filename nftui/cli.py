@@ -120,6 +120,7 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
         help="repeatable; default 9995/udp for all protocols and 6343/udp for sFlow only; tcp and sctp take IPFIX",
     )
     collect.add_argument("--interval", type=int, metavar="S", help="seconds of a segment (default 300)")
+    collect.add_argument("--processes", type=int, metavar="N", help="that receive over udp (default 1; 0: one on each core)")
     collect.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
     collect.add_argument("--check", action="store_true", help="print what it would bind and which elements it takes")
     collect.set_defaults(run=_collect)
@@ -202,6 +203,7 @@ def _collect(options: argparse.Namespace) -> int:
         _config(options),
         options.listen,
         options.interval,
+        processes=options.processes,
         check=options.check,
         with_parent=options.with_parent,
         given=hasattr(options, "data"),

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from nftui.config import Config
+from nftui.config import MOST_PROCESSES, Config
 from nftui.errors import ListenError, UsageError
 from nftui.printable import printable
 from nftui.units import SECOND, duration
@@ -29,6 +29,7 @@ def collect(
     listen: list[str] | None,
     interval: int | None,
     *,
+    processes: int | None = None,
     check: bool = False,
     with_parent: int | None = None,
     given: bool = True,
@@ -41,6 +42,7 @@ def collect(
         config: The configuration.
         listen: What the command line says to listen to; None for nothing.
         interval: Seconds of a segment by the command line.
+        processes: That receive, by the command line.
         check: Only say what would be done.
         with_parent: The process to end with.
         given: Whether the data directory was named on the command line, so that `store.path` means nothing.
@@ -56,15 +58,12 @@ def collect(
     from nftui.engine import collector, notify
 
     layouts.define(config.elements)
-    if interval is not None and not 2 <= interval <= 86_400:
-        raise UsageError(f"--interval {interval}: it takes 2 to 86400 seconds")
+    _require_between("--interval", interval, 2, 86_400, " seconds")
+    _require_between("--processes", processes, 0, MOST_PROCESSES)
 
     def told(config: Config) -> Config:
-        settings = config.collector
-        if listen:
-            settings = msgspec.structs.replace(settings, listen=tuple(listen))
-        if interval is not None:
-            settings = msgspec.structs.replace(settings, interval=interval)
+        named = {"listen": tuple(listen) if listen else None, "interval": interval, "processes": processes}
+        settings = msgspec.structs.replace(config.collector, **{key: value for key, value in named.items() if value is not None})
         store = msgspec.structs.replace(config.store, path=str(data)) if given else config.store
         return msgspec.structs.replace(config, collector=settings, store=store)
 
@@ -81,6 +80,11 @@ def collect(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     os.umask(UMASK)
     return collector.serve(data, config, lambda line: print(line, flush=True), lambda: told(read()))
+
+
+def _require_between(option: str, value: int | None, least: int, most: int, unit: str = "") -> None:
+    if value is not None and not least <= value <= most:
+        raise UsageError(f"{option} {value}: it takes {least} to {most}{unit}")
 
 
 def _check(data: Path, config: Config) -> int:

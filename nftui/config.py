@@ -22,6 +22,8 @@ SIZE_SUFFIX = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 """Suffix of a size -> power of 1000, or of 1024 with an `i` behind it."""
 
 LONGEST_NAME = 64
+MOST_PROCESSES = 64
+"""Of one collector."""
 
 
 class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -38,6 +40,8 @@ class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
     """Seconds after which a segment is sealed, 2 to 86400; larger means fewer, bigger files and slower answers over short
     ranges."""
 
+    processes: int = 1
+    """Processes that receive over UDP, each the exporters whose addresses fall to it, up to 64; 0 for one on each core."""
     clock_threshold: int = 60
     """Seconds that an exporter's clock may be off before its times are corrected by what it is off; 0 for never."""
     template_lifetime: int = 86_400
@@ -154,6 +158,23 @@ def parse(text: bytes, name: str) -> Config:
     return config
 
 
+def to_json(config: Config) -> bytes:
+    """Return a configuration as one line of JSON, for another process."""
+    return msgspec.json.encode(config)
+
+
+def of_json(line: bytes) -> Config:
+    """Take back what `to_json` returned.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    try:
+        return msgspec.json.decode(line, type=Config)
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"no configuration: {error}") from error
+
+
 def size(text: str) -> int:
     """Return a size such as `32M` (or `32MiB`, in steps of 1024) in octets.
 
@@ -168,12 +189,27 @@ def size(text: str) -> int:
 
 
 def _check(config: Config, name: str) -> None:
-    collector = config.collector
-    if not 2 <= collector.interval <= 86_400:
-        raise ConfigError(f"{name}: collector.interval is {config.collector.interval}; it takes 2 to 86400 seconds")
-    for key, value in (("clock_threshold", collector.clock_threshold), ("template_lifetime", collector.template_lifetime)):
-        if not 0 <= value <= 10**9:
-            raise ConfigError(f"{name}: collector.{key} is {value}; it takes seconds, 0 to 1000000000")
+    collector, store, display = config.collector, config.store, config.display
+    ranges: tuple[tuple[str, float, float, float, str], ...] = (
+        ("collector.interval", collector.interval, 2, 86_400, " seconds"),
+        ("collector.clock_threshold", collector.clock_threshold, 0, 10**9, " seconds"),
+        ("collector.template_lifetime", collector.template_lifetime, 0, 10**9, " seconds"),
+        ("collector.processes", collector.processes, 0, MOST_PROCESSES, ""),
+        ("store.max_lifespan", store.max_lifespan, 0, 100_000, " days"),
+        ("display.refresh", display.refresh, 0.5, 60, " seconds"),
+        ("display.max_values", display.max_values, 1, 250, ""),
+    )
+    for key, value, least, most, unit in ranges:
+        if not least <= value <= most:
+            raise ConfigError(f"{name}: {key} is {value}; it takes {least} to {most}{unit}")
+    if display.units not in ("si", "iec"):
+        raise ConfigError(f"{name}: display.units is {display.units!r}; it takes si or iec")
+    _check_exporters(config, name)
+    _check_elements(config, name)
+    _check_sizes(config, name)
+
+
+def _check_exporters(config: Config, name: str) -> None:
     for address, exporter in config.exporters.items():
         try:
             ipaddress.ip_network(address)
@@ -183,16 +219,6 @@ def _check(config: Config, name: str) -> None:
             raise ConfigError(f"{name}: exporters.{address!r}.sampling is {exporter.sampling}; it takes 0 to 100000000")
         if len(exporter.name) > LONGEST_NAME:
             raise ConfigError(f"{name}: exporters.{address!r}.name has {len(exporter.name)} characters; at most {LONGEST_NAME}")
-    if not 0.5 <= config.display.refresh <= 60:
-        raise ConfigError(f"{name}: display.refresh is {config.display.refresh}; it takes 0.5 to 60 seconds")
-    if config.display.units not in ("si", "iec"):
-        raise ConfigError(f"{name}: display.units is {config.display.units!r}; it takes si or iec")
-    if not 1 <= config.display.max_values <= 250:
-        raise ConfigError(f"{name}: display.max_values is {config.display.max_values}; it takes 1 to 250")
-    _check_elements(config, name)
-    if not 0 <= config.store.max_lifespan <= 100_000:
-        raise ConfigError(f"{name}: store.max_lifespan is {config.store.max_lifespan}; it takes days, 0 to 100000")
-    _check_sizes(config, name)
 
 
 def _check_sizes(config: Config, name: str) -> None:

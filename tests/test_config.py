@@ -19,6 +19,7 @@ EVERY_KEY = b"""
 enabled = false
 listen = ["127.0.0.1:9995/udp", "[::1]:4739"]
 receive_buffer = "64M"
+processes = 2
 interval = 60
 clock_threshold = 5
 template_lifetime = 1800
@@ -70,6 +71,8 @@ def test_every_key_is_taken() -> None:
         ("[collector]\ninterval = 'x'", "collector.interval"),
         ("[collector]\ninterval = true", "collector.interval"),
         ("[collector]\ninterval = 1", "collector.interval is 1"),
+        ("[collector]\nprocesses = -1", "collector.processes is -1"),
+        ("[collector]\nprocesses = 65", "collector.processes is 65"),
         ("[collector]\ninterval = 86401", "collector.interval is 86401"),
         ("[collector]\nclock_threshold = -1", "collector.clock_threshold is -1"),
         ("[collector]\ntemplate_lifetime = 10000000000", "collector.template_lifetime is 10000000000"),

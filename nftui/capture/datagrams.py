@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nftui.capture import recvmmsg
-from nftui.capture.sockets import MAPPED_PREFIX, bound, sixteen
+from nftui.capture.sockets import MAPPED_PREFIX, bound, grow_buffer, sixteen
 
 __all__ = ["MAPPED_PREFIX", "ROWS", "WIDTH", "DatagramBlock", "UdpReceiver"]
 
@@ -30,7 +30,6 @@ NEAR = 2048
 """Octets of a datagram that stand side by side with those of the next: all of what an Ethernet frame carries."""
 LEAST_SHARE = 512
 """Octets that the smallest datagram takes of a receive buffer, at least; it takes 768 with Linux 6."""
-_SO_RCVBUFFORCE = 33
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,14 @@ class UdpReceiver:
     more = False
 
     def __init__(
-        self, address: str | None, port: int, receive_buffer: int = 32 << 20, *, rows: int = ROWS, batched: bool = True
+        self,
+        address: str | None,
+        port: int,
+        receive_buffer: int = 32 << 20,
+        *,
+        rows: int = ROWS,
+        batched: bool = True,
+        given: socket.socket | None = None,
     ) -> None:
         """Bind.
 
@@ -81,14 +87,15 @@ class UdpReceiver:
             receive_buffer: Octets to ask for.
             rows: The most datagrams of one block.
             batched: Use recvmmsg where the C library has it.
+            given: A socket that is bound there already.
         Raises:
             ListenError: The port is in use, may not be used, or the address is not of this host.
         """
-        self._socket = bound(address, port)
+        self._socket = given or bound(address, port)
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
         self.asked = receive_buffer
-        self.granted = _grow_buffer(self._socket, receive_buffer)
+        self.granted = grow_buffer(self._socket, receive_buffer)
         self.truncated = 0
         self._left: float = math.inf
         self._inode = str(Path(f"/proc/self/fd/{self._socket.fileno()}").readlink())[len("socket:[") : -1] if _has_proc() else ""
@@ -191,18 +198,6 @@ def _untouched(rows: int, width: int) -> npt.NDArray[np.uint8]:
         with suppress(OSError):
             area.madvise(mmap.MADV_NOHUGEPAGE)
     return np.frombuffer(area, np.uint8).reshape(rows, width)
-
-
-def _grow_buffer(bound: socket.socket, octets: int) -> int:
-    """Ask for a receive buffer, beyond net.core.rmem_max when permitted; return what the kernel gave."""
-    octets = min(max(octets, 1), 2**30)
-    for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, option, octets)
-            break
-        except OSError:
-            continue
-    return bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
 
 def _has_proc() -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import re
 import socket
+import struct
 
+from nftui.capture import pinning
 from nftui.errors import ConfigError, ListenError
 
 MAPPED_PREFIX = bytes(10) + b"\xff\xff"
@@ -19,6 +22,8 @@ KINDS = {
 """Transport -> kind and protocol of its sockets; SCTP is of the one-to-one style (RFC 6458, section 4)."""
 BACKLOG = 128
 """Connections that wait in the kernel to be accepted."""
+_SO_RCVBUFFORCE, _SO_ATTACH_REUSEPORT_CBPF = 33, 51
+_MISPLACED = 4096
 _NO_SUCH_TRANSPORT = (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT, errno.EINVAL)
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
@@ -75,6 +80,60 @@ def bound(address: str | None, port: int, transport: str = "udp") -> socket.sock
         raise _listen_error(address or "", port, transport, error) from error
 
 
+def bound_together(address: str | None, port: int, number: int) -> list[socket.socket]:
+    """Return some UDP sockets bound to the same port, to which the kernel deals datagrams by their source address.
+
+    `pinning.processes_of` tells which source goes to which; only sockets of this call are ever chosen.
+
+    Args:
+        address: An IP address of this host, or None.
+        port: 0 takes any that is free.
+        number: Of sockets, two at least.
+    Raises:
+        ListenError: As `bound`; a port that anybody else has is in use, whether they would share it or not.
+    """
+    # The first is bound as if it were alone, which fails where somebody else has the port, and shares it only then.
+    group = [bound(address, port)]
+    try:
+        first = group[0]
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        both = first.family == socket.AF_INET6 and not first.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+        host, port = first.getsockname()[:2]
+        while len(group) < number:
+            group.append(_bind(first.family, host, port, "udp", both=both, shared=True))
+        _deal_by_source(first, number)
+        for one in group:
+            _discard(one)
+    except OSError as error:
+        for one in group:
+            one.close()
+        raise _listen_error(address or "", port, "udp", error) from error
+    return group
+
+
+def can_deal() -> bool:
+    """Return whether the kernel can deal datagrams to several sockets by their source."""
+    with socket.socket(socket.AF_INET, *KINDS["udp"]) as probe:
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            _deal_by_source(probe, 2)
+        except OSError:
+            return False
+    return True
+
+
+def grow_buffer(bound: socket.socket, octets: int) -> int:
+    """Ask for a receive buffer, beyond net.core.rmem_max when permitted; return what the kernel gave."""
+    octets = min(max(octets, 1), 2**30)
+    for option in (_SO_RCVBUFFORCE, socket.SO_RCVBUF):
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, option, octets)
+            break
+        except OSError:
+            continue
+    return bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
+
 def require_transport(transport: str) -> None:
     """Bind nothing, but see that the kernel has a transport.
 
@@ -93,9 +152,13 @@ def sixteen(address: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6, bare) if ":" in bare else MAPPED_PREFIX + socket.inet_pton(socket.AF_INET, bare)
 
 
-def _bind(family: socket.AddressFamily, address: str, port: int, transport: str, *, both: bool = False) -> socket.socket:
+def _bind(
+    family: socket.AddressFamily | int, address: str, port: int, transport: str, *, both: bool = False, shared: bool = False
+) -> socket.socket:
     found = socket.socket(family, *KINDS[transport])
     try:
+        if shared:
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if transport != "udp":
             # Connections of a collector that ended linger for a minute; the next collector must not wait for them.
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -108,6 +171,23 @@ def _bind(family: socket.AddressFamily, address: str, port: int, transport: str,
         found.close()
         raise
     return found
+
+
+def _deal_by_source(one: socket.socket, number: int) -> None:
+    """Have the kernel choose among the sockets that share a port with one of them, or will (socket(7))."""
+    octets = pinning.program(number)
+    instructions = ctypes.create_string_buffer(octets, len(octets))
+    described = struct.pack("HP", len(octets) // 8, ctypes.addressof(instructions))
+    one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_REUSEPORT_CBPF, described)
+
+
+def _discard(one: socket.socket) -> None:
+    """Take what came before the kernel knew whose it is: it may be another's, and a moment ago nobody listened at all."""
+    for _ in range(_MISPLACED):
+        try:
+            one.recv(0, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
 
 
 def _listen_error(address: str, port: int, transport: str, error: OSError) -> ListenError:

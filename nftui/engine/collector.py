@@ -2,6 +2,8 @@
 
 Two threads: one receives and decodes, and does nothing that can wait for a disk; the other writes the tail and the status once a
 second. Between them a bounded queue, which drops and counts when the disk can't follow. A niced child process seals the tail.
+
+Of several processes the first is this one. It starts the others (`workers.py`), which are collectors of some of the exporters.
 """
 
 from __future__ import annotations
@@ -26,23 +28,25 @@ from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
 from nftui.config import CollectorSettings, Config, size
 from nftui.engine import notify
+from nftui.engine.accounts import EVENTS
 from nftui.engine.keeper import Keeping
 from nftui.engine.keeper_process import KeeperProcess
-from nftui.engine.knowledge import Knowledge
+from nftui.engine.knowledge import Knowledge, deal
 from nftui.engine.listening import Listening, parsed
-from nftui.engine.outlet import Outlet
+from nftui.engine.outlet import STATUS, Outlet
 from nftui.engine.reload import Reload
 from nftui.engine.rules import rules_of
+from nftui.engine.share import Inherited, Share, left_over
+from nftui.engine.workers import Workers, number_of
 from nftui.engine.writer import lower_pool
 from nftui.errors import ConfigError
 
 QUEUE_FLOWS = 4_000_000
-"""Flows that wait for the disk at most; what comes on top is dropped and counted."""
+"""Flows that wait for the disk at most, in all processes; what comes on top is dropped and counted."""
 TICK_S = 0.8
 """Between two tail files. Less than a second, so that with the time a write takes a crash loses no more than the last second."""
 TICK_FLOWS = 160_000
 """So many flows are written before that time is over: what takes longer to write then began earlier."""
-EVENTS = 100
 RECEIVING, STORING = "receiving", "storing"
 """The threads that the watchdog is pinged for."""
 log = logging.getLogger(__name__)
@@ -58,6 +62,10 @@ class Collector:
         rules: Rules | None = None,
         keeping: Keeping | None = None,
         reload: Reload | None = None,
+        *,
+        config: Config | None = None,
+        share: Share | None = None,
+        inherited: Inherited | None = None,
     ) -> None:
         """Take the store and bind the sockets.
 
@@ -67,6 +75,9 @@ class Collector:
             rules: What the decoder does with time and sampling; None for those of the settings alone.
             keeping: What the keeper is told; None for the defaults, with the settings' interval.
             reload: Reads the configuration anew when `read_again` was called; None where there is none to read.
+            config: What further processes are told; None for the settings alone.
+            share: Which process this is; None for the first of as many as the settings say.
+            inherited: What a further process has of the first.
 
         Raises:
             StoreLocked: Another collector has the store.
@@ -75,10 +86,15 @@ class Collector:
             ConfigError: A `listen` entry can't be understood.
         """
         self.root, self.settings = root, settings
-        entries = parsed(settings.listen)
+        # What comes over connections is for the first process alone.
+        entries = [entry for entry in parsed(settings.listen) if inherited is None or entry[2] == "udp"]
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
-        self._outlet = Outlet(root, self._tell, QUEUE_FLOWS)
-        self.listening = Listening(entries, size(settings.receive_buffer))
+        self.share = share or Share(1, number_of(settings.processes, entries, self._tell))
+        self._room = QUEUE_FLOWS // self.share.processes
+        self._outlet = Outlet(root, self._tell, self._room, self.share, inherited.lock if inherited else None)
+        given, number = (inherited.sockets, 1) if inherited else (None, self.share.processes)
+        self.listening = Listening(entries, size(settings.receive_buffer), processes=number, descriptors=given)
+        self._workers = Workers(root, config or Config(collector=settings), self.listening.others, self._tell)
         self._keeper = KeeperProcess(root, keeping or Keeping(settings.interval), self._tell)
         self._decoder = Decoder(rules or rules_of(settings))
         self._queue: deque[list[pl.DataFrame]] = deque()
@@ -86,14 +102,13 @@ class Collector:
         self._unwritten: set[str] = set()
         self._dropped = self._failed = 0
         self._decoding = threading.Lock()
-        self._knowledge = Knowledge(root, self._decoder, self._decoding)
+        self._deal()
+        self._knowledge = Knowledge(root, self._decoder, self._decoding, self.share)
         self._guard = threading.Lock()
         self._stopping = self._reading = False
         self._reload = reload
         self._pulse = notify.Pulse(notify.watchdog_s())
-        self._stop = threading.Event()
-        self._due = threading.Event()
-        self._drained = threading.Event()
+        self._stop, self._due, self._drained = threading.Event(), threading.Event(), threading.Event()
         self._started = time.time_ns() // 1000
         self._rates: deque[tuple[float, int, int, int]] = deque(maxlen=6)
         self._drops_told = self._refused_told = 0
@@ -107,7 +122,9 @@ class Collector:
             ready: Called once when datagrams are being received.
             ending: Called once when no more are.
         """
-        self._keeper.start()
+        if self.share.first:
+            self._keeper.start()
+        self._workers.start(self._outlet.lock)
         lower_pool()
         writer = threading.Thread(target=self._write, name="store", daemon=True)
         writer.start()
@@ -118,9 +135,11 @@ class Collector:
             ending()
         finally:
             self._stop.set()
+            self._workers.finish()
             self._drained.set()
             self._due.set()
             writer.join()
+            self._workers.close()
             self._say_what_is_lost()
             self._keeper.end()
             self.listening.close()
@@ -130,7 +149,7 @@ class Collector:
     @property
     def lost(self) -> int:
         """Flows that were received and are in no file; those that still wait only after `run` are lost."""
-        return self._dropped + self._outlet.dropped + self._outlet.writer.pending
+        return self._dropped + self._outlet.dropped + self._outlet.writer.pending + self._workers.lost
 
     def _say_what_is_lost(self) -> None:
         if self.lost:
@@ -144,6 +163,10 @@ class Collector:
         """Have the configuration read again soon; as `stop`, it may be called from a signal handler."""
         self._reading = True
 
+    def descriptions(self) -> list[str]:
+        """Return what it listens to, and by how many processes, a line each."""
+        return [*self.listening.descriptions(), *self._workers.descriptions()]
+
     # -- receiving
 
     def _receive(self) -> None:
@@ -151,12 +174,13 @@ class Collector:
         while not self._stopping:
             self._pulse.beat(RECEIVING)
             # Exporters on streams can wait for the disk; datagrams can't.
-            room = self._queued + self._outlet.writer.pending <= QUEUE_FLOWS // 2
+            room = self._queued + self._outlet.writer.pending <= self._room // 2
             taken = sum(self._take(bound.take()) for bound in self.listening.ready(200 if room else 20, streams=room))
             now = time.monotonic()
             if nap := self.listening.nap(taken, now - before):
                 time.sleep(nap)
             before = now
+        self._workers.finish()
         # What is left to do takes as long as it takes, and who waits for the end has a limit of his own.
         self._pulse.release(RECEIVING)
         for block in self.listening.rest():
@@ -179,7 +203,7 @@ class Collector:
         frames = self._decode(block)
         count = sum(frame.height for frame in frames)
         with self._guard:
-            if self._queued + count > QUEUE_FLOWS:
+            if self._queued + count > self._room:
                 self._dropped += count
             elif count:
                 self._queue.append(frames)
@@ -199,6 +223,19 @@ class Collector:
             return []
 
     # -- storing
+
+    def _deal(self) -> None:
+        """Give each process what an earlier collector learned of its exporters, and forget what that one's said of themselves."""
+        if not self.share.first:
+            return
+        try:
+            for path in left_over(self.root, STATUS):
+                path.unlink(missing_ok=True)
+            problems = deal(self.root, self.share)
+        except OSError as error:
+            problems = [f"what was learned of exporters can't be dealt to processes, and is learned anew: {error.strerror}"]
+        for problem in problems:
+            self._tell(problem)
 
     def _write(self) -> None:
         while not self._stop.is_set():
@@ -225,19 +262,22 @@ class Collector:
         if running and now < self._account_due:
             return
         self._account_due = now + TICK_S / 2
+        self._workers.watch() if running else self._workers.wait()
         if not self._outlet.look():
             return  # what stands there is another collector's
-        if running:
+        if running and self.share.first:
             self._keeper.watch()
         if self._begun_anew != self._outlet.begun_anew:
             self._begun_anew = self._outlet.begun_anew
             self._knowledge.forget_saved()
-            self._keeper.restart()
+            if self.share.first:
+                self._keeper.restart()
+                self._workers.renew(self._outlet.lock)
         self._written("templates", lambda: self._knowledge.save(last=not running))
         self._written("status", lambda: self._write_status(running=running))
 
     def _write_status(self, *, running: bool) -> None:
-        status = self.status(running=running)
+        status = self._workers.together(self.status(running=running))
         self._pulse.status = in_a_line(status)
         self._outlet.write_status(msgspec.json.encode(status))
 
@@ -340,6 +380,7 @@ class Collector:
         with self._decoding:
             self._decoder.follow(rules_of(config.collector, config.exporters))
         self._keeper.follow(Keeping.of(config.collector.interval, config.store))
+        self._workers.follow(config)
         self.settings = config.collector
 
 
@@ -375,6 +416,7 @@ def serve(root: Path, config: Config, announce: Callable[[str], None], read: Cal
         rules_of(config.collector, config.exporters),
         Keeping.of(config.collector.interval, config.store),
         Reload(config, read),
+        config=config,
     )
     attached = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
@@ -387,7 +429,7 @@ def serve(root: Path, config: Config, announce: Callable[[str], None], read: Cal
     signal.signal(signal.SIGTERM, collector.stop)
     signal.signal(signal.SIGINT, collector.stop)
     signal.signal(signal.SIGHUP, hang_up)
-    for line in collector.listening.descriptions():
+    for line in collector.descriptions():
         announce(line)
     announce(f"storing in {root}, segments of {config.collector.interval} s")
     receiving = f"STATUS=receiving, sockets: {len(collector.listening.sockets)}; storing in {root}"

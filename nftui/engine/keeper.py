@@ -222,7 +222,7 @@ def run(root: Path, keeping: Keeping, parent: int) -> int:
     Returns:
         The process's exit status.
     """
-    _die_with_parent(parent)
+    die_with_parent(parent)
     os.nice(NICENESS)
     make_folder(root)
     handle = os.open(root / "lock.seal", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
@@ -246,8 +246,8 @@ def run(root: Path, keeping: Keeping, parent: int) -> int:
     return 1 if keeper.failed else 0
 
 
-def _die_with_parent(parent: int) -> None:
-    """Have the kernel end this process with its parent, so that never two keep one store."""
+def die_with_parent(parent: int) -> None:
+    """Have the kernel end this process with its parent, so that never two keep, or write, one store."""
     libc = ctypes.CDLL(None, use_errno=True)
     prctl = getattr(libc, "prctl", None)
     if prctl is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import resource
 import select
+import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nftui.capture.datagrams import ROWS, DatagramBlock, UdpReceiver
-from nftui.capture.sockets import SFLOW_PORT, parse_listen
+from nftui.capture.sockets import SFLOW_PORT, bound_together, grow_buffer, parse_listen
 from nftui.capture.streams import CONNECTIONS, StreamReceiver
 
 GATHER_S = 0.1
@@ -80,27 +81,41 @@ class Socket:
 
 
 class Listening:
-    """The sockets of a collector, bound."""
+    """The sockets of a process of a collector, bound.
 
-    def __init__(self, entries: Sequence[Entry], receive_buffer: int) -> None:
+    Attributes:
+        sockets: Its own.
+        others: Those of each further process, which share the ports of our own over UDP, in the order of `entries`. They stay open
+            here as well: the kernel tells sockets apart by the order of binding, and keeps what comes while a process is started.
+    """
+
+    def __init__(
+        self, entries: Sequence[Entry], receive_buffer: int, *, processes: int = 1, descriptors: Sequence[int] | None = None
+    ) -> None:
         """Bind all, or none.
 
         Args:
             entries: What to listen to, as `parsed` returns it.
             receive_buffer: Octets to ask the kernel for, for each UDP socket.
+            processes: Among which the exporters over UDP are dealt; streams are for the first, which calls.
+            descriptors: Of a further process: sockets that are bound already, one for each entry.
         Raises:
             ListenError: One can't be bound.
         """
         self.sockets: list[Socket] = []
+        self.others: list[list[socket.socket]] = [[] for _ in range(1, processes)]
         limit = _connections(sum(transport != "udp" for _, _, transport in entries))
+        given = iter(descriptors or ())
         try:
             for address, port, transport in entries:
-                receiver = (
-                    UdpReceiver(address, port, receive_buffer)
-                    if transport == "udp"
-                    else StreamReceiver(address, port, transport, limit=limit)
-                )
-                self.sockets.append(Socket(address, receiver))
+                if transport != "udp":
+                    self.sockets.append(Socket(address, StreamReceiver(address, port, transport, limit=limit)))
+                elif descriptors is not None:
+                    taken = socket.socket(fileno=next(given))
+                    self.sockets.append(Socket(address, UdpReceiver(address, port, receive_buffer, given=taken)))
+                else:
+                    own = self._bound(address, port, receive_buffer) if processes > 1 else None
+                    self.sockets.append(Socket(address, UdpReceiver(address, port, receive_buffer, given=own)))
         except BaseException:
             self.close()
             raise
@@ -169,6 +184,17 @@ class Listening:
         """Close all sockets; the last blocks stay readable."""
         for bound in self.sockets:
             bound.receiver.close()
+        for one in (one for process in self.others for one in process):
+            one.close()
+
+    def _bound(self, address: str | None, port: int, receive_buffer: int) -> socket.socket:
+        """Bind a socket for each process, and return our own."""
+        own, *others = bound_together(address, port, 1 + len(self.others))
+        for process, one in zip(self.others, others, strict=True):
+            # Before its process is there to ask for it.
+            grow_buffer(one, receive_buffer)
+            process.append(one)
+        return own
 
     def _more(self) -> bool:
         return any(receiver.more for receiver in self._streams)

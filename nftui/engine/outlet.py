@@ -14,10 +14,12 @@ from pathlib import Path
 
 import polars as pl
 
+from nftui.engine.share import ALONE, Share
 from nftui.engine.store import Lock, overwrite_file, replace_file
 from nftui.engine.writer import StoreWriter, remove_temporary
 from nftui.errors import StoreError
 
+STATUS = "status.json"
 RETRY_S = 2.0
 """Between two tries to write to a disk that refused."""
 SLACK = 2048
@@ -26,7 +28,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Outlet:
-    """Holds the store's lock, and writes to its tail.
+    """Holds the store's lock, and writes to its tail: of several processes each to its own streams.
 
     Attributes:
         root: The data directory.
@@ -35,13 +37,17 @@ class Outlet:
         begun_anew: How often the store was gone, and begun anew.
     """
 
-    def __init__(self, root: Path, tell: Callable[[str], None], waiting: int) -> None:
+    def __init__(
+        self, root: Path, tell: Callable[[str], None], waiting: int, share: Share = ALONE, lock: int | None = None
+    ) -> None:
         """Take the store.
 
         Args:
             root: The data directory.
             tell: Takes what is worth an event.
             waiting: Flows that may wait in memory.
+            share: Which process this is.
+            lock: Descriptor of the lock that the first process took; None to take it.
         Raises:
             StoreLocked: Another collector has the store.
             StoreError: The data directory can't be used.
@@ -51,13 +57,20 @@ class Outlet:
         self._tell, self._waiting = tell, waiting
         self._retry_at = 0.0
         self._dropped_before = 0
-        self._lock = Lock(root)
+        self._share = share
+        self._lock = Lock(root, lock)
         try:
-            self.writer = _writer(root)
+            remove_temporary(root / "tail", share.owns)
+            self.writer = StoreWriter(root, share.stream)
             _require_writable(root / "tail", root / "flows")
         except OSError as error:
             where = error.filename or root
             raise StoreError(f"{where}: {error.strerror}; choose a data directory you may write with --data DIR") from error
+
+    @property
+    def lock(self) -> int:
+        """Descriptor of the store's lock: whoever inherits it holds it too."""
+        return self._lock.fileno()
 
     def close(self) -> None:
         """Give the store back."""
@@ -89,17 +102,31 @@ class Outlet:
         """See that the store is still where it was; begin it anew where it is not. Return whether it is ours to write to."""
         if self._lock.stands():
             return True
+        if not self._share.first:
+            return self._follow_first()
         try:
             lock = Lock(self.root)
         except StoreError as error:
             self._fail(f"the store was moved away, and can't be begun anew: {error}; flows wait in memory")
             return False
+        self._tell(f"the store was moved away or removed: a new one was begun at {self.root}")
+        self._take(lock)
+        return True
+
+    def _follow_first(self) -> bool:
+        """Go on in the store that the first process has begun anew; soon it starts this one again, with the lock."""
+        lock = Lock.of_process(self.root, os.getppid())
+        if lock is None:
+            self._fail("the store was moved away; flows wait in memory")
+            return False
+        self._take(lock)
+        return True
+
+    def _take(self, lock: Lock) -> None:
         self._lock.close()
         self._lock = lock
         self.begun_anew += 1
-        self._tell(f"the store was moved away or removed: a new one was begun at {self.root}")
         self._reopen()
-        return True
 
     def write_status(self, content: bytes) -> None:
         """Write the status, over the old one where the disk has no room for another: a reader may see a torn one then, once.
@@ -107,7 +134,7 @@ class Outlet:
         Raises:
             OSError: It can't be written.
         """
-        path = self.root / "status.json"
+        path = self._share.file(self.root, STATUS)
         try:
             replace_file(path, content.ljust(len(content) + SLACK))
         except OSError as error:
@@ -141,11 +168,6 @@ class Outlet:
             lost = self.dropped - self._dropped_before
             self._tell(f"the store is written again; {f'{lost:,} flows were dropped' if lost else 'nothing was lost'}")
             self.problem = ""
-
-
-def _writer(root: Path) -> StoreWriter:
-    remove_temporary(root / "tail")
-    return StoreWriter(root)
 
 
 def _require_writable(*folders: Path) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from nftui.config import Config
 from nftui.engine.listening import parsed
 
-AT_START = ("collector.enabled", "collector.listen", "collector.receive_buffer", "store.path", "elements")
+AT_START = ("collector.enabled", "collector.listen", "collector.receive_buffer", "collector.processes", "store.path", "elements")
 """Keys that hold from the collector's start to its end."""
 OF_DASHBOARDS = ("display",)
 """Sections that a collector doesn't read."""

@@ -31,6 +31,9 @@ from nftui.schema import POLARS
 FILE_MODE, DIRECTORY_MODE = 0o640, 0o750
 RACY_NS = 100_000_000
 """A directory whose last change is younger than this when listed may change again under the same time stamp: not remembered."""
+KNOWN = 4096
+"""Parts that a reader knows something of, before it forgets those that are gone; it knows all that there are. A tail has a file for
+each process every 0.8 seconds of an interval: to forget one would mean to open all of them again, each time."""
 STATUS_LIMIT = 16 << 20
 
 
@@ -58,6 +61,7 @@ class Store:
     _listings: dict[str, _Listing] = field(default_factory=dict)
     _columns: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     _counts: dict[PartName, int] = field(default_factory=dict)
+    _room: int = KNOWN
 
     @property
     def tail(self) -> Path:
@@ -135,8 +139,8 @@ class Store:
                     known = int(scan_part(part).select(pl.len()).collect().item())
                 except (OSError, pl.exceptions.PolarsError):
                     known = 0
-                if len(self._counts) > 4096:
-                    self._counts.clear()
+                if len(self._counts) >= self._room:
+                    self._forget_gone()
                 self._counts[part.name] = known
             total += known
         return total
@@ -201,10 +205,18 @@ class Store:
         present = self._columns.get(part.path)
         if present is None:
             present = tuple(read_schema(part))
-            if len(self._columns) > 4096:
-                self._columns.clear()
+            if len(self._columns) >= self._room:
+                self._forget_gone()
             self._columns[part.path] = present
         return present
+
+    def _forget_gone(self) -> None:
+        """Keep only what is known of parts that were listed last, and let it become twice as much until the next time."""
+        listed = [part for listing in self._listings.values() for part in listing.parts]
+        names, paths = {part.name for part in listed}, {part.path for part in listed}
+        self._counts = {name: count for name, count in self._counts.items() if name in names}
+        self._columns = {path: columns for path, columns in self._columns.items() if path in paths}
+        self._room = max(KNOWN, 2 * len(listed))
 
     def _walk(self, folder: Path) -> list[Part]:
         parts = self._list(folder)
@@ -252,16 +264,22 @@ class Store:
 
 
 class Lock:
-    """The right to write to a store; held until `close`, or the end of the process."""
+    """The right to write to a store; held until `close`, or the end of the process and of all that inherited it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, inherited: int | None = None) -> None:
         """Take the lock, making the data directory where it is missing.
 
+        Args:
+            root: The data directory.
+            inherited: Descriptor of the lock that the parent took, and holds for this process too.
         Raises:
             StoreLocked: A collector has it.
             StoreError: The directory can't be made or written.
         """
         self._root = root
+        if inherited is not None:
+            self._handle = inherited
+            return
         try:
             make_folder(root)
             self._handle = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
@@ -277,6 +295,22 @@ class Lock:
             ) from error
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+
+    @classmethod
+    def of_process(cls, root: Path, process: int) -> Lock | None:
+        """Return the lock that another process holds, with no right of its own; None where it holds none."""
+        try:
+            handle = os.open(root / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return None
+        if os.pread(handle, 32, 0) == f"{process}\n".encode():
+            return cls(root, handle)
+        os.close(handle)
+        return None
+
+    def fileno(self) -> int:
+        """Return the descriptor; a process that inherits it holds the lock too."""
+        return self._handle
 
     def stands(self) -> bool:
         """Return whether the file that is locked is still the one of the store; it isn't when that was moved away or removed."""

@@ -21,6 +21,7 @@ import polars as pl
 
 from nftui.engine import instants, row_groups
 from nftui.engine.segments import TAIL, Part, PartName, parse_name
+from nftui.engine.share import ALONE, STREAMS
 from nftui.engine.store import FILE_MODE, Store, make_folder, scan_part
 from nftui.schema import POLARS, TIME
 from nftui.units import SECOND, moment
@@ -60,7 +61,7 @@ class StoreWriter:
         octets: Size of those files.
     """
 
-    def __init__(self, root: Path, stream: str = "main") -> None:
+    def __init__(self, root: Path, stream: str = STREAMS[0]) -> None:
         """Go on where the stream stopped: sequence numbers follow the highest in the store.
 
         Raises:
@@ -68,7 +69,8 @@ class StoreWriter:
             OSError: It can't be written.
         """
         self.root, self.flows, self.odd, self.octets = root, 0, 0, 0
-        self._streams = (stream, "odd" if stream == "main" else f"odd{stream}")
+        main, odd = STREAMS
+        self._streams = (stream, odd + stream.removeprefix(main))
         self._next = dict.fromkeys(self._streams, 1)
         self._pending: list[pl.DataFrame] = []
         self._pace = 0.0
@@ -350,19 +352,31 @@ def lower_pool() -> None:
     starter.join()
 
 
-def remove_temporary(folder: Path) -> list[Path]:
+def remove_temporary(folder: Path, own: Callable[[str], bool] = ALONE.owns) -> list[Path]:
     """Remove what an interrupted write left in a folder and below, and return it.
 
     Files of the collector's own streams go at once: only who holds its lock may call, before it writes there. An import may be
     under way in another process, so its files go when they are a day old.
+
+    Args:
+        folder: Where to look.
+        own: Tells the streams that nobody else writes now.
     """
     left = []
     for path in folder.rglob("*.tmp"):
         name = parse_name(path.name.removesuffix(".tmp"))
-        if name is not None and (name.stream in ("main", "odd") or time.time() - path.stat().st_mtime > 86_400):
+        if name is not None and (own(name.stream) or _age(path) > 86_400):
             path.unlink(missing_ok=True)
             left.append(path)
     return left
+
+
+def _age(path: Path) -> float:
+    """Return seconds since a file was last written; 0 where it has got its name meanwhile."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def appear(temporary: Path, path: Path) -> Path:

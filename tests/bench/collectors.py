@@ -20,7 +20,7 @@ from tests.bench.processes import Running, Usage
 
 BUFFER = 32 << 20
 """Octets of receive buffer that each asks for; the kernel may give less."""
-WARM_S = 1.0
+WARM_S = 1.5
 """Between a bound socket and the first datagram: children have started by then."""
 
 
@@ -33,6 +33,10 @@ class Collector(ABC):
     def command(self, data: Path, port: int) -> list[str]:
         """Return the command line that collects from a port of the loopback into a folder."""
 
+    def receives(self, process: int) -> bool:
+        """Return whether a process of the collector's receives; else it is a child with other work."""
+        return True
+
     @abstractmethod
     def stored(self, data: Path) -> int:
         """Return how many flows a folder holds."""
@@ -43,9 +47,19 @@ class Nftui(Collector):
 
     name = "nftui"
 
+    def __init__(self, number: int = 1) -> None:
+        """Describe one that receives in some processes."""
+        self._number = number
+        if number > 1:
+            self.name = f"nftui, {number} processes"
+
     def command(self, data: Path, port: int) -> list[str]:
         """Return the command line; its receive buffer is the default, 32 MiB."""
-        return processes.nftui("collect", "--data", data, "--listen", f"127.0.0.1:{port}")
+        return processes.nftui("collect", "--data", data, "--listen", f"127.0.0.1:{port}", "--processes", self._number)
+
+    def receives(self, process: int) -> bool:
+        """Return whether a process receives: all but the one that seals."""
+        return not any("nftui.engine.keeper" in word for word in processes.command_of(process))
 
     def stored(self, data: Path) -> int:
         """Return how many flows the segments and the tail hold."""
@@ -94,14 +108,14 @@ def running(collector: Collector, data: Path, port: int, *, pin: bool = True) ->
         one.kill()
 
 
-def _sender(recording: Path, port: int, rate: float) -> list[str]:
+def _sender(recording: Path, port: int, rate: float, *, pin: bool = True) -> list[str]:
     words = [sys.executable, "-m", "tests.bench.sender", str(recording), f"127.0.0.1:{port}", "--rate", str(rate)]
-    return [*words, "--cpu", str(processes.processors()[0])]
+    return [*words, "--cpu", str(processes.processors()[0])] if pin else words
 
 
-def send(recording: Path, port: int, *, rate: float = 0, seconds: float = 0) -> dict[str, Any]:
-    """Send a recording from the first CPU; return what the sender tells."""
-    words = [*_sender(recording, port, rate), "--seconds", str(seconds)]
+def send(recording: Path, port: int, *, rate: float = 0, seconds: float = 0, sources: int = 1, pin: bool = True) -> dict[str, Any]:
+    """Send a recording, from the first CPU unless told otherwise; return what the sender tells."""
+    words = [*_sender(recording, port, rate, pin=pin), "--seconds", str(seconds), "--sources", str(sources)]
     done = subprocess.run(words, capture_output=True, text=True, env=processes.ENVIRONMENT, cwd=processes.ROOT, check=False)
     if done.returncode:
         raise RuntimeError(f"the sender: {done.stderr}")
@@ -133,6 +147,8 @@ class Ingest:
         drained: Seconds from the last datagram until the socket was empty.
         disk: Octets of the store.
         usage: CPU of the collector's whole life; its wall time is that from being told to end until it had.
+        sending: CPU seconds of the sender.
+        receiving: CPU seconds of the first thread of each process that receives: one of them can't use more than a core.
     """
 
     sent: int
@@ -142,6 +158,8 @@ class Ingest:
     drained: float
     disk: int
     usage: Usage
+    sending: float = 0.0
+    receiving: float = 0.0
 
     @property
     def loss(self) -> float:
@@ -149,20 +167,40 @@ class Ingest:
         return 1 - self.stored / max(self.sent, 1)
 
 
-def ingest(collector: Collector, recording: Path, data: Path, *, rate: float, seconds: float) -> Ingest:
-    """Send a recording to a collector of its own, and stop it; the store stays for who wants to look."""
+def ingest(
+    collector: Collector, recording: Path, data: Path, *, rate: float, seconds: float, sources: int = 1, pin: bool = True
+) -> Ingest:
+    """Send a recording to a collector of its own, and stop it; the store stays for who wants to look.
+
+    Args:
+        collector: What is measured.
+        recording: What is sent.
+        data: Where it is stored.
+        rate: Flows a second; 0 for full speed.
+        seconds: How long; 0 for once through the recording.
+        sources: Exporters that send it in turn.
+        pin: Whether sender and collector each stay on a CPU of their own.
+    """
     port = processes.free_port()
-    with running(collector, data, port) as one:
-        told = send(recording, port, rate=rate, seconds=seconds)
+    with running(collector, data, port, pin=pin) as one:
+        begun = _receiving(collector, one)
+        told = send(recording, port, rate=rate, seconds=seconds, sources=sources, pin=pin)
         drained = processes.drain(port)
         time.sleep(0.3)
         state = processes.udp(port)
-        usage = one.stop()
+        receiving = _receiving(collector, one) - begun
+        usage = one.stop(overrun=True)
     drops = state.drops if state else 0
-    return Ingest(told["flows"], collector.stored(data), told["flows_per_s"], drops, drained, processes.size(data), usage)
+    sending = told["user_s"] + told["system_s"]
+    stored = collector.stored(data)
+    return Ingest(told["flows"], stored, told["flows_per_s"], drops, drained, processes.size(data), usage, sending, receiving)
 
 
-def idle(collector: Collector, data: Path) -> Usage:
+def _receiving(collector: Collector, one: Running) -> float:
+    return sum(processes.first_thread(pid) for pid in processes.family(one.process.pid) if collector.receives(pid))
+
+
+def idle(collector: Collector, data: Path, *, pin: bool = True) -> Usage:
     """Start a collector and stop it."""
-    with running(collector, data, processes.free_port()) as one:
+    with running(collector, data, processes.free_port(), pin=pin) as one:
         return one.stop()

@@ -22,6 +22,7 @@ WAITING = """
 enabled = false
 listen = ["1"]
 receive_buffer = "1M"
+processes = 2
 [store]
 path = "elsewhere"
 """

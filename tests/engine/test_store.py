@@ -327,3 +327,24 @@ def test_no_column_of_a_segment_is_unsigned_or_wide(make_store: Callable[..., Pa
     schema: dict[str, Any] = dict(pl.read_parquet_schema(segment))
     assert not [name for name, dtype in schema.items() if dtype.is_unsigned_integer() or dtype in (pl.Int128, pl.UInt128)]
     assert schema["source_address"] == pl.Binary
+
+
+def test_what_is_known_of_parts_that_are_there_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nftui.engine.store.KNOWN", 4)
+    writer = StoreWriter(tmp_path)
+    for second in range(20):
+        writer.append([flows_frame([{"flow_start": BASE + second, "octets": 1}] * (second + 1))])
+        writer.write_tail()
+    store = Store(tmp_path, _room=4)
+    parts = store.parts()
+    columns = store.present(parts)
+    assert store.flow_count(parts) == 210
+    opened: list[Part] = []
+    monkeypatch.setattr("nftui.engine.store.scan_part", opened.append)
+    monkeypatch.setattr("nftui.engine.store.read_schema", opened.append)
+    assert (store.flow_count(parts), store.present(parts)) == (210, columns)
+    for part in parts[:19]:
+        part.path.unlink()
+    assert store.parts() == parts[19:]
+    store._forget_gone()
+    assert (len(store._counts), len(store._columns)) == (1, 1)

@@ -21,6 +21,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.collector": ("engine", "capture"),  # wires capture to the store
     "engine.listening": ("engine", "capture"),  # its sockets
     "engine.knowledge": ("engine", "capture"),  # what the decoder learned, as files
+    "engine.share": ("engine", "capture"),  # which process an exporter belongs to
+    "engine.workers": ("engine", "capture"),  # what the kernel can do
+    "engine.worker": ("engine", "capture"),  # the same as the collector
     "engine.rules": ("engine", "capture"),
     "engine.reload": ("engine", "capture"),
     "engine.notify": (),
@@ -51,10 +54,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine.knowledge", "engine.reload", "engine.collector", "engine.account"),
+    "msgspec": ("config", "collecting", "demo.network", "engine"),
     "platformdirs": ("config",),
-    "socket": ("capture", "demo", "dashboard", "engine.notify"),
-    "subprocess": ("dashboard", "engine.keeper_process"),  # the children: collector and exporters; the niced keeper
+    "socket": ("capture", "demo", "dashboard", "engine.listening", "engine.notify", "engine.workers"),
+    "subprocess": ("dashboard", "engine.keeper_process", "engine.workers"),  # the children: collector, exporters; keeper; workers
 }
 """Library -> the parts that may use it."""
 
