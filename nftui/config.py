@@ -34,6 +34,8 @@ class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
     """Seconds after which a segment is sealed, 2 to 86400; larger means fewer, bigger files and slower answers over short
     ranges."""
 
+    allow: tuple[str, ...] = ()
+    """Addresses and networks that are listened to, `192.0.2.1` or `192.0.2.0/24`; empty for everybody."""
     clock_threshold: int = 60
     """Seconds that an exporter's clock may be off before its times are corrected by what it is off; 0 for never."""
     template_lifetime: int = 86_400
@@ -158,13 +160,7 @@ def _check(config: Config, name: str) -> None:
     for key, value in (("clock_threshold", collector.clock_threshold), ("template_lifetime", collector.template_lifetime)):
         if not 0 <= value <= 10**9:
             raise ConfigError(f"{name}: collector.{key} is {value}; it takes seconds, 0 to 1000000000")
-    for address, exporter in config.exporters.items():
-        try:
-            ipaddress.ip_network(address)
-        except ValueError as error:
-            raise ConfigError(f"{name}: exporters.{address!r}: {error}; write an address or a network") from error
-        if not 0 <= exporter.sampling <= 100_000_000:
-            raise ConfigError(f"{name}: exporters.{address!r}.sampling is {exporter.sampling}; it takes 0 to 100000000")
+    _check_exporters(config, name)
     if not 0.5 <= config.display.refresh <= 60:
         raise ConfigError(f"{name}: display.refresh is {config.display.refresh}; it takes 0.5 to 60 seconds")
     if config.display.units not in ("si", "iec"):
@@ -176,6 +172,21 @@ def _check(config: Config, name: str) -> None:
         size(config.collector.receive_buffer)
     except ConfigError as error:
         raise ConfigError(f"{name}: collector.receive_buffer: {error}") from error
+
+
+def _check_exporters(config: Config, name: str) -> None:
+    for allowed in config.collector.allow:
+        try:
+            ipaddress.ip_network(allowed)
+        except ValueError as error:
+            raise ConfigError(f"{name}: collector.allow: {allowed!r}: {error}; write an address or a network") from error
+    for address, exporter in config.exporters.items():
+        try:
+            ipaddress.ip_network(address)
+        except ValueError as error:
+            raise ConfigError(f"{name}: exporters.{address!r}: {error}; write an address or a network") from error
+        if not 0 <= exporter.sampling <= 100_000_000:
+            raise ConfigError(f"{name}: exporters.{address!r}.sampling is {exporter.sampling}; it takes 0 to 100000000")
 
 
 def _check_elements(config: Config, name: str) -> None:

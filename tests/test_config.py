@@ -19,6 +19,7 @@ EVERY_KEY = b"""
 listen = ["127.0.0.1:9995/udp", "[::1]:4739"]
 receive_buffer = "64M"
 interval = 60
+allow = ["192.0.2.0/24"]
 clock_threshold = 5
 template_lifetime = 1800
 [store]

@@ -11,7 +11,7 @@ import polars as pl
 
 from nftui.capture.batch import Columns, constant, times
 from nftui.capture.datagrams import DatagramBlock
-from nftui.capture.exporters import MAX_UNKNOWN_ELEMENTS, Domain, Exporter, Exporters, add
+from nftui.capture.exporters import MAX_UNKNOWN_ELEMENTS, OTHER, Domain, Exporter, Exporters
 from nftui.capture.messages import Headers
 from nftui.capture.sequences import Stream, follow
 from nftui.capture.sets import Integers, Octets
@@ -20,6 +20,8 @@ from nftui.elements import IANA
 from nftui.units import SECOND
 
 _KEY = np.dtype([("address", "V16"), ("domain", "<u4"), ("port", "<u2")])
+_MOST_NAMED = 4096
+"""Elements without a column of all senders in one block that are counted by name."""
 REFUSED = "too many exporters or domains"
 STRUCTURED = {(IANA, 291): "basicList", (IANA, 292): "subTemplateList", (IANA, 293): "subTemplateMultiList"}
 """Elements whose values are lists (RFC 6313): passed over by their length, and counted."""
@@ -133,12 +135,18 @@ class Arrivals:
         for reason, mask in batch.left_out:
             tell = self.exporters.unread if reason == UNKNOWN_START else self.exporters.malformed
             self.count(tell, reason, datagram[mask])
-        if batch.layout.unknown:
-            for sender, number in self.per_sender(datagram):
-                for element in batch.layout.unknown_names:
-                    add(self.exporter(sender).unknown_elements, element, number, MAX_UNKNOWN_ELEMENTS)
+        if names := batch.layout.unknown_names:
+            for place, (sender, number) in enumerate(self.per_sender(datagram)):
+                # With very many senders of very many such elements these are not told apart.
+                for element in names if place * len(names) < _MOST_NAMED else (OTHER,):
+                    self.count_element(sender, element, number)
                 for structured in STRUCTURED.keys() & set(batch.layout.unknown):
                     self.exporters.unread(self.exporter(sender), self.now, f"{STRUCTURED[structured]} passed over", number)
+
+    def count_element(self, sender: int, name: str, number: int) -> None:
+        """Count an element, or another kind of structure, that no column takes."""
+        exporter = self.exporter(sender)
+        self.exporters.count(exporter, exporter.unknown_elements, name, number, MAX_UNKNOWN_ELEMENTS, self.now)
 
     def count(self, tell: Callable[[Exporter, int, str, int], None], reason: str, datagrams: Integers) -> None:
         """Count something of each sender, once for each datagram given."""
@@ -202,6 +210,7 @@ def tell_apart(
     raw, size = keys.tobytes(), _KEY.itemsize
     table: dict[bytes, int] = {}
     sender = [table.setdefault(raw[at : at + size], len(table)) for at in range(0, len(raw), size)]
+    exporters.met += len(table)
     received, ports = block.received[rows], block.source_port[rows]
     now = int(received.max())
     domains: list[Domain | None] = []
@@ -214,5 +223,5 @@ def tell_apart(
             domain.lasting |= block.lasting
         domains.append(domain)
         owners.append(domain.exporter if domain else exporters.exporter(address, now))
-        streams.append(exporters.stream(address, version, number, port))
+        streams.append(exporters.stream(domain, port, now))
     return Arrivals(rows, received, ports, headers, np.array(sender, np.int64), domains, owners, streams, version, exporters, now)

@@ -120,6 +120,21 @@ def decode(payload: Octets, rows: Integers, length: Integers) -> Sflow:
     return _records(reader, headers, heads, malformed, unknown_samples)
 
 
+def identities(payload: Octets, rows: Integers, length: Integers, senders: Octets) -> Octets:
+    """Return whom datagrams are of, shape (rows, 16): the agent, where they name one, else who sent them.
+
+    Args:
+        payload: As in `decode`.
+        rows: As in `decode`.
+        length: As in `decode`.
+        senders: Shape (rows, 16), who sent them.
+    """
+    start = np.asarray(rows, np.int64) * payload.shape[1]
+    end = start + np.minimum(length, payload.shape[1])
+    headers, _ = _headers(Reader(payload.reshape(-1), end), start, end, [])
+    return np.where(headers.has_agent[:, None], headers.agent, senders)
+
+
 def _headers(reader: Reader, start: Integers, end: Integers, malformed: Counted) -> tuple[Headers, Integers]:
     """Read the headers; return them, and where the samples begin."""
     five = (reader.word(start) == VERSION) & (start + 4 <= end)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_network
 
+from nftui.capture.allowed import AllowList
 from nftui.capture.decoder import Rules
 from nftui.capture.held import MAX_AGE
 from nftui.config import CollectorSettings, ExporterSettings
@@ -18,6 +19,8 @@ def rules_of(settings: CollectorSettings, exporters: Mapping[str, ExporterSettin
         template_lifetime=settings.template_lifetime * SECOND or None,
         held_age=MAX_AGE,
         sampling=sampling_of(exporters or {}),
+        allow=AllowList(settings.allow) if settings.allow else None,
+        live=True,
     )
 
 
