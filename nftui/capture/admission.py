@@ -60,8 +60,6 @@ class Admission:
         if (rows := np.flatnonzero(kind == SFLOW)).size:
             identity = identity.copy()
             identity[rows] = sflow.identities(payload, rows, length[rows], identity[rows])
-        self._budgets.senders.spend(self._exporters.met)
-        self._exporters.met = 0
         hashes = self._hashing.of(identity)
         known = self._knows(hashes) | (kind == OUT)
         released = self._settle(now)
@@ -69,7 +67,11 @@ class Admission:
             rows = np.flatnonzero(~known)
             released += self._meet(block, rows, hashes[rows], identity[rows], kind, now)
         rows = np.flatnonzero(kind != OUT)
-        if len(rows) > self._budgets.senders.left(now):
+        senders, met = self._budgets.senders, self._exporters.met
+        senders.newer.spend(met[False])
+        senders.settled.spend(met[True])
+        met[False] = met[True] = 0
+        if len(rows) > min(senders.newer.left(now), senders.settled.left(now)):
             self._choose(block, payload, rows, hashes[rows], identity[rows], kind, now)
         return iter(released)
 
@@ -164,16 +166,16 @@ class Admission:
         port = block.source_port[rows].astype(np.uint64)
         keys = hashes + (domain << np.uint64(20) | port << np.uint64(4) | kind[rows]) * np.uint64(0x9E3779B97F4A7C15)
         _, first, index, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-        room = max(self._budgets.senders.left(now), LEAST_SENDERS)
-        if len(first) <= room:
-            return
         by_address, raw = self._exporters.by_address, identity[first].tobytes()
         owners = [by_address.get(raw[at : at + 16], self._exporters.other) for at in range(0, len(raw), 16)]
         settled = np.array([owner.settled(now) for owner in owners])
-        order = np.lexsort((-counts, ~settled))
-        left = order[room:]
-        out = np.zeros(len(first), np.bool_)
-        out[left] = True
+        fine = np.zeros(len(first), np.bool_)
+        for budget, mine in ((self._budgets.senders.newer, ~settled), (self._budgets.senders.settled, settled)):
+            order = np.flatnonzero(mine)[np.argsort(-counts[mine], kind="stable")]
+            fine[order[: max(budget.left(now), LEAST_SENDERS)]] = True
+        if fine.all():
+            return
+        out, left = ~fine, np.flatnonzero(~fine)
         octets = np.bincount(index.reshape(-1), block.length[rows], len(first))
         for place in left.tolist():
             owner = owners[place]

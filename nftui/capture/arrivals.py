@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +72,19 @@ class Arrivals:
         """Return the senders of datagrams, each with their number or the sum of their weights; zero sums are left out."""
         sums = np.bincount(self.sender[datagrams], weights, len(self.domains))
         return [(sender, int(sums[sender])) for sender in np.flatnonzero(sums).tolist()]
+
+    @cached_property
+    def _of_domains(self) -> dict[str, pl.Series]:
+        """Columns that follow from the domain alone, one row a sender."""
+        known = [(domain.address, domain.number) if domain else (None, None) for domain in self.domains]
+        columns = {
+            "exporter_address": pl.Series("exporter_address", [one for one, _ in known], pl.Binary),
+            "observation_domain": pl.Series("observation_domain", [one for _, one in known], pl.Int64),
+        }
+        corrections = [domain.clock.correction or None if domain else None for domain in self.domains]
+        if any(corrections):
+            columns["clock_correction"] = pl.Series("clock_correction", corrections, pl.Int64)
+        return columns
 
     def count_datagrams(self, octets: Integers) -> None:
         """Count the datagrams, what is malformed about them, the clock and who was refused."""
@@ -182,12 +196,8 @@ class Arrivals:
                 columns["clock_correction"] = constant("clock_correction", domain.clock.correction, rows)
             return columns
         sender = pl.Series(self.sender[datagram].astype(np.uint32))
-        known = [(domain.address, domain.number) if domain else (None, None) for domain in self.domains]
-        columns["exporter_address"] = pl.Series("exporter_address", [one for one, _ in known], pl.Binary).gather(sender)
-        columns["observation_domain"] = pl.Series("observation_domain", [one for _, one in known], pl.Int64).gather(sender)
-        corrections = [domain.clock.correction or None if domain else None for domain in self.domains]
-        if any(corrections):
-            columns["clock_correction"] = pl.Series("clock_correction", corrections, pl.Int64).gather(sender)
+        for name, values in self._of_domains.items():
+            columns[name] = values.gather(sender)
         return columns
 
 
@@ -210,7 +220,6 @@ def tell_apart(
     raw, size = keys.tobytes(), _KEY.itemsize
     table: dict[bytes, int] = {}
     sender = [table.setdefault(raw[at : at + size], len(table)) for at in range(0, len(raw), size)]
-    exporters.met += len(table)
     received, ports = block.received[rows], block.source_port[rows]
     now = int(received.max())
     domains: list[Domain | None] = []
@@ -224,4 +233,6 @@ def tell_apart(
         domains.append(domain)
         owners.append(domain.exporter if domain else exporters.exporter(address, now))
         streams.append(exporters.stream(domain, port, now))
+    for owner in owners:
+        exporters.met[owner.settled(now)] += 1
     return Arrivals(rows, received, ports, headers, np.array(sender, np.int64), domains, owners, streams, version, exporters, now)

@@ -7,8 +7,17 @@ the flows beside it. Where many ask for more than there is, those come first for
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from nftui.units import SECOND
+
+Mask = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[Any]
+_SET_BACK_US = 300 * SECOND
+"""What is read late is no older than that; a clock may be set back by more."""
 
 
 class Budget:
@@ -25,7 +34,9 @@ class Budget:
         """Return what may be spent; `now` in microseconds since 1970."""
         if now > self._at:
             self._left = min(self.burst, self._left + (now - self._at) * self.rate / SECOND)
-        self._at = now
+            self._at = now
+        elif now < self._at - _SET_BACK_US:
+            self._at = now
         return max(int(self._left), 0)
 
     def spend(self, amount: float) -> None:
@@ -33,26 +44,52 @@ class Budget:
         self._left = max(self._left - amount, -self.burst)
 
 
-SENDERS = 20_000, 8192
-"""Senders (address, domain and port) of blocks: each costs 20 to 30 us a block, besides its flows."""
-FIELDS = 15_000, 20_000
-"""Fields of new templates: 3 us each to parse, and 10 more when data comes."""
-LAYOUTS = 600, 800
+SENDERS = (12_000, 6000), (30_000, 8192)
+"""Senders (address, domain and port) of blocks: each costs 20 to 30 us a block, besides its flows. This and the following: of newer
+exporters, and of settled ones, who may take nearly all of a core, as they may be all there are."""
+LAYOUTS = (400, 600), (1500, 1500)
 """Different layouts of data in a block: each costs half a millisecond, besides its flows."""
-OPTIONS = 1500, 4000
-"""Sets of options data: 0.1 ms each."""
+OPTIONS = (500, 2000), (2000, 8000)
+"""Sets of options data, and as much again for each 400 octets: 0.1 to 0.2 ms each."""
+FIELDS = 10_000, 15_000
+"""Fields of new templates of newer exporters: 3 us each to parse, and 10 more when data comes."""
 CUTS = 150, 300
 """Divisions of a block, so that options data holds from its place on: each reads the layouts of one sender anew."""
-EACH_FIELDS = 1000, 20_000
+EACH_FIELDS = 300, 20_000
 """Fields of new templates of one exporter. Beyond that its templates change more often than any exporter's do."""
+
+
+class Shares:
+    """A budget for newer exporters, and one for settled ones."""
+
+    def __init__(self, newer: tuple[float, float], settled: tuple[float, float]) -> None:
+        self.newer, self.settled = Budget(*newer), Budget(*settled)
+
+    def affordable(self, costs: Numbers, settled: Mask, rank: Numbers, now: int) -> Mask:
+        """Return what can be paid for, and pay for it.
+
+        Args:
+            costs: Shape (things,).
+            settled: Shape (things,), whether each is of a settled exporter.
+            rank: Shape (things,); the lowest comes first, and is paid for in any case.
+            now: Microseconds since 1970.
+        """
+        fine = np.zeros(len(costs), np.bool_)
+        for budget, mine in ((self.newer, ~settled), (self.settled, settled)):
+            order = np.flatnonzero(mine)[np.argsort(rank[mine], kind="stable")]
+            if len(order):
+                number = max(int(np.searchsorted(np.cumsum(costs[order]), budget.left(now), side="right")), 1)
+                fine[order[:number]] = True
+                budget.spend(float(costs[order[:number]].sum()))
+        return fine
 
 
 @dataclass
 class Budgets:
     """What a collector spends on all exporters together, beside their flows."""
 
-    senders: Budget = field(default_factory=lambda: Budget(*SENDERS))
+    senders: Shares = field(default_factory=lambda: Shares(*SENDERS))
+    layouts: Shares = field(default_factory=lambda: Shares(*LAYOUTS))
+    options: Shares = field(default_factory=lambda: Shares(*OPTIONS))
     fields: Budget = field(default_factory=lambda: Budget(*FIELDS))
-    layouts: Budget = field(default_factory=lambda: Budget(*LAYOUTS))
-    options: Budget = field(default_factory=lambda: Budget(*OPTIONS))
     cuts: Budget = field(default_factory=lambda: Budget(*CUTS))

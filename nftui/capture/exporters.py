@@ -49,6 +49,8 @@ RATE_SECONDS = 5
 NO_TEMPLATE = "no template came"
 RESTLESS_US = 600 * SECOND
 """How long an exporter whose templates changed too often comes after all others."""
+LEAST_FIELDS = 16
+"""Fields of new templates that an exporter may have left without any of them being read."""
 SETTLED_US = 60 * SECOND
 """After which an exporter that gives flows comes before newcomers, where work is dear."""
 NEW_EVENTS = 0.5, 50
@@ -114,14 +116,17 @@ class Exporter:
         """Return whether it has given flows for a while, and its templates stay as they are."""
         return self.flows > 0 and now - self.known_since >= SETTLED_US and now >= self.restless
 
+    def changes_too_often(self, now: int) -> bool:
+        """Return whether no new template of it is read for the moment."""
+        return self.new_fields is not None and self.new_fields.left(now) < LEAST_FIELDS
+
     def may_change(self, fields: int, now: int) -> bool:
-        """Return whether so many fields of new templates are no more than an exporter ever says; count them."""
+        """Count fields of new templates; return whether there are no more than an exporter ever says."""
         if self.new_fields is None:
             self.new_fields = Budget(*EACH_FIELDS)
         fine = self.new_fields.left(now) >= fields
-        if fine:
-            self.new_fields.spend(fields)
-        else:
+        self.new_fields.spend(fields)
+        if not fine:
             self.restless = now + RESTLESS_US
         return fine
 
@@ -235,8 +240,8 @@ class Exporters:
         self.domains: dict[tuple[bytes, int, int], Domain] = {}
         self.places = 0
         """Changes whenever an exporter comes or goes."""
-        self.met = 0
-        """Senders of blocks, since that was last set to 0."""
+        self.met = {False: 0, True: 0}
+        """Senders of blocks, newer and settled ones, since that was last set to 0."""
         self.fields = 0
         self.entries = 0
         self.changes = 0
@@ -258,11 +263,7 @@ class Exporters:
         """
         found = self.by_address.get(address)
         if found is None:
-            if (
-                len(self.by_address) >= MAX_EXPORTERS
-                and not self._make_room(now)
-                and not (self._live and self._room.displace(self, now, seen))
-            ):
+            if len(self.by_address) >= MAX_EXPORTERS and not self._make_room(now, seen):
                 return self.other
             found = self.by_address[address] = Exporter(address_text(address), known_since=now)
             self.places += 1
@@ -429,16 +430,16 @@ class Exporters:
                 return False
         return True
 
-    def _make_room(self, now: int) -> bool:
-        """Forget the exporters that were silent for long; return whether there was any. Asked for at most once a minute."""
+    def _make_room(self, now: int, seen: int) -> bool:
+        """Forget those that were silent for long, looked for once a minute, or the weakest; return whether there was any."""
         minute = now // (60 * SECOND)
         if minute == self._swept:
-            return False
+            return self._live and self._room.displace(self, now, seen)
         self._swept = minute
         silent = [address for address, one in self.by_address.items() if max(one.last_seen, one.known_since) < now - SILENT_US]
         for address in silent:
             self.drop(address)
-        return bool(silent)
+        return bool(silent) or (self._live and self._room.displace(self, now, seen))
 
     def tell(self, exporter: Exporter, now: int, text: str) -> None:
         """Keep an event worth telling, at most a few a minute for each exporter and text."""

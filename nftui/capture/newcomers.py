@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nftui.capture.budgets import Budget
-from nftui.capture.datagrams import DatagramBlock
+from nftui.capture.datagrams import NEAR, ROWS, DatagramBlock
 from nftui.capture.sets import Integers, Octets
 
 CALM = 20, 2000
@@ -32,6 +32,8 @@ MAX_WAITING = 24 << 20
 MAX_PARTS = 128
 """Parts in which they wait."""
 _PART_ROWS = 4096
+LONG_ROWS = 64
+"""Datagrams longer than usual that are read together."""
 _OVERHEAD = 64
 """Octets that a datagram takes beside its own."""
 
@@ -112,19 +114,24 @@ class Waiting:
         return self._drop()
 
     def release(self, hashes: Hashes) -> Iterator[DatagramBlock]:
-        """Take out what waits of some addresses, in the order of arrival."""
+        """Take out what waits of some addresses, in the order of arrival but for datagrams that are longer than usual."""
+        found: dict[tuple[int, bool], list[tuple[_Part, Integers]]] = {}
         for part in self._parts:
             rows = np.flatnonzero(part.waits & np.isin(part.hashes, hashes))
-            if not len(rows):
-                continue
             part.waits[rows] = False
             self.datagrams -= len(rows)
-            length = part.block.length[rows]
-            payload = np.zeros((len(rows), max(int(length.max()), 1)), np.uint8)
-            for place, (at, size) in enumerate(zip(part.start[rows].tolist(), length.tolist(), strict=True)):
-                payload[place, :size] = np.frombuffer(part.octets, np.uint8, size, at)
-            old = part.block
-            yield DatagramBlock(payload, length, old.exporter[rows], old.source_port[rows], old.received[rows], old.local_port)
+            long = part.block.length[rows] > NEAR
+            for is_long in (False, True):
+                if len(some := rows[long == is_long]):
+                    found.setdefault((part.block.local_port, is_long), []).append((part, some))
+        for (_, is_long), parts in found.items():
+            most = LONG_ROWS if is_long else ROWS
+            whole = [(part, some[at : at + most]) for part, some in parts for at in range(0, len(some), most)]
+            while whole:
+                together = [whole.pop(0)]
+                while whole and sum(len(some) for _, some in together) + len(whole[0][1]) <= most:
+                    together.append(whole.pop(0))
+                yield _block(together)
 
     def expire(self, before: int) -> tuple[int, int]:
         """Drop the parts whose last datagram was received before a time; return how many datagrams, and their octets."""
@@ -163,6 +170,21 @@ class Newcomers:
         seen = before + counts
         self._keys[places], self._counts[places] = hashes, np.minimum(seen, 2**32 - 1).astype(np.uint32)
         return seen
+
+
+def _block(parts: list[tuple[_Part, Integers]]) -> DatagramBlock:
+    """Return some rows of some parts as a block."""
+    length, exporter, port, received = (
+        np.concatenate([getattr(part.block, name)[rows] for part, rows in parts])
+        for name in ("length", "exporter", "source_port", "received")
+    )
+    payload = np.zeros((len(length), max(int(length.max()), 1)), np.uint8)
+    place = 0
+    for part, rows in parts:
+        for at, size in zip(part.start[rows].tolist(), part.block.length[rows].tolist(), strict=True):
+            payload[place, :size] = np.frombuffer(part.octets, np.uint8, size, at)
+            place += 1
+    return DatagramBlock(payload, length, exporter, port, received, parts[0][0].block.local_port)
 
 
 def _joined(one: _Part, other: _Part) -> _Part:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nftui.capture.exporters import RESTLESS_US
+from nftui.capture.sets import Integers
+
 if TYPE_CHECKING:
     # `template_sets` asks here.
     from nftui.capture.exporters import Domain
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 NO_TIME_FOR_TEMPLATES = "templates that change more often than there is time for"
 NO_TIME_FOR_LAYOUTS = "data of more different templates than there is time for"
 NO_TIME_FOR_OPTIONS = "options data beyond what there is time for"
+OPTIONS_OCTETS = 400
 FIELDS_A_STEP = 40
 """A layout of so many fields costs twice as much as one of few."""
 Told = tuple[int, int, "Template", "Released | None"]
@@ -37,6 +41,26 @@ def ranked(reader: Reader, senders: Sequence[int]) -> list[int]:
         return not owner.settled(arrivals.now), arrivals.now < owner.restless, -int(datagrams[sender])
 
     return sorted(senders, key=rank)
+
+
+def without_restless(reader: Reader, places: Integers, changes: Changes) -> Integers:
+    """Return the places of template sets, but for those of exporters whose templates change too often: these are not looked at."""
+    arrivals = reader.arrivals
+    senders = arrivals.sender[reader.datagram[places]]
+    out = np.zeros(len(arrivals.owners), np.bool_)
+    first = np.full(len(out), -1)
+    first[senders[::-1]] = places[::-1]
+    for sender in np.flatnonzero(first >= 0).tolist():
+        domain = arrivals.domains[sender]
+        if domain is not None and domain.exporter.changes_too_often(arrivals.now):
+            domain.exporter.restless = arrivals.now + RESTLESS_US
+            out[sender] = True
+            reader.unsure.add(id(domain))
+            _forget(reader, domain, int(first[sender]), changes)
+    left_out = out[senders]
+    if left_out.any():
+        arrivals.count(arrivals.exporters.unread, NO_TIME_FOR_TEMPLATES, reader.datagram[places[left_out]])
+    return places[~left_out]
 
 
 def refused(reader: Reader, said: Sequence[SaidSet]) -> set[int]:
@@ -59,6 +83,8 @@ def refused(reader: Reader, said: Sequence[SaidSet]) -> set[int]:
         if left < 0 and not reader.arrivals.owners[sender].settled(reader.arrivals.now):
             without.add(sender)
             left += costs[sender]
+            # What it asks for in vain counts too: who goes on asking is soon not looked at any more.
+            reader.arrivals.owners[sender].may_change(costs[sender], reader.arrivals.now)
     return without
 
 
@@ -66,9 +92,14 @@ def refuse(reader: Reader, domain: Domain, said: SaidSet, changes: Changes) -> N
     """Count a template set that is not read, and forget what it may have changed."""
     exporters, now = reader.arrivals.exporters, reader.arrivals.now
     exporters.unread(domain.exporter, now, NO_TIME_FOR_TEMPLATES, 1)
+    _forget(reader, domain, said.place, changes)
+
+
+def _forget(reader: Reader, domain: Domain, place: int, changes: Changes) -> None:
+    """Forget the templates of a domain from a place on."""
     for identity, known in list(domain.templates.items()):
-        exporters.forget(domain, identity)
-        changes.setdefault((id(domain), identity), [(-1, known)]).append((said.place, None))
+        reader.arrivals.exporters.forget(domain, identity)
+        changes.setdefault((id(domain), identity), [(-1, known)]).append((place, None))
     domain.said.clear()
 
 
@@ -89,15 +120,13 @@ def affordable(reader: Reader, chosen: list[Chosen]) -> list[Chosen]:
             octets[one.template.fields] += int((sets.end[one.sets] - sets.start[one.sets]).sum())
             if arrivals.owners[int(arrivals.sender[reader.datagram[one.sets[0]]])].settled(arrivals.now):
                 first.add(one.template.fields)
-    left = float(budget.left(arrivals.now))
-    taken: set[tuple[object, ...]] = set()
-    for fields in sorted(octets, key=lambda one: (one not in first, -octets[one])):
-        cost = 1 + len(fields) / FIELDS_A_STEP
-        if cost > left and taken:
-            continue
-        left -= cost
-        budget.spend(cost)
-        taken.add(fields)
+    if not octets:
+        return chosen
+    every = list(octets)
+    costs = np.array([1 + len(fields) / FIELDS_A_STEP for fields in every])
+    settled = np.array([fields in first for fields in every])
+    fine = budget.affordable(costs, settled, -np.array([octets[fields] for fields in every]), arrivals.now)
+    taken = {every[place] for place in np.flatnonzero(fine).tolist()}
     if len(taken) == len(octets):
         return chosen
     for one in chosen:
@@ -110,14 +139,14 @@ def affordable_options(reader: Reader, told: list[Told]) -> list[Told]:
     """Return the sets of options data for which there is time: of those who come first, then of those who have fewest."""
     assert reader.budgets is not None
     arrivals, budget = reader.arrivals, reader.budgets.options
-    left = budget.left(arrivals.now)
-    if len(told) > left:
-        senders = arrivals.sender[reader.datagram[np.array([one[1] for one in told])]].tolist()
-        counts = Counter(senders)
-        settled = {sender: arrivals.owners[sender].settled(arrivals.now) for sender in counts}
-        order = sorted(range(len(told)), key=lambda place: (not settled[senders[place]], counts[senders[place]]))
-        for place in order[left:]:
-            reader.pass_over(np.array([told[place][1]]), NO_TIME_FOR_OPTIONS)
-        told = [told[place] for place in sorted(order[:left])]
-    budget.spend(len(told))
+    if not told:
+        return told
+    places = np.array([one[1] for one in told], np.int64)
+    costs = 1 + (reader.sets.end[places] - reader.sets.start[places]) / OPTIONS_OCTETS
+    different, index, counts = np.unique(arrivals.sender[reader.datagram[places]], return_inverse=True, return_counts=True)
+    settled = np.array([arrivals.owners[sender].settled(arrivals.now) for sender in different.tolist()])
+    fine = budget.affordable(costs, settled[index], counts[index], arrivals.now)
+    if not fine.all():
+        reader.pass_over(places[~fine], NO_TIME_FOR_OPTIONS)
+        told = [told[place] for place in np.flatnonzero(fine).tolist()]
     return told

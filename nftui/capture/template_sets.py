@@ -135,6 +135,8 @@ class Reader:
     """Templates parsed of each sender."""
     options_read: dict[int, int] = field(init=False, default_factory=dict)
     """New options records of each sender."""
+    unsure: set[int] = field(init=False, default_factory=set)
+    """Domains, by identity, of which no template is known, as they change too often."""
     sets: Sets = field(init=False)
     starts: dict[int, options.Starts] = field(init=False, default_factory=dict)
     datagram: Integers = field(init=False)
@@ -230,7 +232,10 @@ class Reader:
         for identity in np.unique(sets.id[places[~is_template]]).tolist():
             which = self.datagram[places[~is_template & (sets.id[places] == identity)]]
             arrivals.count_malformed(f"reserved set id {identity}", which)
-        said = self._said(places[is_template])
+        places = places[is_template]
+        if self.budgets is not None:
+            places = spending.without_restless(self, places, changes)
+        said = self._said(places)
         refused = spending.refused(self, said) if self.budgets is not None else set()
         for one in said:
             domain = arrivals.domains[one.sender]
@@ -331,6 +336,9 @@ class Reader:
             sender, identity = divmod(int(keys[first]), 1 << 16)
             domain, some = arrivals.domains[sender], places[order[first:last]]
             assert domain is not None
+            if id(domain) in self.unsure:
+                self.pass_over(some, spending.NO_TIME_FOR_TEMPLATES)
+                continue
             history = changes.get((id(domain), identity), [(-1, domain.templates.get(identity))])
             cuts = [*np.searchsorted(some, [place for place, _ in history]).tolist(), len(some)]
             for at, (begin, end) in enumerate(pairwise(cuts)):

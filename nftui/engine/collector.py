@@ -26,6 +26,7 @@ import polars as pl
 from nftui import __version__
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
+from nftui.capture.streams import NOT_ALLOWED
 from nftui.config import CollectorSettings, size
 from nftui.engine.knowledge import Knowledge
 from nftui.engine.listening import Listening, parsed
@@ -73,7 +74,9 @@ class Collector:
             self._writer = StoreWriter(root)
         except OSError as error:
             raise StoreError(f"{root}: {error.strerror}; choose a data directory you may write with --data DIR") from error
-        self._decoder = Decoder(rules or rules_of(settings))
+        rules = rules or rules_of(settings)
+        self.listening.allow(rules.allow)
+        self._decoder = Decoder(rules)
         self._queue: deque[list[pl.DataFrame]] = deque()
         self._queued = 0
         self._dropped = self._failed = 0
@@ -228,7 +231,12 @@ class Collector:
         if drops > self._drops_told:
             self._tell(f"{drops - self._drops_told} datagrams dropped by the kernel: the receive buffer was full")
             self._drops_told = drops
-        refused = sum(sum(one["connections"]["refused"].values()) for one in listens if "connections" in one)
+        refused = sum(
+            number
+            for one in listens
+            for reason, number in one.get("connections", {}).get("refused", {}).items()
+            if reason != NOT_ALLOWED
+        )
         if refused > self._refused_told:
             self._tell(f"{refused - self._refused_told} connections refused: too many are open")
             self._refused_told = refused
@@ -256,6 +264,9 @@ class Collector:
             "flows_pending": self._writer.pending + self._queued,
             "sequence_lost": sum(int(one["sequence_lost"]) for one in decoded["exporters"]),
             "held_octets": decoded["held_octets"],
+            "waiting_datagrams": decoded["waiting_datagrams"],
+            "unlisted_exporters": decoded["unlisted_exporters"],
+            "unknown_exporters": decoded["unknown_exporters"],
             "exporters": decoded["exporters"],
             "events": events[-EVENTS:],
         }

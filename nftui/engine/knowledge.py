@@ -19,6 +19,8 @@ from nftui.engine.store import replace_file
 HELD_PAUSE_S = 5.0
 """Between two writings of data that waits, while more comes; that some was taken out is written at once."""
 INTERFACES_PAUSE_S = 10.0
+SHARE = 0.02
+"""Of all time that may go into writing templates: while very many change, they are written the less often the longer it takes."""
 
 
 class Knowledge:
@@ -49,7 +51,7 @@ class Knowledge:
         self._revision = decoder.revision()
         self._held = (-1, -1) if decoder.save_held() else decoder.held_revision()
         self._interfaces = decoder.interfaces_revision()
-        self._held_at = self._interfaces_at = 0.0
+        self._held_at = self._interfaces_at = self._templates_due = 0.0
 
     def save_held(self, *, last: bool = False) -> None:
         """Write the data that waits, where it changed.
@@ -81,13 +83,17 @@ class Knowledge:
         """
         with self._decoding:
             revision = self._decoder.revision()
-            saved = self._decoder.save_templates() if revision != self._revision else None
+            began = time.monotonic()
+            changed = revision != self._revision and (last or began >= self._templates_due)
+            saved = self._decoder.save_templates() if changed else None
             counted = self._decoder.interfaces_revision()
             due = last or time.monotonic() - self._interfaces_at > INTERFACES_PAUSE_S
             interfaces = self._decoder.interfaces() if due and counted != self._interfaces else None
         if saved is not None:
-            replace_file(self._root / "templates.json", json.dumps(saved).encode())
+            replace_file(self._root / "templates.json", msgspec.json.encode(saved))
             self._revision = revision
+            now = time.monotonic()
+            self._templates_due = now + (now - began) / SHARE
         if interfaces is not None:
             replace_file(self._root / "interfaces.json", json.dumps({"version": 1, "exporters": interfaces}).encode())
             self._interfaces, self._interfaces_at = counted, time.monotonic()

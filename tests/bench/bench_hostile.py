@@ -1,7 +1,7 @@
 """A hostile sender beside an honest exporter: what the honest one loses, and what memory and time it costs the collector.
 
-The collector has one core, the senders share the other. The honest exporter begins either before the attack or some seconds into it.
-Nothing lost means: the kernel dropped no datagram, and each honest flow is in the store. Needs root, for raw sockets.
+The collector has one core, the senders share the other. The honest exporter begins either before the attack or some seconds into
+it. Nothing lost means: the kernel dropped no datagram, and each honest flow is in the store. Needs root, for raw sockets.
 
     python -m tests.bench.bench_hostile [--protocols v9,ipfix,v5,sflow] [--kinds all] [--rate 50000] [--seconds 20] [--quick]
 """
