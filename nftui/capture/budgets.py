@@ -44,10 +44,10 @@ class Budget:
         self._left = max(self._left - amount, -self.burst)
 
 
-SENDERS = (12_000, 6000), (30_000, 8192)
+SENDERS = (10_000, 4000), (30_000, 8192)
 """Senders (address, domain and port) of blocks: each costs 20 to 30 us a block, besides its flows. This and the following: of newer
 exporters, and of settled ones, who may take nearly all of a core, as they may be all there are."""
-LAYOUTS = (400, 600), (1500, 1500)
+LAYOUTS = (250, 400), (1500, 1500)
 """Different layouts of data in a block: each costs half a millisecond, besides its flows."""
 OPTIONS = (500, 2000), (2000, 8000)
 """Sets of options data, and as much again for each 400 octets: 0.1 to 0.2 ms each."""
@@ -57,6 +57,10 @@ CUTS = 150, 300
 """Divisions of a block, so that options data holds from its place on: each reads the layouts of one sender anew."""
 EACH_FIELDS = 300, 20_000
 """Fields of new templates of one exporter. Beyond that its templates change more often than any exporter's do."""
+
+
+LEAST = 4
+"""Things that are paid for in any case."""
 
 
 class Shares:
@@ -71,14 +75,14 @@ class Shares:
         Args:
             costs: Shape (things,).
             settled: Shape (things,), whether each is of a settled exporter.
-            rank: Shape (things,); the lowest comes first, and is paid for in any case.
+            rank: Shape (things,); the lowest come first, and a few of them are paid for in any case.
             now: Microseconds since 1970.
         """
         fine = np.zeros(len(costs), np.bool_)
         for budget, mine in ((self.newer, ~settled), (self.settled, settled)):
             order = np.flatnonzero(mine)[np.argsort(rank[mine], kind="stable")]
             if len(order):
-                number = max(int(np.searchsorted(np.cumsum(costs[order]), budget.left(now), side="right")), 1)
+                number = max(int(np.searchsorted(np.cumsum(costs[order]), budget.left(now), side="right")), LEAST)
                 fine[order[:number]] = True
                 budget.spend(float(costs[order[:number]].sum()))
         return fine

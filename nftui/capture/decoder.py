@@ -106,6 +106,7 @@ class Decoder:
                 early, size = _wide(earlier.payload), earlier.length
                 frames += self._read(earlier, early, size, kinds_of(early, size, earlier.local_port))
         frames += self._read(block, payload, length, kind)
+        self._exporters.settle()
         self._sweep(now)
         self._flows += sum(len(frame) for frame in frames)
         return frames

@@ -251,6 +251,7 @@ class Exporters:
         self._room = Room()
         self._new_told = Budget(*NEW_EVENTS)
         self.other = Exporter(OTHER)
+        self._gone: list[Exporter] = []
         self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
 
     def exporter(self, address: bytes, now: int, seen: int = 1) -> Exporter:
@@ -407,7 +408,13 @@ class Exporters:
         for part in list(gone.parts.values()):
             self.drop_domain(part)
         self.entries -= gone.entries
-        add_counts(self.other, gone)
+        self._gone.append(gone)
+
+    def settle(self) -> None:
+        """Add up what was counted of the exporters that made room; between blocks, as a block may count for them to its end."""
+        for gone in self._gone:
+            add_counts(self.other, gone)
+        self._gone.clear()
 
     def drop_domain(self, domain: Domain) -> None:
         """Forget a domain and all that it announced."""

@@ -19,7 +19,7 @@ from nftui.capture.budgets import Budget
 from nftui.capture.datagrams import NEAR, ROWS, DatagramBlock
 from nftui.capture.sets import Integers, Octets
 
-CALM = 20, 2000
+CALM = 20, 1000
 """Newcomers that get their place at once: a second, and together."""
 RUSH = 100, 300
 """Of those that are seen again while more come."""

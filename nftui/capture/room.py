@@ -23,9 +23,9 @@ SENIOR_SHARE = 0.75
 """Of all places: the others are open to newcomers, however long their holders have been there."""
 SILENT_US = 3600 * SECOND
 """Exporters that were not heard for so long make room first."""
-BATCH = 16
-"""One in so many exporters is looked at as a candidate in one go, so that looking at all of them is rare."""
-PAUSE_US = SECOND
+BATCH = 625
+"""Candidates that are kept in mind, so that looking at all exporters is rare."""
+PAUSE_US = SECOND // 4
 """Between two such looks."""
 MOST = 64
 """Exporters with most of something that are kept in mind between two such looks."""
@@ -34,7 +34,7 @@ YOUNG_US = 5 * SECOND
 
 
 class Room:
-    """Chooses who has to make room; looks at all exporters at most once a second."""
+    """Chooses who has to make room; looks at all exporters at most four times a second."""
 
     def __init__(self) -> None:
         self._weak: list[tuple[float, bytes]] = []
@@ -147,4 +147,4 @@ def _weak(by_address: dict[bytes, Exporter], now: int) -> list[tuple[float, byte
             one = by_address[address]
             found.append((one.datagrams * SECOND / max(now - one.known_since, SECOND), address))
     found.sort(reverse=True)
-    return found[-max(len(by_address) // BATCH, 1) :]
+    return found[-BATCH:]

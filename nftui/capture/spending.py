@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 NO_TIME_FOR_TEMPLATES = "templates that change more often than there is time for"
 NO_TIME_FOR_LAYOUTS = "data of more different templates than there is time for"
 NO_TIME_FOR_OPTIONS = "options data beyond what there is time for"
+FIRST, FIRST_FIELDS = 4, 500
+"""Senders of a block whose new templates are read in any case, and the fields these have at most."""
 OPTIONS_OCTETS = 400
 FIELDS_A_STEP = 40
 """A layout of so many fields costs twice as much as one of few."""
@@ -78,13 +80,16 @@ def refused(reader: Reader, said: Sequence[SaidSet]) -> set[int]:
     if costs.total() <= left:
         return set()
     without = set()
-    for sender in ranked(reader, list(costs)):
+    for place, sender in enumerate(ranked(reader, list(costs))):
+        owner = reader.arrivals.owners[sender]
         left -= costs[sender]
-        if left < 0 and not reader.arrivals.owners[sender].settled(reader.arrivals.now):
+        # There is always time for the first ones, unless they say very much.
+        first = place < FIRST and costs[sender] <= FIRST_FIELDS and reader.arrivals.now >= owner.restless
+        if left < 0 and not first and not owner.settled(reader.arrivals.now):
             without.add(sender)
             left += costs[sender]
             # What it asks for in vain counts too: who goes on asking is soon not looked at any more.
-            reader.arrivals.owners[sender].may_change(costs[sender], reader.arrivals.now)
+            owner.may_change(costs[sender], reader.arrivals.now)
     return without
 
 
@@ -110,27 +115,36 @@ def most(ranges: list[tuple[int, int]], number: int) -> list[tuple[int, int]]:
 
 
 def affordable(reader: Reader, chosen: list[Chosen]) -> list[Chosen]:
-    """Return the data for whose layouts there is time: of those who come first, then the layouts of which there is most."""
+    """Return the data for whose layouts there is time: those of senders that have most data for each layout come first."""
     assert reader.budgets is not None
     arrivals, sets, budget = reader.arrivals, reader.sets, reader.budgets.layouts
-    octets: Counter[tuple[object, ...]] = Counter()
-    first: set[tuple[object, ...]] = set()
-    for one in chosen:
-        if not one.template.options:
-            octets[one.template.fields] += int((sets.end[one.sets] - sets.start[one.sets]).sum())
-            if arrivals.owners[int(arrivals.sender[reader.datagram[one.sets[0]]])].settled(arrivals.now):
-                first.add(one.template.fields)
-    if not octets:
+    flows = [one for one in chosen if not one.template.options]
+    if not flows:
         return chosen
-    every = list(octets)
+    octets: Counter[int] = Counter()
+    layouts: dict[int, set[tuple[object, ...]]] = {}
+    senders = [int(arrivals.sender[reader.datagram[one.sets[0]]]) for one in flows]
+    for one, sender in zip(flows, senders, strict=True):
+        octets[sender] += int((sets.end[one.sets] - sets.start[one.sets]).sum())
+        layouts.setdefault(sender, set()).add(one.template.fields)
+    worth: dict[tuple[object, ...], float] = {}
+    settled: set[tuple[object, ...]] = set()
+    for sender, mine in layouts.items():
+        owner = arrivals.owners[sender]
+        each = 0.0 if arrivals.now < owner.restless else octets[sender] / len(mine)
+        for fields in mine:
+            worth[fields] = max(worth.get(fields, 0.0), each)
+        if owner.settled(arrivals.now):
+            settled |= mine
+    every = list(worth)
     costs = np.array([1 + len(fields) / FIELDS_A_STEP for fields in every])
-    settled = np.array([fields in first for fields in every])
-    fine = budget.affordable(costs, settled, -np.array([octets[fields] for fields in every]), arrivals.now)
-    taken = {every[place] for place in np.flatnonzero(fine).tolist()}
-    if len(taken) == len(octets):
+    known = np.array([fields in settled for fields in every])
+    fine = budget.affordable(costs, known, -np.array(list(worth.values())), arrivals.now)
+    if fine.all():
         return chosen
-    for one in chosen:
-        if not one.template.options and one.template.fields not in taken:
+    taken = {every[place] for place in np.flatnonzero(fine).tolist()}
+    for one in flows:
+        if one.template.fields not in taken:
             reader.pass_over(one.sets, NO_TIME_FOR_LAYOUTS)
     return [one for one in chosen if one.template.options or one.template.fields in taken]
 

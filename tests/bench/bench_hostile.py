@@ -66,34 +66,46 @@ def attacking(port: int, kinds: str, rate: float, most: int) -> Iterator[dict[st
         one.wait()
 
 
-def run(work: Path, recording: Path, kinds: str, *, rate: float, seconds: float, late: bool, most: int, flows: float) -> Result:
-    """Attack a collector of its own."""
-    port, data = processes.free_port(), work / "data"
+def run(
+    work: Path,
+    recording: Path,
+    kinds: str,
+    *,
+    rate: float,
+    seconds: float,
+    late: bool,
+    most: int,
+    flows: float,
+    lead: float = LEAD_S,
+) -> Result:
+    """Attack a collector of its own.
+
+    Args:
+        work: Where it keeps its store, which is gone afterwards.
+        recording: What the honest exporter sends.
+        kinds: What the hostile ones send, as `hostile.kinds_of` takes it.
+        rate: Hostile datagrams a second.
+        seconds: For how long the honest exporter sends.
+        late: Whether it begins only when the attack has.
+        most: Different datagrams of each kind.
+        flows: Honest flows a second.
+        lead: Seconds of attack before it begins, where it is late.
+    """
+    port, data, first = processes.free_port(), work / "data", 0
     with collectors.running(Nftui(), data, port) as one:
-        if late:
-            with attacking(port, kinds, rate, most) as told:
-                time.sleep(LEAD_S)
-                sent = collectors.send(recording, port, rate=flows, seconds=seconds)
-        else:
-            collectors.send(recording, port, rate=flows, seconds=0.0001)
-            with attacking(port, kinds, rate, most) as told:
-                sent = collectors.send(recording, port, rate=flows, seconds=seconds)
+        if not late:
+            first = collectors.send(recording, port, rate=flows, seconds=0.0001)["flows"]
+        with attacking(port, kinds, rate, most) as told:
+            time.sleep(lead if late else 0)
+            sent = first + collectors.send(recording, port, rate=flows, seconds=seconds)["flows"]
         processes.drain(port)
         time.sleep(2.0)
         status = json.loads((data / "status.json").read_bytes())
         state, usage = processes.udp(port), one.stop()
-    stored = honest(data) - (0 if late else honest_first(recording))
+    stored = honest(data)
     shutil.rmtree(data)
     drops = state.drops if state else 0
-    return Result(sent["flows"], stored, drops, told["datagrams"], usage.memory, usage.cpu, seconds + LEAD_S, status)
-
-
-def honest_first(recording: Path) -> int:
-    """Return the flows of the one burst that is sent before the attack."""
-    made = traffic.Recording.read(recording)
-    per = max(made.flows / len(made.records), 1.0)
-    burst = int(min(max(FLOWS_A_SECOND * 0.002 / per, 1), 256))
-    return int(made.records[:burst].sum())
+    return Result(sent, stored, drops, told["datagrams"], usage.memory, usage.cpu, seconds + (lead if late else 0), status)
 
 
 def honest(data: Path) -> int:

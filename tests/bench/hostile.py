@@ -178,6 +178,13 @@ def address_of(kind: str, number: int) -> bytes:
     return bytes([198, 18, place, 1 + number % FEW])
 
 
+def drawn(kinds: list[str], most: int = POOL, seed: int = 1) -> list[tuple[str, int, bytes]]:
+    """Return datagrams of some kinds, which take turns, those of a kind in their order: kind, number and octets of each."""
+    random = Random(seed)
+    rows = [(kind, number, octets) for kind in kinds for number, octets in enumerate(islice(KINDS[kind](random), most))]
+    return sorted(rows, key=lambda row: row[1])
+
+
 class Attack:
     """Datagrams of some kinds, mixed, ready to be sent.
 
@@ -187,12 +194,7 @@ class Attack:
 
     def __init__(self, kinds: list[str], host: str, port: int, *, most: int = POOL, seed: int = 1) -> None:
         """Make the datagrams; `most` of each kind."""
-        random = Random(seed)
-        rows: list[tuple[str, int, bytes]] = []
-        for kind in kinds:
-            rows += [(kind, number, octets) for number, octets in enumerate(islice(KINDS[kind](random), most))]
-        # Those of a kind keep their order, and the kinds take turns.
-        rows.sort(key=lambda row: row[1])
+        rows = drawn(kinds, most, seed)
         self._target = socket.inet_aton(host)
         packets = [self._packet(kind, number, octets, port) for kind, number, octets in rows]
         self.octets = np.frombuffer(bytearray(b"".join(packets)), np.uint8)
