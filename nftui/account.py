@@ -43,6 +43,8 @@ def status(data: Path, output: str) -> int:
         f"  {_integer(found.get('datagrams')):,} datagrams, {_integer(found.get('flows')):,} flows, "
         f"{_integer(found.get('flows_stored')):,} stored, {_integer(found.get('sequence_lost')):,} lost by sequence numbers"
     )
+    if line := _unknown_exporters(found.get("unknown_exporters")):
+        print(f"  {line}")
     for exporter in _dicts(found.get("exporters")):
         print("\n".join(f"  {line}" for line in _exporter_lines(exporter)))
     for event in _dicts(found.get("events"))[-10:]:
@@ -74,6 +76,15 @@ def _listen_lines(one: dict[str, Any]) -> list[str]:
         for reason, count in reasons.items() if isinstance(reasons, dict) else ():
             lines.append(f"    {kind}: {_integer(count):,} {printable(reason, 60)}")
     return lines
+
+
+def _unknown_exporters(unknown: object) -> str:
+    """Return what came from addresses that are not on the list, and from which; nothing where there is no such thing."""
+    if not isinstance(unknown, dict) or not _integer(unknown.get("datagrams")):
+        return ""
+    named = [printable(name, 45) for name, _ in _counts(unknown, "addresses")]
+    more = ", …" if len(named) > FEW else ""
+    return f"{_integer(unknown.get('datagrams')):,} datagrams of addresses not in collector.allow: {', '.join(named[:FEW])}{more}"
 
 
 def _exporter_lines(exporter: dict[str, Any]) -> Iterator[str]:

@@ -70,6 +70,8 @@ def test_every_key_is_taken() -> None:
         ("[collector]\ninterval = 86401", "collector.interval is 86401"),
         ("[collector]\nclock_threshold = -1", "collector.clock_threshold is -1"),
         ("[collector]\ntemplate_lifetime = 10000000000", "collector.template_lifetime is 10000000000"),
+        ("[collector]\nallow = ['192.0.2.0/24', 'router']", "collector.allow: 'router'"),
+        ("[collector]\nallow = ['192.0.2.1/24']", "collector.allow: '192.0.2.1/24'"),
         ("[exporters.router]\nsampling = 1", "exporters.'router'"),
         ("[exporters.'192.0.2.1/24']\nsampling = 1", "exporters.'192.0.2.1/24'"),
         ("[exporters.'192.0.2.1']\nsampling = -5", "exporters.'192.0.2.1'.sampling is -5"),

@@ -49,7 +49,7 @@ SENDERS = (10_000, 4000), (30_000, 8192)
 exporters, and of settled ones, who may take nearly all of a core, as they may be all there are."""
 LAYOUTS = (250, 400), (1500, 1500)
 """Different layouts of data in a block: each costs half a millisecond, besides its flows."""
-OPTIONS = (500, 2000), (2000, 8000)
+OPTIONS = (200, 1000), (2000, 8000)
 """Sets of options data, and as much again for each 400 octets: 0.1 to 0.2 ms each."""
 FIELDS = 10_000, 15_000
 """Fields of new templates of newer exporters: 3 us each to parse, and 10 more when data comes."""

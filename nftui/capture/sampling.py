@@ -128,30 +128,19 @@ def fill(
         take = value > 0 if rows is None else rows & (value > 0)
         interval[take], source[take] = value[take], word
 
-    remarks: list[tuple[str, Mask]] = []
     if header is not None:
         put(header, HEADER)
-    ids, interfaces = _whole(columns, "sampler_id"), _interfaces(columns)
-    most = int(sender.max(initial=0)) + 1
-    whole, configured = np.zeros(most, np.int64), np.zeros(most, np.int64)
-    for place, known in samplers.items():
-        configured[place] = known.configured
-        if ids is None and not (interfaces and known.by_interface):
-            whole[place], _ = known.announced(None, [])
-            continue
-        rows = sender == place
-        value, unknown = known.announced(ids, interfaces)
-        put(np.broadcast_to(np.asarray(value, np.int64), sender.shape), OPTIONS, rows)
-        if unknown is not None and not known.configured:
-            remarks.append((UNKNOWN_SAMPLER, unknown & rows))
-    if whole.any():
-        put(whole[sender], OPTIONS)
+    value, remarks = _announced(columns, sender, samplers)
+    put(value, OPTIONS)
     if record is not None:
         put(record, of_record)
     if isinstance(carried, tuple):
         values, valid = carried
         put(values.astype(np.int64), of_record, valid)
-    if configured.any():
+    if any(known.configured for known in samplers.values()):
+        configured = np.zeros(int(sender.max()) + 1, np.int64)
+        for place, known in samplers.items():
+            configured[place] = known.configured
         put(configured[sender], CONFIGURED)
     remarks += _limited(columns, interval)
     if interval.any():
@@ -160,6 +149,26 @@ def fill(
         columns["sampling_interval"] = interval, None if stands.all() else stands
         columns["sampling_source"] = chosen("sampling_source", WORDS, source)
     return [(reason, mask) for reason, mask in remarks if mask.any()]
+
+
+def _announced(columns: Columns, sender: Integers, samplers: Mapping[int, Samplers]) -> tuple[Integers, list[tuple[str, Mask]]]:
+    """Return the interval that options data gives each record, 0 for none; and what is not known, as `fill` does."""
+    ids, interfaces = _whole(columns, "sampler_id"), _interfaces(columns)
+    whole = np.zeros(int(sender.max(initial=0)) + 1, np.int64)
+    each: list[tuple[int, Samplers]] = []
+    for place, known in samplers.items():
+        if ids is None and not (interfaces and known.by_interface):
+            whole[place], _ = known.announced(None, [])
+        else:
+            each.append((place, known))
+    interval, remarks = whole[sender], []
+    for place, known in each:
+        rows = sender == place
+        value, unknown = known.announced(ids, interfaces)
+        interval[rows] = np.broadcast_to(np.asarray(value, np.int64), sender.shape)[rows]
+        if unknown is not None and not known.configured:
+            remarks.append((UNKNOWN_SAMPLER, unknown & rows))
+    return interval, remarks
 
 
 def _limited(columns: Columns, interval: Integers) -> list[tuple[str, Mask]]:

@@ -28,6 +28,9 @@ NO_TIME_FOR_OPTIONS = "options data beyond what there is time for"
 FIRST, FIRST_FIELDS = 4, 500
 """Senders of a block whose new templates are read in any case, and the fields these have at most."""
 OPTIONS_OCTETS = 400
+MAX_PAIRS = 4096
+"""Pairs of a sender and a template id in one block whose data is read."""
+TOO_MANY_PAIRS = f"data of more than {MAX_PAIRS} templates of all exporters at a time"
 FIELDS_A_STEP = 40
 """A layout of so many fields costs twice as much as one of few."""
 Told = tuple[int, int, "Template", "Released | None"]
@@ -108,10 +111,26 @@ def _forget(reader: Reader, domain: Domain, place: int, changes: Changes) -> Non
     domain.said.clear()
 
 
-def most(ranges: list[tuple[int, int]], number: int) -> list[tuple[int, int]]:
-    """Return the longest of some ranges, in their order."""
+def without_unsure(reader: Reader, places: Integers) -> Integers:
+    """Return the places of data sets, but for those of domains of which no template is known, as they change too often."""
+    unsure = np.array([id(domain) in reader.unsure for domain in reader.arrivals.domains], np.bool_)
+    out = unsure[reader.arrivals.sender[reader.datagram[places]]]
+    reader.pass_over(places[out], NO_TIME_FOR_TEMPLATES)
+    kept: Integers = places[~out]
+    return kept
+
+
+def most(reader: Reader, ranges: list[tuple[int, int]], places: Integers) -> list[tuple[int, int]]:
+    """Return ranges of places, one for each sender and template, without the shortest of very many."""
+    if len(ranges) <= MAX_PAIRS:
+        return ranges
     size = np.array([last - first for first, last in ranges])
-    return [ranges[place] for place in np.sort(np.argsort(-size, kind="stable")[:number]).tolist()]
+    kept = [ranges[place] for place in np.sort(np.argsort(-size, kind="stable")[:MAX_PAIRS]).tolist()]
+    out = np.ones(len(places), np.bool_)
+    for first, last in kept:
+        out[first:last] = False
+    reader.pass_over(places[out], TOO_MANY_PAIRS)
+    return kept
 
 
 def affordable(reader: Reader, chosen: list[Chosen]) -> list[Chosen]:
@@ -143,9 +162,7 @@ def affordable(reader: Reader, chosen: list[Chosen]) -> list[Chosen]:
     if fine.all():
         return chosen
     taken = {every[place] for place in np.flatnonzero(fine).tolist()}
-    for one in flows:
-        if one.template.fields not in taken:
-            reader.pass_over(one.sets, NO_TIME_FOR_LAYOUTS)
+    reader.pass_over(np.concatenate([one.sets for one in flows if one.template.fields not in taken]), NO_TIME_FOR_LAYOUTS)
     return [one for one in chosen if one.template.options or one.template.fields in taken]
 
 

@@ -46,9 +46,6 @@ MAX_CUTS, MAX_CUTS_EACH = 512, 16
 """How often the flows of a block, and those of one domain, are divided, at most, so that options data holds from its place on."""
 MAX_PARSED = 5000
 """Templates of one sender in one block that are parsed: no exporter has so many, and parsing takes time."""
-MAX_PAIRS = 4096
-"""Pairs of a sender and a template id in one block whose data is read."""
-TOO_MANY_PAIRS = f"data of more than {MAX_PAIRS} templates of all exporters at a time"
 NO_ROOM = "no template yet, and no room to hold the data"
 NO_ROOM_FOR_OPTIONS = "options records, and no room to keep more of all exporters"
 TOO_MANY_OPTIONS = f"options records beyond {options.MAX_READ} at a time"
@@ -320,25 +317,21 @@ class Reader:
         """Find the template of each data set; those without one are held back."""
         arrivals, sets = self.arrivals, self.sets
         places = np.flatnonzero(sets.id >= FIRST_DATA_SET)
+        if self.unsure:
+            places = spending.without_unsure(self, places)
         if not len(places):
             return []
         keys = arrivals.sender[self.datagram[places]] << 16 | sets.id[places]
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
         bounds = [0, *(np.flatnonzero(np.diff(keys)) + 1).tolist(), len(keys)]
-        ends = list(pairwise(bounds))
-        if len(ends) > MAX_PAIRS:
-            ends = spending.most(ends, MAX_PAIRS)
-            self._leave_out(places[order], ends)
+        ends = spending.most(self, list(pairwise(bounds)), places[order])
         chosen: list[Chosen] = []
         described: dict[int, set[object]] = {}
         for first, last in ends:
             sender, identity = divmod(int(keys[first]), 1 << 16)
             domain, some = arrivals.domains[sender], places[order[first:last]]
             assert domain is not None
-            if id(domain) in self.unsure:
-                self.pass_over(some, spending.NO_TIME_FOR_TEMPLATES)
-                continue
             history = changes.get((id(domain), identity), [(-1, domain.templates.get(identity))])
             cuts = [*np.searchsorted(some, [place for place, _ in history]).tolist(), len(some)]
             for at, (begin, end) in enumerate(pairwise(cuts)):
@@ -361,13 +354,6 @@ class Reader:
                     domain.exporter.held_back += int(end - begin)
                     domain.exporter.released += int(end - begin)
         return chosen if self.budgets is None else spending.affordable(self, chosen)
-
-    def _leave_out(self, places: Integers, kept: list[tuple[int, int]]) -> None:
-        """Count the data sets that are not among those kept, given as ranges of the places."""
-        out = np.ones(len(places), np.bool_)
-        for first, last in kept:
-            out[first:last] = False
-        self.pass_over(places[out], TOO_MANY_PAIRS)
 
     def pass_over(self, places: Integers, reason: str) -> None:
         """Count data sets that are not read."""

@@ -63,6 +63,7 @@ def attacking(port: int, kinds: str, rate: float, most: int) -> Iterator[dict[st
     finally:
         one.terminate()
         told.update(json.loads(one.stdout.readline() or "{}"))
+        one.stdout.close()
         one.wait()
 
 
