@@ -39,21 +39,25 @@ class Budget:
             self._at = now
         return max(int(self._left), 0)
 
+    def press(self) -> None:
+        """Leave a tenth of what may be spent at once: there is no time."""
+        self._left = min(self._left, self.burst / 10)
+
     def spend(self, amount: float) -> None:
         """Take something out, which may be more than there is: that is paid for later."""
         self._left = max(self._left - amount, -self.burst)
 
 
-SENDERS = (10_000, 4000), (30_000, 8192)
+SENDERS = (10_000, 3000), (30_000, 8192)
 """Senders (address, domain and port) of blocks: each costs 20 to 30 us a block, besides its flows. This and the following: of newer
 exporters, and of settled ones, who may take nearly all of a core, as they may be all there are."""
-LAYOUTS = (250, 400), (1500, 1500)
+LAYOUTS = (250, 250), (1500, 1500)
 """Different layouts of data in a block: each costs half a millisecond, besides its flows."""
-OPTIONS = (200, 1000), (2000, 8000)
+OPTIONS = (200, 500), (2000, 8000)
 """Sets of options data, and as much again for each 400 octets: 0.1 to 0.2 ms each."""
-FIELDS = 10_000, 15_000
+FIELDS = 8000, 6000
 """Fields of new templates of newer exporters: 3 us each to parse, and 10 more when data comes."""
-CUTS = 150, 300
+CUTS = 100, 150
 """Divisions of a block, so that options data holds from its place on: each reads the layouts of one sender anew."""
 EACH_FIELDS = 300, 20_000
 """Fields of new templates of one exporter. Beyond that its templates change more often than any exporter's do."""
@@ -97,3 +101,8 @@ class Budgets:
     options: Shares = field(default_factory=lambda: Shares(*OPTIONS))
     fields: Budget = field(default_factory=lambda: Budget(*FIELDS))
     cuts: Budget = field(default_factory=lambda: Budget(*CUTS))
+
+    def press(self) -> None:
+        """Spend little on newer exporters for the moment: more datagrams wait in the kernel than one block takes."""
+        for budget in (self.fields, self.layouts.newer, self.options.newer, self.cuts):
+            budget.press()

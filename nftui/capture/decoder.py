@@ -20,7 +20,7 @@ from nftui.capture.allowed import AllowList, Strangers
 from nftui.capture.arrivals import tell_apart
 from nftui.capture.batch import columns_of
 from nftui.capture.budgets import Budgets
-from nftui.capture.datagrams import DatagramBlock
+from nftui.capture.datagrams import ROWS, DatagramBlock
 from nftui.capture.exporters import OTHER, Exporter, Exporters, together
 from nftui.capture.kinds import OUT, SFLOW, UNKNOWN, VERSIONS, kinds_of
 from nftui.capture.sets import Integers, Octets
@@ -101,6 +101,8 @@ class Decoder:
         if self._rules.allow is not None:
             self._turn_away(block, kind, self._rules.allow, now)
         frames: list[pl.DataFrame] = []
+        if self._budgets is not None and len(block.length) >= ROWS:
+            self._budgets.press()
         if self._admission is not None and not block.lasting:
             for earlier in self._admission.admit(block, payload, length, kind, now):
                 early, size = _wide(earlier.payload), earlier.length

@@ -106,6 +106,7 @@ class Exporter:
     new_fields: Budget | None = None
     restless: int = 0
     gone: bool = False
+    known_before: bool = False
 
     @property
     def parts_number(self) -> int:
@@ -113,8 +114,8 @@ class Exporter:
         return len(self.parts)
 
     def settled(self, now: int) -> bool:
-        """Return whether it has given flows for a while, and its templates stay as they are."""
-        return self.flows > 0 and now - self.known_since >= SETTLED_US and now >= self.restless
+        """Return whether it has given flows for a while, or was known before, and its templates stay as they are."""
+        return now >= self.restless and (self.known_before or (self.flows > 0 and now - self.known_since >= SETTLED_US))
 
     def changes_too_often(self, now: int) -> bool:
         """Return whether no new template of it is read for the moment."""

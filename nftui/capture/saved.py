@@ -50,6 +50,7 @@ def load(exporters: Exporters, saved: object, now: int) -> int:
         if domain is None:
             refused += 1
             continue
+        domain.exporter.known_before = True
         domain.system_init, domain.lasting = init, entry.get("lasting") is True
         refused += sum(bool(exporters.learn(domain, template, now)) for template in templates)
         try:
