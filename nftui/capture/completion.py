@@ -41,7 +41,8 @@ def frames(
         One frame, and a second one where records count the other direction too.
     """
     sender = arrivals.sender[datagram]
-    senders = np.flatnonzero(np.bincount(sender, minlength=len(arrivals.domains))).tolist()
+    several = len(arrivals.domains) > 1
+    senders = np.flatnonzero(np.bincount(sender, minlength=len(arrivals.domains))).tolist() if several else [0]
     known = {one: domain.tables.samplers for one in senders if (domain := arrivals.domains[one]) and domain.tables.samplers}
     for reason, mask in sampling.fill(columns, sender, known, header, record, of_record=of_record):
         unread = reason == sampling.UNKNOWN_SAMPLER
