@@ -68,10 +68,7 @@ def _collector_lines(found: dict[str, Any]) -> Iterator[str]:
     ):
         if count := integer(found.get(key)):
             yield f"{count:,} {words}"
-    refused = dict(entries(found.get("unknown_exporters")))
-    if count := integer(refused.get("datagrams")):
-        some = ", ".join(f"{printable(address, 45)} {number:,}" for address, number in counts(refused.get("addresses"))[:FEW])
-        yield f"{count:,} datagrams of exporters that are not allowed{f': {some}' if some else ''}"
+    yield from _unknown_exporters(dict(entries(found.get("unknown_exporters"))))
     yield from _store_lines(dict(entries(found.get("store"))))
     known, shown = integer(found.get("exporters_known")), len(dicts(found.get("exporters")))
     if known > shown:
@@ -125,6 +122,14 @@ def _process_line(one: dict[str, Any]) -> str:
         f"{integer(one.get('datagrams')):,} datagrams  {real(one.get('flows_per_s')):,.1f} flows/s  "
         f"drops {integer(one.get('drops')):,}{f'  started again {again:,} times' if again else ''}"
     )
+
+
+def _unknown_exporters(refused: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what came from addresses that are not on the list, and from which; nothing where there is no such thing."""
+    if count := integer(refused.get("datagrams")):
+        named = [printable(name, 45) for name, _ in counts(refused.get("addresses"))]
+        more = ", …" if len(named) > FEW else ""
+        yield f"{count:,} datagrams of addresses not in collector.allow: {', '.join(named[:FEW])}{more}"
 
 
 def _exporter_lines(exporter: dict[str, Any], interfaces: Mapping[str, Any], now: int) -> Iterator[str]:

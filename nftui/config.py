@@ -42,6 +42,8 @@ class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
 
     processes: int = 1
     """Processes that receive over UDP, each the exporters whose addresses fall to it, up to 64; 0 for one on each core."""
+    allow: tuple[str, ...] = ()
+    """Addresses and networks that are listened to, `192.0.2.1` or `192.0.2.0/24`; empty for everybody."""
     clock_threshold: int = 60
     """Seconds that an exporter's clock may be off before its times are corrected by what it is off; 0 for never."""
     template_lifetime: int = 86_400
@@ -210,6 +212,11 @@ def _check(config: Config, name: str) -> None:
 
 
 def _check_exporters(config: Config, name: str) -> None:
+    for allowed in config.collector.allow:
+        try:
+            ipaddress.ip_network(allowed)
+        except ValueError as error:
+            raise ConfigError(f"{name}: collector.allow: {allowed!r}: {error}; write an address or a network") from error
     for address, exporter in config.exporters.items():
         try:
             ipaddress.ip_network(address)

@@ -42,7 +42,7 @@ def test_in_words(running: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (
         "collector running", "*:9995/udp  buffer 8,000,000 of 32,000,000 octets  drops 7",
         "7 flows dropped: the disk couldn't follow",
-        "9 datagrams of exporters that are not allowed: 203.0.113.7 9", "store: the disk is full, 1.0 GB, 0 B free",
+        "9 datagrams of addresses not in collector.allow: 203.0.113.7", "store: the disk is full, 1.0 GB, 0 B free",
         "set aside: x.arrow", "retention: 5 days", "lost 14 records in 3 gaps, the last 2m10s ago",
         "awaited: template 260 of domain 0, 14 sets of 19.2 kB held, 30s left", "running for 41d, 1 restart seen, the last 41d ago",
         "sampling: 1 in 1,000 by options", "sampling: 1 in 100 by configured", "clock 1m12s behind: times are corrected by +1m12s",

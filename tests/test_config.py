@@ -21,6 +21,7 @@ listen = ["127.0.0.1:9995/udp", "[::1]:4739"]
 receive_buffer = "64M"
 processes = 2
 interval = 60
+allow = ["192.0.2.0/24"]
 clock_threshold = 5
 template_lifetime = 1800
 [store]
@@ -80,6 +81,8 @@ def test_every_key_is_taken() -> None:
         ("[store]\nmax_lifespan = nan", "store.max_lifespan is nan"),
         ("[store]\nmax_size = 'much'", "store.max_size: 'much' is no size"),
         ("[store]\nmin_free = '5%'", "store.min_free: '5%' is no size"),
+        ("[collector]\nallow = ['192.0.2.0/24', 'router']", "collector.allow: 'router'"),
+        ("[collector]\nallow = ['192.0.2.1/24']", "collector.allow: '192.0.2.1/24'"),
         ("[exporters.router]\nsampling = 1", "exporters.'router'"),
         ("[exporters.'192.0.2.1/24']\nsampling = 1", "exporters.'192.0.2.1/24'"),
         ("[exporters.'192.0.2.1']\nsampling = -5", "exporters.'192.0.2.1'.sampling is -5"),

@@ -14,7 +14,8 @@ from nftui.capture import completion, sampling, sflow
 from nftui.capture.arrivals import Arrivals, tell_apart
 from nftui.capture.batch import Columns, taken
 from nftui.capture.datagrams import DatagramBlock
-from nftui.capture.exporters import MAX_UNKNOWN_ELEMENTS, SFLOW, Exporter, Exporters, add
+from nftui.capture.exporters import SFLOW, Exporter, Exporters
+from nftui.capture.interfaces import MAX_INTERFACES
 from nftui.capture.messages import Headers
 from nftui.capture.sets import Integers, Octets
 from nftui.capture.sflow import Counted, Sflow
@@ -22,6 +23,11 @@ from nftui.capture.sflow_samples import DROP_REASONS, Samples
 
 MAX_SOURCES = 4096
 """Data sources of one agent whose lost samples are followed."""
+MAX_AT_ONCE = 4096
+"""Sources, and interfaces, of one block that are looked at: each takes a step of its own."""
+TOO_MANY_INTERFACES = f"counters of more than {MAX_AT_ONCE} interfaces at a time"
+INTERFACE_ENTRIES = 10
+"""What the counters and rates of an interface take, in entries of `exporters.MAX_ENTRIES`."""
 MAX_DISCARDS = 256
 NOT_SFLOW = "not sFlow version 5"
 _PACKETS = ("unicast", "multicast", "broadcast")
@@ -30,7 +36,7 @@ _COUNTERS = ("in_octets", "in_discards", "in_errors", "out_octets", "out_discard
 
 def read(
     block: DatagramBlock, payload: Octets, rows: Integers, length: Integers, exporters: Exporters
-) -> tuple[list[pl.DataFrame], list[tuple[int, str]]]:
+) -> tuple[list[pl.DataFrame], list[tuple[str, Integers]]]:
     """Read sFlow datagrams.
 
     Args:
@@ -40,15 +46,17 @@ def read(
         length: Shape (rows,), octets received.
         exporters: Where counts go.
     Returns:
-        Frames of flows; and the rows that are not sFlow, each with the reason, which are not counted yet.
+        Frames of flows; and what is not sFlow, which is not counted yet: reasons, each with the places in `rows` that it concerns.
     """
     decoded = sflow.decode(payload, rows, length)
     fine = decoded.headers.read
-    wrong = dict.fromkeys(rows[~fine].tolist(), NOT_SFLOW)
-    for reason, where in decoded.malformed:
-        wrong.update(dict.fromkeys(rows[where[~fine[where]]].tolist(), reason))
+    reasons = [NOT_SFLOW, *(reason for reason, _ in decoded.malformed)]
+    why = np.where(fine, -1, 0)
+    for number, (_, where) in enumerate(decoded.malformed, 1):
+        why[where[~fine[where]]] = number
+    wrong = [(reasons[number], np.flatnonzero(why == number)) for number in np.unique(why[~fine]).tolist()]
     if not fine.any():
-        return [], list(wrong.items())
+        return [], wrong
     some, place = np.flatnonzero(fine), np.cumsum(fine) - 1
     arrivals = _arrivals(block, rows[some], length[some], decoded, some, exporters)
     arrivals.count_datagrams(length[some])
@@ -59,7 +67,7 @@ def read(
     _count_samples(arrivals, "counter", decoded.counters, place)
     _count_discards(arrivals, decoded.drops, place)
     _count_interfaces(arrivals, decoded, place)
-    return _flows(arrivals, decoded.flows, place), list(wrong.items())
+    return _flows(arrivals, decoded.flows, place), wrong
 
 
 def _arrivals(
@@ -98,7 +106,7 @@ def _count_odd(arrivals: Arrivals, decoded: Sflow, place: Integers, fine: np.nda
 def _count_formats(arrivals: Arrivals, kind: str, counted: Counted, place: Integers) -> None:
     for name, where in counted:
         for sender, number in arrivals.per_sender(place[where]):
-            add(arrivals.exporter(sender).unknown_elements, f"{kind} {name}", number, MAX_UNKNOWN_ELEMENTS)
+            arrivals.count_element(sender, f"{kind} {name}", number)
 
 
 def _count_samples(arrivals: Arrivals, kind: str, samples: Samples, place: Integers) -> None:
@@ -115,22 +123,20 @@ def _count_samples(arrivals: Arrivals, kind: str, samples: Samples, place: Integ
     _, first, index = np.unique(source, return_index=True, return_inverse=True)
     last = np.zeros(len(first), np.int64)
     last[index] = np.arange(len(source))
-    for early, late in zip(first.tolist(), last.tolist(), strict=True):
+    for early, late in zip(first[:MAX_AT_ONCE].tolist(), last[:MAX_AT_ONCE].tolist(), strict=True):
         key = kind, int(samples.source_type[early]), int(samples.source_index[early])
         exporter = arrivals.exporter(int(senders[early]))
-        known = len(exporter.sample_drops)
-        if key in exporter.sample_drops or not arrivals.exporters.full:
+        new = key not in exporter.sample_drops
+        if not new or (len(exporter.sample_drops) < MAX_SOURCES and arrivals.exporters.keep(exporter, 1, arrivals.now)):
             _follow_drops(exporter, key, int(samples.drops[early]), int(samples.drops[late]))
-        arrivals.exporters.entries += len(exporter.sample_drops) - known
 
 
 def _follow_drops(exporter: Exporter, source: tuple[str, int, int], early: int, late: int) -> None:
     """Count the samples that a source lost since it was heard last; its counter begins anew when the agent does."""
     before = exporter.sample_drops.get(source, early)
-    if source in exporter.sample_drops or len(exporter.sample_drops) < MAX_SOURCES:
-        exporter.sample_drops[source] = late
-        if lost := max(late - before, 0):
-            exporter.samples["samples_lost"] += lost
+    exporter.sample_drops[source] = late
+    if lost := max(late - before, 0):
+        exporter.samples["samples_lost"] += lost
 
 
 def _count_discards(arrivals: Arrivals, drops: Samples, place: Integers) -> None:
@@ -139,7 +145,7 @@ def _count_discards(arrivals: Arrivals, drops: Samples, place: Integers) -> None
     pairs = np.stack([arrivals.sender[place[drops.datagram]], drops.reason])
     for (sender, reason), number in zip(*(part.tolist() for part in _counted(pairs)), strict=True):
         exporter, name = arrivals.exporter(sender), DROP_REASONS.get(reason, f"reason {reason}")
-        add(exporter.discards, name, number, MAX_DISCARDS)
+        arrivals.exporters.count(exporter, exporter.discards, name, number, MAX_DISCARDS, arrivals.now)
         arrivals.exporters.tell(exporter, arrivals.now, f"packets dropped: {name}")
 
 
@@ -158,7 +164,9 @@ def _count_interfaces(arrivals: Arrivals, decoded: Sflow, place: Integers) -> No
     different, index = np.unique(keys, axis=1, return_inverse=True)
     last = np.zeros(different.shape[1], np.int64)
     last[index.reshape(-1)] = np.arange(len(found))
-    for (sender, interface), row in zip(different.T.tolist(), last.tolist(), strict=True):
+    for sender, number in zip(*np.unique(different[0, MAX_AT_ONCE:], return_counts=True), strict=True):
+        arrivals.exporters.unread(arrivals.exporter(int(sender)), arrivals.now, TOO_MANY_INTERFACES, int(number))
+    for (sender, interface), row in zip(different.T[:MAX_AT_ONCE].tolist(), last[:MAX_AT_ONCE].tolist(), strict=True):
         exporter = arrivals.exporter(sender)
         values = dict(zip(found.dtype.names or (), found[row].item(), strict=True))
         counters = {name: values[name] for name in _COUNTERS}
@@ -167,9 +175,9 @@ def _count_interfaces(arrivals: Arrivals, decoded: Sflow, place: Integers) -> No
         known = {name: value for name, value in counters.items() if value >= 0}
         when = int(arrivals.received[datagram[row]])
         kept = exporter.interfaces
-        before = len(kept.by_index)
-        room = interface in kept.by_index or not arrivals.exporters.full
-        taken_in = room and kept.update(interface, when, max(values["speed"], 0), max(values["status"], 0), known)
-        arrivals.exporters.entries += len(kept.by_index) - before
-        if not taken_in:
+        new = interface not in kept.by_index
+        room = not new or (
+            len(kept.by_index) < MAX_INTERFACES and arrivals.exporters.keep(exporter, INTERFACE_ENTRIES, arrivals.now)
+        )
+        if not (room and kept.update(interface, when, max(values["speed"], 0), max(values["status"], 0), known)):
             arrivals.exporters.unread(exporter, arrivals.now, "counters of too many interfaces", 1)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from nftui.capture.batch import Columns, constant, times
+from nftui.capture.counters import OTHER
 from nftui.capture.datagrams import DatagramBlock
-from nftui.capture.exporters import MAX_UNKNOWN_ELEMENTS, Domain, Exporter, Exporters, add
+from nftui.capture.exporters import MAX_UNKNOWN_ELEMENTS, Domain, Exporter, Exporters
 from nftui.capture.health import LOST
 from nftui.capture.messages import Headers
 from nftui.capture.sequences import Stream, follow
@@ -21,6 +23,8 @@ from nftui.elements import IANA
 from nftui.units import SECOND
 
 _KEY = np.dtype([("address", "V16"), ("domain", "<u4"), ("port", "<u2")])
+_MOST_NAMED = 4096
+"""Elements without a column of all senders in one block that are counted by name."""
 REFUSED = "too many exporters or domains"
 STRUCTURED = {(IANA, 291): "basicList", (IANA, 292): "subTemplateList", (IANA, 293): "subTemplateMultiList"}
 """Elements whose values are lists (RFC 6313): passed over by their length, and counted."""
@@ -70,6 +74,19 @@ class Arrivals:
         """Return the senders of datagrams, each with their number or the sum of their weights; zero sums are left out."""
         sums = np.bincount(self.sender[datagrams], weights, len(self.domains))
         return [(sender, int(sums[sender])) for sender in np.flatnonzero(sums).tolist()]
+
+    @cached_property
+    def _of_domains(self) -> dict[str, pl.Series]:
+        """Columns that follow from the domain alone, one row a sender."""
+        known = [(domain.address, domain.number) if domain else (None, None) for domain in self.domains]
+        columns = {
+            "exporter_address": pl.Series("exporter_address", [one for one, _ in known], pl.Binary),
+            "observation_domain": pl.Series("observation_domain", [one for _, one in known], pl.Int64),
+        }
+        corrections = [domain.clock.correction or None if domain else None for domain in self.domains]
+        if any(corrections):
+            columns["clock_correction"] = pl.Series("clock_correction", corrections, pl.Int64)
+        return columns
 
     def count_datagrams(self, octets: Integers) -> None:
         """Count the datagrams, what is malformed about them, the clock and who was refused."""
@@ -136,12 +153,18 @@ class Arrivals:
         for reason, mask in batch.left_out:
             tell = self.exporters.unread if reason == UNKNOWN_START else self.exporters.malformed
             self.count(tell, reason, datagram[mask])
-        if batch.layout.unknown:
-            for sender, number in self.per_sender(datagram):
-                for element in batch.layout.unknown_names:
-                    add(self.exporter(sender).unknown_elements, element, number, MAX_UNKNOWN_ELEMENTS)
+        if names := batch.layout.unknown_names:
+            for place, (sender, number) in enumerate(self.per_sender(datagram)):
+                # With very many senders of very many such elements these are not told apart.
+                for element in names if place * len(names) < _MOST_NAMED else (OTHER,):
+                    self.count_element(sender, element, number)
                 for structured in STRUCTURED.keys() & set(batch.layout.unknown):
                     self.exporters.unread(self.exporter(sender), self.now, f"{STRUCTURED[structured]} passed over", number)
+
+    def count_element(self, sender: int, name: str, number: int) -> None:
+        """Count an element, or another kind of structure, that no column takes."""
+        exporter = self.exporter(sender)
+        self.exporters.count(exporter, exporter.unknown_elements, name, number, MAX_UNKNOWN_ELEMENTS, self.now)
 
     def count(self, tell: Callable[[Exporter, int, str, int], None], reason: str, datagrams: Integers) -> None:
         """Count something of each sender, once for each datagram given."""
@@ -182,12 +205,8 @@ class Arrivals:
                 columns["clock_correction"] = constant("clock_correction", domain.clock.correction, rows)
             return columns
         sender = pl.Series(self.sender[datagram].astype(np.uint32))
-        known = [(domain.address, domain.number) if domain else (None, None) for domain in self.domains]
-        columns["exporter_address"] = pl.Series("exporter_address", [one for one, _ in known], pl.Binary).gather(sender)
-        columns["observation_domain"] = pl.Series("observation_domain", [one for _, one in known], pl.Int64).gather(sender)
-        corrections = [domain.clock.correction or None if domain else None for domain in self.domains]
-        if any(corrections):
-            columns["clock_correction"] = pl.Series("clock_correction", corrections, pl.Int64).gather(sender)
+        for name, values in self._of_domains.items():
+            columns[name] = values.gather(sender)
         return columns
 
 
@@ -222,5 +241,7 @@ def tell_apart(
             domain.lasting |= block.lasting
         domains.append(domain)
         owners.append(domain.exporter if domain else exporters.exporter(address, now))
-        streams.append(exporters.stream(address, version, number, port))
+        streams.append(exporters.stream(domain, port, now))
+    for owner in owners:
+        exporters.met[owner.settled(now)] += 1
     return Arrivals(rows, received, ports, headers, np.array(sender, np.int64), domains, owners, streams, version, exporters, now)

@@ -28,6 +28,8 @@ WIDTH = 65536
 """No UDP datagram is longer."""
 NEAR = 2048
 """Octets of a datagram that stand side by side with those of the next: all of what an Ethernet frame carries."""
+MAX_TOUCHED = 32 << 20
+"""Octets of the rows for longer ones that may be memory before they are given back."""
 LEAST_SHARE = 512
 """Octets that the smallest datagram takes of a receive buffer, at least; it takes 768 with Linux 6."""
 
@@ -100,7 +102,8 @@ class UdpReceiver:
         self._left: float = math.inf
         self._inode = str(Path(f"/proc/self/fd/{self._socket.fileno()}").readlink())[len("socket:[") : -1] if _has_proc() else ""
         self._near = np.zeros((rows, NEAR), np.uint8)
-        self._wide = _untouched(rows, WIDTH)
+        self._area = mmap.mmap(-1, rows * WIDTH, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._wide, self._touched = _untouched(self._area, rows), 0
         parts, family = (self._near, self._wide[:, NEAR:]), self._socket.family
         self._calls = recvmmsg.Calls(self._socket.fileno(), parts, family) if batched and recvmmsg.AVAILABLE else None
 
@@ -117,6 +120,10 @@ class UdpReceiver:
         """
         if self._left <= 0:
             return None
+        if self._touched > MAX_TOUCHED:
+            # Long datagrams at ever other rows would make all of it memory.
+            self._area.madvise(mmap.MADV_DONTNEED)
+            self._touched = 0
         if self._calls is None:
             return self._receive_one_by_one()
         number = self._calls.receive()
@@ -126,6 +133,7 @@ class UdpReceiver:
         self.truncated += int(cut.sum())
         payload = self._near[:number]
         if length.max() > NEAR:
+            self._touched += number * mmap.PAGESIZE + int((length > NEAR).sum()) * WIDTH
             self._wide[:number, :NEAR] = payload
             payload = self._wide[:number]
         return self._block(payload, length, exporter, port)
@@ -191,13 +199,12 @@ class UdpReceiver:
         return DatagramBlock(payload, length, exporter, port, received, self.port)
 
 
-def _untouched(rows: int, width: int) -> npt.NDArray[np.uint8]:
+def _untouched(area: mmap.mmap, rows: int) -> npt.NDArray[np.uint8]:
     """Return an array of which only the small pages that are ever written take memory."""
-    area = mmap.mmap(-1, rows * width, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
         with suppress(OSError):
             area.madvise(mmap.MADV_NOHUGEPAGE)
-    return np.frombuffer(area, np.uint8).reshape(rows, width)
+    return np.frombuffer(area, np.uint8).reshape(rows, WIDTH)
 
 
 def _has_proc() -> bool:

@@ -2,47 +2,58 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nftui.capture.budgets import EACH_FIELDS, Budget
 from nftui.capture.clocks import Clock, Watermark
+from nftui.capture.counters import MAX_REASONS, OTHER, add_counts
 from nftui.capture.health import Health
 from nftui.capture.held import Held
 from nftui.capture.interfaces import Interfaces
 from nftui.capture.options import Tables
+from nftui.capture.room import SILENT_US, Room
 from nftui.capture.sequences import Stream
-from nftui.capture.templates import Template, from_json, to_json
+from nftui.capture.templates import Template
 from nftui.units import SECOND, address_text
 
 MAX_EXPORTERS = 10_000
-MAX_DOMAINS = 40_000
-MAX_DOMAINS_EACH = 4096
+MAX_DOMAINS = 20_000
+MAX_DOMAINS_EACH = 1024
 """Observation domains of one exporter."""
-MAX_STREAMS = 100_000
+MAX_STREAMS = 50_000
+"""Sequences that are followed, of all exporters: one for each domain and port."""
 MAX_TEMPLATES = 4096
 """Templates of one domain."""
-MAX_ALL_FIELDS = 500_000
+MAX_ALL_FIELDS = 300_000
 """Fields of the templates of all domains."""
-MAX_FIELDS_EACH = 100_000
+MAX_FIELDS_EACH = 50_000
 """Fields of the templates of one exporter."""
-MAX_ENTRIES = 500_000
-"""What is kept of all exporters beside templates: names, samplers, interfaces, sources of samples."""
-MAX_REASONS = 64
+MAX_ENTRIES = 300_000
+"""What is kept of all exporters beside templates: names, samplers, interfaces, sources of samples, what was counted by name."""
+SPARE_ENTRIES = 100_000
+"""More, for reasons and other names under which something is counted."""
+MAX_SAID = 100_000
+"""Template ids of all sets that are known by their digest."""
 MAX_UNKNOWN_ELEMENTS = 1000
 MAX_AWAITED = 1000
 EVENTS = 500
 EVENTS_A_MINUTE = 3
-SILENT_US = 3600 * SECOND
-"""When there are too many exporters, those not heard for so long make room."""
-OTHER = "(other)"
 SFLOW = 1005
 """Stands for sFlow version 5 where protocols are told apart by number: 5 is NetFlow's."""
 PROTOCOLS = {1: "v1", 5: "v5", 7: "v7", 9: "v9", 10: "IPFIX", SFLOW: "sFlow"}
 TEMPLATED = (9, 10)
 NO_TEMPLATE = "no template came"
+RESTLESS_US = 600 * SECOND
+"""How long an exporter whose templates changed too often comes after all others."""
+LEAST_FIELDS = 16
+"""Fields of new templates that an exporter may have left without any of them being read."""
+SETTLED_US = 60 * SECOND
+"""After which an exporter that gives flows comes before newcomers, where work is dear."""
+NEW_EVENTS = 0.5, 50
+"""Of new exporters that are told: a second, and at once."""
 
 
 @dataclass(slots=True)
@@ -51,7 +62,7 @@ class Exporter:
 
     Attributes:
         name: What the user calls it; empty for nothing.
-        parts: Its observation domains.
+        parts: Its observation domains, by version and number.
         awaiting: Templates that data of them waits for.
         revision: Goes up when something changes that no datagram brought.
         kept: Its entry of the status as it was made last, and `kept_at` what it had counted then (`roster`).
@@ -61,7 +72,6 @@ class Exporter:
     name: str = ""
     protocols: set[str] = field(default_factory=set)
     domains: set[int] = field(default_factory=set)
-    parts: list[Domain] = field(default_factory=list, repr=False, compare=False)
     awaiting: int = 0
     datagrams: int = 0
     octets: int = 0
@@ -95,11 +105,41 @@ class Exporter:
     revision: int = 0
     kept: dict[str, Any] | None = None
     kept_at: tuple[int, int, int] = (0, 0, 0)
+    parts: dict[tuple[int, int], Domain] = field(default_factory=dict, repr=False, compare=False)
+    entries: int = 0
+    sequences: int = 0
+    new_fields: Budget | None = None
+    restless: int = 0
+    gone: bool = False
+    known_before: bool = False
+
+    @property
+    def parts_number(self) -> int:
+        """How many observation domains it has."""
+        return len(self.parts)
+
+    def settled(self, now: int) -> bool:
+        """Return whether it has given flows for a while, or was known before, and its templates stay as they are."""
+        return now >= self.restless and (self.known_before or (self.flows > 0 and now - self.known_since >= SETTLED_US))
+
+    def changes_too_often(self, now: int) -> bool:
+        """Return whether no new template of it is read for the moment."""
+        return self.new_fields is not None and self.new_fields.left(now) < LEAST_FIELDS
+
+    def may_change(self, fields: int, now: int) -> bool:
+        """Count fields of new templates; return whether there are no more than an exporter ever says."""
+        if self.new_fields is None:
+            self.new_fields = Budget(*EACH_FIELDS)
+        fine = self.new_fields.left(now) >= fields
+        self.new_fields.spend(fields)
+        if not fine:
+            self.restless = now + RESTLESS_US
+        return fine
 
     @property
     def awaited(self) -> set[int]:
         """Ids of the templates that data waits for, in whatever domain."""
-        return set[int]().union(*(domain.awaited for domain in self.parts)) if self.awaiting else set()
+        return set[int]().union(*(domain.awaited for domain in self.parts.values())) if self.awaiting else set()
 
 
 @dataclass(slots=True, eq=False)
@@ -119,6 +159,8 @@ class Domain:
         said: Digests of template sets that change nothing, and the templates that each repeats.
         lasting: Whether it came over a transport with sessions, where templates are said once (RFC 7011, section 8.4).
         awaited: Ids of the templates that its data waits for.
+        streams: Its sequences, by port.
+        gone: Whether it made room for others, and is only part of the present block.
     """
 
     exporter: Exporter
@@ -147,6 +189,9 @@ class Domain:
         self.exporter.awaiting -= len(self.awaited - templates)
         self.awaited &= templates
 
+    streams: dict[int, Stream] = field(default_factory=dict)
+    gone: bool = False
+
     def forget_said(self, template: int) -> None:
         """After a template changed, take what was said of it, and all withdrawals, for news again."""
         self.said = {digest: ids for digest, ids in self.said.items() if ids and template not in ids}
@@ -161,25 +206,39 @@ class Exporters:
     """All exporters, domains and streams that a decoder has met."""
 
     def __init__(
-        self, configured: Callable[[bytes], int] = lambda address: 0, named: Callable[[bytes], str] = lambda address: ""
+        self,
+        configured: Callable[[bytes], int] = lambda address: 0,
+        named: Callable[[bytes], str] = lambda address: "",
+        *,
+        live: bool = False,
     ) -> None:
         """Begin.
 
         Args:
             configured: Returns the sampling interval that the user states for an exporter's 16 octets, 0 for none.
             named: Returns what the user calls it, empty for nothing.
+            live: Whether exporters have to make room for others that send more.
         """
-        self._configured, self._named = configured, named
+        self._configured, self._named, self._live = configured, named, live
         self.held = Held()
         self.by_address: dict[bytes, Exporter] = {}
         self.domains: dict[tuple[bytes, int, int], Domain] = {}
-        self.streams: dict[tuple[bytes, int, int, int], Stream] = {}
+        self.places = 0
+        """Changes whenever an exporter comes or goes."""
+        self.met = {False: 0, True: 0}
+        """Senders of blocks, newer and settled ones, since that was last set to 0."""
         self.fields = 0
         self.entries = 0
         self.changes = 0
+        self.said = 0
+        self.sequences = 0
         self._swept = -1
-        self._loading = False
+        self.loading = False
+        """Whether what is met now was known before a restart."""
+        self._room = Room()
+        self._new_told = Budget(*NEW_EVENTS)
         self.other = Exporter(OTHER)
+        self._gone: list[Exporter] = []
         self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS)
 
     def follow(self, configured: Callable[[bytes], int], named: Callable[[bytes], str]) -> None:
@@ -189,15 +248,24 @@ class Exporters:
             domain.tables.samplers.configured = configured(domain.address)
         for address, exporter in self.by_address.items():
             exporter.name = named(address)
+            exporter.revision += 1
 
-    def exporter(self, address: bytes, now: int) -> Exporter:
-        """Return an exporter by its 16 octets; the one for all others when there are too many."""
+    def exporter(self, address: bytes, now: int, seen: int = 1) -> Exporter:
+        """Return an exporter by its 16 octets; the one for all others when there are too many.
+
+        Args:
+            address: 16 octets.
+            now: Microseconds since 1970.
+            seen: Datagrams that it has sent by now: who sends more takes the place of who sends little.
+        """
         found = self.by_address.get(address)
         if found is None:
-            if len(self.by_address) >= MAX_EXPORTERS and not self._make_room(now):
+            if len(self.by_address) >= MAX_EXPORTERS and not self._make_room(now, seen):
                 return self.other
             found = self.by_address[address] = Exporter(address_text(address), self._named(address), known_since=now)
-            if not self._loading:
+            self.places += 1
+            if not self.loading and (self._new_told.left(now) or not self._live):
+                self._new_told.spend(1)
                 self.tell(found, now, "new exporter")
         return found
 
@@ -206,25 +274,31 @@ class Exporters:
         found = self.domains.get((address, version, number))
         if found is None:
             exporter = self.exporter(address, now)
-            if exporter is self.other or len(self.domains) >= MAX_DOMAINS or len(exporter.domains) >= MAX_DOMAINS_EACH:
+            if exporter is self.other or len(exporter.parts) >= MAX_DOMAINS_EACH:
+                return None
+            if len(self.domains) >= MAX_DOMAINS and not self._room.take_domains(self, exporter, now):
                 return None
             found = self.domains[address, version, number] = Domain(exporter, address, version, number)
             found.tables.samplers.configured = self._configured(address)
+            exporter.parts[version, number] = found
             exporter.domains.add(number)
-            exporter.parts.append(found)
             for template in self.held.account(found.key):
                 found.wait_for(template)
             exporter.protocols.add(PROTOCOLS[version])
         return found
 
-    def stream(self, address: bytes, version: int, number: int, port: int) -> Stream:
-        """Return the state of a sequence; when there are too many all begin anew."""
-        key = address, version, number, port
-        found = self.streams.get(key)
+    def stream(self, domain: Domain | None, port: int, now: int) -> Stream:
+        """Return the state of a sequence; where there is no room for it, one that begins anew each time."""
+        if domain is None or domain.gone:
+            return Stream()
+        found = domain.streams.get(port)
         if found is None:
-            if len(self.streams) >= MAX_STREAMS:
-                self.streams.clear()
-            found = self.streams[key] = Stream()
+            found = Stream()
+            if self.sequences >= MAX_STREAMS and not self._room.take_streams(self, domain.exporter, now):
+                return found
+            domain.streams[port] = found
+            domain.exporter.sequences += 1
+            self.sequences += 1
         return found
 
     def learn(self, domain: Domain, template: Template, now: int) -> str:
@@ -233,7 +307,7 @@ class Exporters:
             return f"more than {MAX_TEMPLATES} templates"
         if domain.exporter.template_fields + len(template.fields) > MAX_FIELDS_EACH:
             return f"more than {MAX_FIELDS_EACH} template fields"
-        if self.fields + len(template.fields) > MAX_ALL_FIELDS:
+        if domain.gone or not self._has_fields(domain.exporter, len(template.fields), now):
             return f"more than {MAX_ALL_FIELDS} template fields of all exporters"
         domain.exporter.templates_replaced += template.id in domain.templates
         self.forget(domain, template.id)
@@ -288,30 +362,103 @@ class Exporters:
                 domain_of_held.await_only(set(self.held.account(key)))
             self.unread(exporter, now, NO_TEMPLATE, number)
 
-    @property
-    def full(self) -> bool:
-        """Whether no more may be kept beside templates."""
-        return self.entries >= MAX_ENTRIES
+    def keep(self, exporter: Exporter, number: int, now: int, spare: int = 0) -> bool:
+        """Count something that is kept beside templates, or, negative, is no more; return whether there is room for it.
 
-    def _make_room(self, now: int) -> bool:
-        """Forget the exporters that were silent for long; return whether there was any. Asked for at most once a minute."""
+        Args:
+            exporter: Whose it is.
+            number: Entries.
+            now: Microseconds since 1970.
+            spare: Entries for which there is room beyond those of all other kinds.
+        """
+        if exporter.gone:
+            return False
+        most = MAX_ENTRIES + spare
+        if number > 0 and self.entries + number > most:
+            self._room.take_entries(self, exporter, number, now)
+            if self.entries + number > most:
+                return False
+        self.entries += number
+        exporter.entries += number
+        return True
+
+    def adjust(self, exporter: Exporter, number: int) -> None:
+        """Count what is kept beside templates by now, more or less than before."""
+        if not exporter.gone:
+            self.entries += number
+            exporter.entries += number
+
+    def count(self, exporter: Exporter, counts: Counter[str], key: str, times: int, most: int, now: int) -> int:
+        """Count something by name, of which there is room for some names; return the new count."""
+        if key not in counts and (len(counts) >= most or (key != OTHER and not self.keep(exporter, 1, now, SPARE_ENTRIES))):
+            key = OTHER
+        counts[key] += times
+        return counts[key]
+
+    def count_quietly(self, exporter: Exporter, reason: str, times: int, now: int) -> None:
+        """Count what is not read, without telling it each time."""
+        self.count(exporter, exporter.unread, reason, times, MAX_REASONS, now)
+
+    def remember_said(self, domain: Domain, digest: bytes, ids: tuple[int, ...], most: int) -> None:
+        """Know a template set by its digest from now on, as long as there is room."""
+        if len(domain.said) >= most or self.said + len(ids) + 1 > MAX_SAID:
+            domain.said.clear()
+        if self.said + len(ids) + 1 > MAX_SAID:
+            # How much is known is not followed, but found out, as it is rarely needed.
+            self.said = sum(len(one) + 1 for each in self.domains.values() for one in each.said.values())
+            if self.said + len(ids) + 1 > MAX_SAID:
+                return
+        self.said += len(ids) + 1
+        domain.said[digest] = ids
+
+    def drop(self, address: bytes) -> None:
+        """Forget an exporter and all that it announced; what was counted of it stays, under `OTHER`."""
+        gone = self.by_address.pop(address)
+        gone.gone = True
+        self.places += 1
+        for part in list(gone.parts.values()):
+            self.drop_domain(part)
+        self.entries -= gone.entries
+        self._gone.append(gone)
+
+    def settle(self) -> None:
+        """Add up what was counted of the exporters that made room; between blocks, as a block may count for them to its end."""
+        for gone in self._gone:
+            add_counts(self.other, gone)
+        self._gone.clear()
+
+    def drop_domain(self, domain: Domain) -> None:
+        """Forget a domain and all that it announced."""
+        domain.gone = True
+        domain.await_only(set())
+        del self.domains[domain.key]
+        del domain.exporter.parts[domain.version, domain.number]
+        domain.exporter.domains.discard(domain.number)
+        if size := domain.tables.size:
+            kept = min(size, domain.exporter.entries)
+            self.entries -= kept
+            domain.exporter.entries -= kept
+        for template in list(domain.templates):
+            self.forget(domain, template)
+        domain.exporter.sequences -= len(domain.streams)
+        self.sequences -= len(domain.streams)
+
+    def _has_fields(self, exporter: Exporter, number: int, now: int) -> bool:
+        while self.fields + number > MAX_ALL_FIELDS:
+            if not self._room.take_fields(self, exporter, number, now):
+                return False
+        return True
+
+    def _make_room(self, now: int, seen: int) -> bool:
+        """Forget those that were silent for long, looked for once a minute, or the weakest; return whether there was any."""
         minute = now // (60 * SECOND)
         if minute == self._swept:
-            return False
+            return self._live and self._room.displace(self, now, seen)
         self._swept = minute
         silent = [address for address, one in self.by_address.items() if max(one.last_seen, one.known_since) < now - SILENT_US]
         for address in silent:
-            gone_one = self.by_address.pop(address)
-            self.entries -= len(gone_one.interfaces.by_index) + len(gone_one.sample_drops)
-        gone = set(silent)
-        for key in [key for key in self.domains if key[0] in gone]:
-            domain = self.domains.pop(key)
-            self.entries -= domain.tables.size
-            for template in list(domain.templates):
-                self.forget(domain, template)
-        for stream in [stream for stream in self.streams if stream[0] in gone]:
-            del self.streams[stream]
-        return bool(silent)
+            self.drop(address)
+        return bool(silent) or (self._live and self._room.displace(self, now, seen))
 
     def tell(self, exporter: Exporter, now: int, text: str, kind: str = "") -> None:
         """Keep an event worth telling, at most a few a minute for each exporter and kind; a kind of its own without one."""
@@ -319,94 +466,22 @@ class Exporters:
         minute = now // (60 * SECOND)
         if minute != exporter.told_minute:
             exporter.told_minute = minute
+            self.keep(exporter, -len(exporter.told), now)
             exporter.told.clear()
-        if add(exporter.told, kind or text, 1, MAX_REASONS) <= EVENTS_A_MINUTE:
+        if self.count(exporter, exporter.told, kind or text, 1, MAX_REASONS, now) <= EVENTS_A_MINUTE:
             self.events.append((now, f"{exporter.address}: {text}"))
 
     def malformed(self, exporter: Exporter, now: int, reason: str, times: int) -> None:
         """Count what is malformed."""
-        add(exporter.malformed, reason, times, MAX_REASONS)
+        self.count(exporter, exporter.malformed, reason, times, MAX_REASONS, now)
         self.tell(exporter, now, f"malformed: {reason}")
 
     def unread(self, exporter: Exporter, now: int, reason: str, times: int) -> None:
         """Count what can't be read yet."""
-        add(exporter.unread, reason, times, MAX_REASONS)
+        self.count(exporter, exporter.unread, reason, times, MAX_REASONS, now)
         self.tell(exporter, now, f"unread: {reason}")
-
-    def save(self) -> dict[str, Any]:
-        """Return what exporters announced as JSON-able values."""
-        return {
-            "version": 1,
-            "domains": [
-                {
-                    "exporter": domain.exporter.address,
-                    "protocol": domain.version,
-                    "domain": domain.number,
-                    "system_init_ms": domain.system_init,
-                    "templates": [to_json(template) for template in domain.templates.values()],
-                    "options": domain.tables.to_json(),
-                    "lasting": domain.lasting,
-                }
-                for domain in self.domains.values()
-                if domain.templates or domain.tables
-            ],
-        }
-
-    def load(self, saved: object, now: int) -> int:
-        """Take back what `save` returned; return how many entries could not be used."""
-        entries = saved.get("domains") if isinstance(saved, dict) and saved.get("version") == 1 else None
-        if not isinstance(entries, list):
-            return 1
-        self._loading = True
-        try:
-            return self._load(entries, now)
-        finally:
-            self._loading = False
-
-    def _load(self, entries: list[Any], now: int) -> int:
-        refused = 0
-        for entry in entries:
-            try:
-                address, version = octets_of(entry["exporter"]), int(entry["protocol"])
-                number, init = int(entry["domain"]), int(entry["system_init_ms"])
-                templates = [from_json(value) for value in entry["templates"]]
-                if version not in TEMPLATED or not 0 <= number < 2**32 or not 0 <= init < 2**53:
-                    raise ValueError
-            except (ValueError, TypeError, KeyError, OverflowError):
-                refused += 1
-                continue
-            domain = self.domain(address, version, number, now)
-            if domain is None:
-                refused += 1
-                continue
-            domain.system_init, domain.lasting = init, entry.get("lasting") is True
-            refused += sum(bool(self.learn(domain, template, now)) for template in templates)
-            try:
-                domain.tables.load(entry.get("options") or Tables().to_json())
-            except (ValueError, TypeError, KeyError):
-                refused += 1
-            self.entries += domain.tables.size
-        return refused
-
-
-def add(counts: Counter[str], key: str, times: int, most: int) -> int:
-    """Count in a counter of bounded size; return the new count."""
-    if key not in counts and len(counts) >= most:
-        key = OTHER
-    counts[key] += times
-    return counts[key]
 
 
 def template_words(domain: Domain, template: int) -> str:
     """Return a template's name for an event."""
     return f"template {template} of domain {domain.number}"
-
-
-def octets_of(text: object) -> bytes:
-    """Return an address as 16 octets.
-
-    Raises:
-        ValueError: The text is no address.
-    """
-    value = ipaddress.ip_address(str(text))
-    return value.packed if value.version == 6 else bytes(10) + b"\xff\xff" + value.packed

@@ -5,9 +5,10 @@ A layout knows nothing of exporters or template ids, so that data sets of all te
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -108,14 +109,46 @@ class Layout:
         )
 
 
-@lru_cache(maxsize=512)
+MAX_KEPT_FIELDS = 16_384
+"""Fields of the layouts that are kept compiled: some 0.5 KB each."""
+
+
+class _Kept:
+    """Layouts that were compiled, the latest ones last."""
+
+    def __init__(self) -> None:
+        self.layouts: OrderedDict[tuple[tuple[Field, ...], tuple[tuple[int, int], ...]], Layout] = OrderedDict()
+        self.fields = 0
+
+    def add(self, fields: tuple[Field, ...], dropped: tuple[tuple[int, int], ...], layout: Layout) -> None:
+        """Keep one; the oldest go."""
+        self.layouts[fields, dropped] = layout
+        self.fields += len(fields) + len(dropped)
+        while self.fields > MAX_KEPT_FIELDS and len(self.layouts) > 1:
+            (old, others), _ = self.layouts.popitem(last=False)
+            self.fields -= len(old) + len(others)
+
+
+_KEPT = _Kept()
+
+
 def compile_layout(fields: tuple[Field, ...], dropped: tuple[tuple[int, int], ...] = ()) -> Layout:
-    """Compile a list of fields, none of variable length.
+    """Return the layout of a list of fields, compiled when it is first asked for; the latest are kept, bounded by their fields.
 
     Args:
-        fields: In the order of the wire; a length of 0 holds nothing and is passed over.
+        fields: In the order of the wire, none of variable length; one of length 0 holds nothing and is passed over.
         dropped: (enterprise, id) of elements that the records had, and that were taken out of them.
     """
+    layout = _KEPT.layouts.get((fields, dropped))
+    if layout is None:
+        layout = _compiled(fields, dropped)
+        _KEPT.add(fields, dropped, layout)
+    else:
+        _KEPT.layouts.move_to_end((fields, dropped))
+    return layout
+
+
+def _compiled(fields: tuple[Field, ...], dropped: tuple[tuple[int, int], ...]) -> Layout:
     names: list[str] = []
     formats: list[object] = []
     offsets: list[int] = []
@@ -173,7 +206,8 @@ def define(mappings: Mapping[str, str]) -> None:
     """
     if mappings:
         elements.define(mappings)
-        compile_layout.cache_clear()
+        _KEPT.layouts.clear()
+        _KEPT.fields = 0
 
 
 def _readable(reading: str, length: int) -> bool:

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nftui.capture.exporters import MAX_UNKNOWN_ELEMENTS, OTHER, PROTOCOLS, TEMPLATED, Domain, Exporter, Exporters
+from nftui.capture.counters import OTHER
+from nftui.capture.exporters import MAX_UNKNOWN_ELEMENTS, PROTOCOLS, TEMPLATED, Domain, Exporter, Exporters
 from nftui.capture.health import QUIET_US
 from nftui.units import SECOND, duration, rfc3339
 
@@ -131,7 +132,7 @@ class Roster:
     def _domains(self, one: Exporter, share: int) -> list[dict[str, Any]]:
         """Describe the observation domains that have templates, or wait for some."""
         described: list[dict[str, Any]] = []
-        for domain in one.parts:
+        for domain in one.parts.values():
             if domain.version in TEMPLATED and len(described) < min(MAX_DOMAINS, share):
                 described.append(self._domain(domain, share))
         return described
@@ -177,7 +178,7 @@ def _started(one: Exporter) -> str | None:
     """Return when an exporter started, to the second: by its headers, else by what it told in options data."""
     at = one.health.started
     if not at:
-        told = [domain for domain in one.parts if domain.system_init]
+        told = [domain for domain in one.parts.values() if domain.system_init]
         at = max((domain.system_init * 1000 + domain.clock.correction for domain in told), default=0)
     return _time(round(at / SECOND) * SECOND)
 

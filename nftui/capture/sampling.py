@@ -8,6 +8,7 @@ Source: RFC 3954, section 8 (34, 35, 48 to 50); RFC 5477, section 8.2 (selectors
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -100,7 +101,7 @@ def of_record(layout: Layout, records: npt.NDArray[np.void]) -> Integers | None:
 def fill(
     columns: Columns,
     sender: Integers,
-    samplers: list[Samplers | None],
+    samplers: Mapping[int, Samplers],
     header: Integers | None = None,
     record: Integers | None = None,
     *,
@@ -110,8 +111,8 @@ def fill(
 
     Args:
         columns: Of the records; an interval that they carry themselves stands in `sampling_interval` already.
-        sender: Shape (records,), an index into `samplers`.
-        samplers: What is known of each sender's domain.
+        sender: Shape (records,), a number for each sender.
+        samplers: What is known of the domain of each sender, where something is.
         header: Shape (records,), what the header says, 0 for nothing.
         record: Shape (records,), what else the record says, 0 for nothing.
         of_record: The place in `WORDS` of what the record says.
@@ -119,7 +120,7 @@ def fill(
         Reasons of what was left out or is not known, each with a mask of the records that it concerns.
     """
     carried = columns.pop("sampling_interval", None)
-    if carried is None and header is None and record is None and not any(samplers):
+    if carried is None and header is None and record is None and not samplers:
         return []
     interval, source = np.zeros(len(sender), np.int64), np.zeros(len(sender), np.uint8)
 
@@ -127,25 +128,20 @@ def fill(
         take = value > 0 if rows is None else rows & (value > 0)
         interval[take], source[take] = value[take], word
 
-    remarks: list[tuple[str, Mask]] = []
     if header is not None:
         put(header, HEADER)
-    for place, known in enumerate(samplers):
-        if known:
-            rows = sender == place
-            value, unknown = known.announced(_whole(columns, "sampler_id"), _interfaces(columns))
-            put(np.broadcast_to(np.asarray(value, np.int64), sender.shape), OPTIONS, rows)
-            if unknown is not None and not known.configured:
-                remarks.append((UNKNOWN_SAMPLER, unknown & rows))
+    value, remarks = _announced(columns, sender, samplers)
+    put(value, OPTIONS)
     if record is not None:
         put(record, of_record)
     if isinstance(carried, tuple):
         values, valid = carried
         put(values.astype(np.int64), of_record, valid)
-    for place, known in enumerate(samplers):
-        if known and known.configured:
-            rows = sender == place
-            interval[rows], source[rows] = known.configured, CONFIGURED
+    if any(known.configured for known in samplers.values()):
+        configured = np.zeros(int(sender.max()) + 1, np.int64)
+        for place, known in samplers.items():
+            configured[place] = known.configured
+        put(configured[sender], CONFIGURED)
     remarks += _limited(columns, interval)
     if interval.any():
         stands = interval > 0
@@ -153,6 +149,26 @@ def fill(
         columns["sampling_interval"] = interval, None if stands.all() else stands
         columns["sampling_source"] = chosen("sampling_source", WORDS, source)
     return [(reason, mask) for reason, mask in remarks if mask.any()]
+
+
+def _announced(columns: Columns, sender: Integers, samplers: Mapping[int, Samplers]) -> tuple[Integers, list[tuple[str, Mask]]]:
+    """Return the interval that options data gives each record, 0 for none; and what is not known, as `fill` does."""
+    ids, interfaces = _whole(columns, "sampler_id"), _interfaces(columns)
+    whole = np.zeros(int(sender.max(initial=0)) + 1, np.int64)
+    each: list[tuple[int, Samplers]] = []
+    for place, known in samplers.items():
+        if ids is None and not (interfaces and known.by_interface):
+            whole[place], _ = known.announced(None, [])
+        else:
+            each.append((place, known))
+    interval, remarks = whole[sender], []
+    for place, known in each:
+        rows = sender == place
+        value, unknown = known.announced(ids, interfaces)
+        interval[rows] = np.broadcast_to(np.asarray(value, np.int64), sender.shape)[rows]
+        if unknown is not None and not known.configured:
+            remarks.append((UNKNOWN_SAMPLER, unknown & rows))
+    return interval, remarks
 
 
 def _limited(columns: Columns, interval: Integers) -> list[tuple[str, Mask]]:

@@ -37,6 +37,8 @@ MAX_SAMPLES, MAX_RECORDS = 2048, 256
 MAX_NAMES = 64
 """Different unknown formats of one block that are named; the others are counted together."""
 _HEADER = np.dtype([("sub_agent", ">u4"), ("sequence", ">u4"), ("uptime", ">u4"), ("samples", ">u4")])
+_WITH_IPV4, _OF_IPV4 = 28, np.array([0, 0, 0, VERSION, 0, 0, 0, 1], np.uint8)
+"""Octets of a header whose agent has an IPv4 address, and how it begins."""
 _NO_DATA, _LAST_FORMAT = 0, 0xFFF
 
 Counted = list[tuple[str, Integers]]
@@ -118,6 +120,27 @@ def decode(payload: Octets, rows: Integers, length: Integers) -> Sflow:
     heads, short = read_heads(reader, samples.take(known))
     _note(malformed, "sample shorter than its fields", np.unique(samples.owner[known][short]))
     return _records(reader, headers, heads, malformed, unknown_samples)
+
+
+def identities(payload: Octets, rows: Integers, length: Integers, senders: Octets) -> Octets:
+    """Return whom datagrams are of, shape (rows, 16): the agent, where they name one, else who sent them.
+
+    Args:
+        payload: As in `decode`.
+        rows: As in `decode`.
+        length: As in `decode`.
+        senders: Shape (rows, 16), who sent them.
+    """
+    if (length >= _WITH_IPV4).all():
+        head = payload[rows, :_WITH_IPV4]
+        if (head[:, :8] == _OF_IPV4).all() and head[:, 8:12].any(axis=1).all():
+            mapped = np.zeros((len(rows), 16), np.uint8)
+            mapped[:, 10:12], mapped[:, 12:] = 0xFF, head[:, 8:12]
+            return mapped
+    start = np.asarray(rows, np.int64) * payload.shape[1]
+    end = start + np.minimum(length, payload.shape[1])
+    headers, _ = _headers(Reader(payload.reshape(-1), end), start, end, [])
+    return np.where(headers.has_agent[:, None], headers.agent, senders)
 
 
 def _headers(reader: Reader, start: Integers, end: Integers, malformed: Counted) -> tuple[Headers, Integers]:

@@ -22,6 +22,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from nftui.capture.allowed import AllowList
 from nftui.capture.datagrams import ROWS, WIDTH, DatagramBlock
 from nftui.capture.ipfix import HEADER_SIZE, VERSION
 from nftui.capture.sockets import BACKLOG, bound, sixteen
@@ -54,6 +55,7 @@ TOO_SHORT = f"message length below {HEADER_SIZE}"
 IDLE = "silent for too long"
 STALLED = "message not completed in time"
 STOPPED = "collector stopped"
+NOT_ALLOWED = "not on the list"
 NO_PLACE, NO_PLACE_EACH, NO_DESCRIPTORS = "too many connections", "too many connections of one address", "no descriptors left"
 _HEAD = struct.Struct(">HH")
 _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -121,6 +123,7 @@ class StreamReceiver:
         truncated: 0; a row holds the longest message.
         more: Whether there is more to take without waiting, as far as is known.
         limit: Connections open at once, at most.
+        allow: Whose connections are accepted, None for everybody's; those of others that are open are closed at the next sweep.
     """
 
     def __init__(
@@ -157,6 +160,7 @@ class StreamReceiver:
         self.asked = self.truncated = 0
         self.granted = self._listener.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         self.more = False
+        self.allow: AllowList | None = None
         self._epoll = select.epoll()
         self._epoll.register(self._listener.fileno(), select.EPOLLIN)
         self._accepting, self._finishing = True, False
@@ -285,6 +289,8 @@ class StreamReceiver:
             reason = self._no_place(address)
             if reason:
                 self._refused[reason] += 1
+                if reason == NOT_ALLOWED:
+                    self._remark(address, reason)
                 connected.close()
                 continue
             connected.setblocking(False)
@@ -294,6 +300,8 @@ class StreamReceiver:
             self._epoll.register(connected.fileno(), select.EPOLLIN)
 
     def _no_place(self, address: bytes) -> str:
+        if self.allow is not None and address not in self.allow:
+            return NOT_ALLOWED
         if len(self._connections) >= self.limit:
             return NO_PLACE
         return NO_PLACE_EACH if self._of_address[address] >= self._limit_each else ""
@@ -311,6 +319,9 @@ class StreamReceiver:
             self._epoll.register(self._listener.fileno(), select.EPOLLIN)
             self._accepting = True
         for handle, connection in list(self._connections.items()):
+            if self.allow is not None and connection.address not in self.allow:
+                self._end(connection, NOT_ALLOWED)
+                continue
             if not self._full() and self._stale(connection, now):
                 self._serve(connection, now)
                 reason = self._stale(connection, now)
@@ -335,9 +346,12 @@ class StreamReceiver:
         self._closed[reason] += 1
         if held:
             what = f"{NOT_IPFIX}, first octets {held[:2].hex(' ')}" if reason == NOT_IPFIX else reason
-            key = connection.address, f"{self.transport} connection closed: {what}"
-            if key in self._remarks or len(self._remarks) < MAX_REMARKS:
-                self._remarks[key] += 1
+            self._remark(connection.address, f"{self.transport} connection closed: {what}")
+
+    def _remark(self, address: bytes, reason: str) -> None:
+        key = address, reason
+        if key in self._remarks or len(self._remarks) < MAX_REMARKS:
+            self._remarks[key] += 1
 
     # -- octets
 

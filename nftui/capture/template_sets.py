@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from nftui.capture import completion, ipfix, netflow9, options, sampling, sections, variable_length
+from nftui.capture import completion, ipfix, netflow9, options, sampling, sections, spending, variable_length
 from nftui.capture.arrivals import Arrivals, tell_apart
 from nftui.capture.batch import columns_of, constant
+from nftui.capture.budgets import Budgets
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.exporters import Domain, template_words
 from nftui.capture.held import HeldSet
@@ -55,7 +57,7 @@ _Parser = Callable[[bytes, bool], Iterator[Template | Withdrawal | TemplateError
 
 
 @dataclass(frozen=True)
-class _Chosen:
+class Chosen:
     """Data sets that one template describes.
 
     Attributes:
@@ -70,7 +72,7 @@ class _Chosen:
     owner: int
     read_at: int | None = None
 
-    def between(self, begin: int, end: int) -> _Chosen:
+    def between(self, begin: int, end: int) -> Chosen:
         """Return those that are read from one place to another."""
         if self.read_at is not None:
             return self if begin <= self.read_at < end else replace(self, sets=self.sets[:0])
@@ -78,13 +80,28 @@ class _Chosen:
 
 
 @dataclass(frozen=True)
-class _Released:
+class Released:
     """Data sets that waited for a template, which came at a place."""
 
     place: int
     domain: Domain
     template: Template
     waited: list[HeldSet]
+
+
+class SaidSet(NamedTuple):
+    """A template set: its place in `Sets`, the sender, the content, its digest, and whether it is one of options templates."""
+
+    place: int
+    sender: int
+    octets: bytes
+    digest: bytes
+    options: bool
+
+    @property
+    def fields(self) -> int:
+        """How many fields it has about: a field takes four octets, a template's head too."""
+        return len(self.octets) // 4 + 1
 
 
 @dataclass
@@ -103,16 +120,20 @@ class Reader:
     Attributes:
         payload: The block.
         arrivals: Its datagrams.
+        budgets: What may be spent; None for whatever it takes.
         released: What waited for templates that the block announced.
     """
 
     payload: Octets
     arrivals: Arrivals
-    released: list[_Released] = field(init=False, default_factory=list)
+    budgets: Budgets | None = None
+    released: list[Released] = field(init=False, default_factory=list)
     parsed: dict[int, int] = field(init=False, default_factory=dict)
     """Templates parsed of each sender."""
     options_read: dict[int, int] = field(init=False, default_factory=dict)
     """New options records of each sender."""
+    unsure: set[int] = field(init=False, default_factory=set)
+    """Domains, by identity, of which no template is known, as they change too often."""
     sets: Sets = field(init=False)
     starts: dict[int, options.Starts] = field(init=False, default_factory=dict)
     datagram: Integers = field(init=False)
@@ -138,26 +159,29 @@ class Reader:
         self.arrivals.count_losses(np.ones_like(self.step) if self.arrivals.version == netflow9.VERSION else self.step)
         return frames
 
-    def _read(self, chosen: list[_Chosen]) -> list[pl.DataFrame]:
+    def _read(self, chosen: list[Chosen]) -> list[pl.DataFrame]:
         """Read data sets: what options say holds for the flows that come behind them, wherever blocks begin and end.
 
         What waited for a template is read where the template came, so that options among it hold from there on.
         """
         flows = [one for one in chosen if not one.template.options]
-        told: list[tuple[int, int, Template, _Released | None]] = [
+        told: list[tuple[int, int, Template, Released | None]] = [
             (place if one.read_at is None else one.read_at, place, one.template, None)
             for one in chosen
             if one.template.options
             for place in one.sets.tolist()
         ]
+        if self.budgets is not None:
+            told = spending.affordable_options(self, told)
         told += [(one.place, -1, one.template, one) for one in self.released]
         frames: list[pl.DataFrame] = []
         begin: dict[int, int] = {}
         cuts: Counter[int] = Counter()
+        most_cuts = MAX_CUTS if self.budgets is None else min(MAX_CUTS, self.budgets.cuts.left(self.arrivals.now))
         for at, place, template, released in sorted(told, key=lambda one: one[:2]):
             layout, news = self._read_options(template, place) if released is None else (None, [])
             owner = id(self.arrivals.domains[self.arrivals.sender[self.datagram[at]]])
-            if (news or (released and template.options)) and cuts[owner] < MAX_CUTS_EACH and cuts.total() < MAX_CUTS:
+            if (news or (released and template.options)) and cuts[owner] < MAX_CUTS_EACH and cuts.total() < most_cuts:
                 frames += self._frames_of([one.between(begin.get(owner, 0), at) for one in flows if one.owner == owner])
                 begin[owner] = at
                 cuts[owner] += 1
@@ -166,14 +190,16 @@ class Reader:
             elif released:
                 frames += self._read_released(released)
         frames += self._frames_of([one.between(begin.get(one.owner, 0), len(self.sets.id)) for one in flows])
+        if self.budgets is not None:
+            self.budgets.cuts.spend(cuts.total())
         self.arrivals.count_flows(self.flows)
         return frames
 
-    def _frames_of(self, chosen: list[_Chosen]) -> list[pl.DataFrame]:
+    def _frames_of(self, chosen: list[Chosen]) -> list[pl.DataFrame]:
         some = [one for one in chosen if len(one.sets)]
         return [frame for records, joined in self._joined(some) for frame in self._frames(records, joined)]
 
-    def _read_released(self, released: _Released) -> list[pl.DataFrame]:
+    def _read_released(self, released: Released) -> list[pl.DataFrame]:
         """Read data sets that waited for their template, each a datagram of its own."""
         domain, waited = released.domain, released.waited
         length = np.array([len(one.datagram) for one in waited], np.int64)
@@ -191,36 +217,61 @@ class Reader:
         )
         headers = READ_HEADERS[domain.version](payload, rows, length)
         reader = Reader(payload, tell_apart(block, rows, headers, domain.version, self.arrivals.exporters))
-        return reader._read([_Chosen(released.template, np.arange(len(reader.sets.id)), id(domain))])
+        return reader._read([Chosen(released.template, np.arange(len(reader.sets.id)), id(domain))])
 
     def _learn(self) -> Changes:
         """Learn the templates, and return what changed; what waited for them is in `released`."""
         arrivals, sets = self.arrivals, self.sets
         changes: Changes = {}
         template_set, options_set = SET_IDS[arrivals.version]
-        for place in np.flatnonzero(sets.id < FIRST_DATA_SET).tolist():
-            sender = int(arrivals.sender[self.datagram[place]])
-            domain, identity = arrivals.domains[sender], int(sets.id[place])
+        places = np.flatnonzero(sets.id < FIRST_DATA_SET)
+        is_template = (sets.id[places] == template_set) | (sets.id[places] == options_set)
+        for identity in np.unique(sets.id[places[~is_template]]).tolist():
+            which = self.datagram[places[~is_template & (sets.id[places] == identity)]]
+            arrivals.count_malformed(f"reserved set id {identity}", which)
+        places = places[is_template]
+        if self.budgets is not None:
+            places = spending.without_restless(self, places, changes)
+        said = self._said(places)
+        refused = spending.refused(self, said) if self.budgets is not None else set()
+        for one in said:
+            domain = arrivals.domains[one.sender]
             assert domain is not None
-            if identity not in (template_set, options_set):
-                arrivals.exporters.malformed(domain.exporter, arrivals.now, f"reserved set id {identity}", 1)
-                continue
-            octets = self.payload[sets.row[place], sets.start[place] : sets.end[place]].tobytes()
-            digest = blake2b(octets, digest_size=16, salt=bytes([identity])).digest()
-            repeated = domain.said.get(digest)
-            if repeated is None:
-                self._parse(domain, sender, octets, digest, place, options=identity == options_set, changes=changes)
-            else:
+            repeated = domain.said.get(one.digest)
+            if repeated is not None:
                 domain.heard.update(dict.fromkeys(repeated, arrivals.now))
+            elif one.sender in refused or not self._may_change(domain, one):
+                spending.refuse(self, domain, one, changes)
+            else:
+                self._parse(domain, one, changes)
         return changes
 
-    def _parse(
-        self, domain: Domain, sender: int, octets: bytes, digest: bytes, place: int, *, options: bool, changes: Changes
-    ) -> None:
+    def _said(self, places: Integers) -> list[SaidSet]:
+        """Return the template sets at some places, each with its digest."""
+        arrivals, sets = self.arrivals, self.sets
+        options_set = SET_IDS[arrivals.version][1]
+        senders = arrivals.sender[self.datagram[places]].tolist()
+        said = []
+        for place, sender, row, start, end, identity in zip(
+            places.tolist(), senders, *(part[places].tolist() for part in (sets.row, sets.start, sets.end, sets.id)), strict=True
+        ):
+            octets = self.payload[row, start:end].tobytes()
+            digest = blake2b(octets, digest_size=16, salt=bytes([identity])).digest()
+            said.append(SaidSet(place, sender, octets, digest, identity == options_set))
+        return said
+
+    def _may_change(self, domain: Domain, said: SaidSet) -> bool:
+        if self.budgets is None:
+            return True
+        self.budgets.fields.spend(said.fields)
+        return domain.exporter.may_change(said.fields, self.arrivals.now)
+
+    def _parse(self, domain: Domain, said: SaidSet, changes: Changes) -> None:
         """Parse a template set that was not said before."""
+        sender, place = said.sender, said.place
         parse: _Parser = parse_netflow9 if self.arrivals.version == netflow9.VERSION else parse_ipfix
         taken, ids = True, []
-        for parsed in parse(octets, options):
+        for parsed in parse(said.octets, said.options):
             if self.parsed.get(sender, 0) >= MAX_PARSED:
                 self.arrivals.exporters.malformed(domain.exporter, self.arrivals.now, TOO_MANY_PARSED, 1)
                 taken = False
@@ -229,10 +280,8 @@ class Reader:
             taken &= self._take(domain, parsed, place, changes)
             if isinstance(parsed, Template):
                 ids.append(parsed.id)
-        if len(domain.said) >= MAX_SAID:
-            domain.said.clear()
         if taken:
-            domain.said[digest] = tuple(ids)
+            self.arrivals.exporters.remember_said(domain, said.digest, tuple(ids), MAX_SAID)
 
     def _take(self, domain: Domain, parsed: Template | Withdrawal | TemplateError, place: int, changes: Changes) -> bool:
         """Take what a template set says; return whether it could be taken."""
@@ -259,25 +308,28 @@ class Reader:
                 taken = False
                 continue
             elif before is None and (waited := exporters.held.release(domain.key, identity)):
-                self.released.append(_Released(place, domain, after, waited))
+                self.released.append(Released(place, domain, after, waited))
                 domain.exporter.released += len(waited)
             changes.setdefault((id(domain), identity), [(-1, before)]).append((place, after))
             domain.forget_said(identity)
         return taken
 
-    def _choose(self, changes: Changes) -> list[_Chosen]:
+    def _choose(self, changes: Changes) -> list[Chosen]:
         """Find the template of each data set; those without one are held back."""
         arrivals, sets = self.arrivals, self.sets
         places = np.flatnonzero(sets.id >= FIRST_DATA_SET)
+        if self.unsure:
+            places = spending.without_unsure(self, places)
         if not len(places):
             return []
         keys = arrivals.sender[self.datagram[places]] << 16 | sets.id[places]
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
         bounds = [0, *(np.flatnonzero(np.diff(keys)) + 1).tolist(), len(keys)]
-        chosen: list[_Chosen] = []
+        ends = spending.most(self, list(pairwise(bounds)), places[order])
+        chosen: list[Chosen] = []
         described: dict[int, set[object]] = {}
-        for first, last in pairwise(bounds):
+        for first, last in ends:
             sender, identity = divmod(int(keys[first]), 1 << 16)
             domain, some = arrivals.domains[sender], places[order[first:last]]
             assert domain is not None
@@ -297,12 +349,18 @@ class Reader:
                     continue
                 layouts.add(template.fields)
                 waits = history[at][1] is None
-                chosen.append(_Chosen(template, some[begin:end], id(domain), read_at if waits else None))
+                chosen.append(Chosen(template, some[begin:end], id(domain), read_at if waits else None))
                 if waits:
                     # The template comes later in the same block: the data waits for no longer than that.
                     domain.exporter.held_back += int(end - begin)
                     domain.exporter.released += int(end - begin)
-        return chosen
+        return chosen if self.budgets is None else spending.affordable(self, chosen)
+
+    def pass_over(self, places: Integers, reason: str) -> None:
+        """Count data sets that are not read."""
+        datagrams = self.datagram[places]
+        self.step[datagrams] = UNKNOWN
+        self.arrivals.count(self.arrivals.exporters.unread, reason, datagrams)
 
     def _await(self, domain: Domain, identity: int, places: Integers) -> None:
         """Hold data sets back until their template comes."""
@@ -323,9 +381,9 @@ class Reader:
             words = f"{template_words(domain, identity)} awaited: its data is held back"
             arrivals.exporters.tell(domain.exporter, arrivals.now, words, "awaited")
 
-    def _joined(self, chosen: list[_Chosen]) -> Iterator[tuple[_Records, list[_Chosen]]]:
+    def _joined(self, chosen: list[Chosen]) -> Iterator[tuple[_Records, list[Chosen]]]:
         """Join the data sets of templates with the same fields and cut them into records."""
-        groups: dict[tuple[object, ...], list[_Chosen]] = {}
+        groups: dict[tuple[object, ...], list[Chosen]] = {}
         for one in chosen:
             groups.setdefault(one.template.fields, []).append(one)
         for group in groups.values():
@@ -389,7 +447,7 @@ class Reader:
         self.options_read[sender] = self.options_read.get(sender, 0) + len(news)
         if len(news) > room:
             arrivals.exporters.unread(domain.exporter, arrivals.now, TOO_MANY_OPTIONS, len(news) - room)
-        if arrivals.exporters.full:
+        if not arrivals.exporters.keep(domain.exporter, 0 if not news[:room] else 1, arrivals.now):
             arrivals.exporters.unread(domain.exporter, arrivals.now, NO_ROOM_FOR_OPTIONS, len(news[:room]))
             return
         before, size = domain.tables.changes, domain.tables.size
@@ -398,9 +456,9 @@ class Reader:
             words = f"interface {index} renamed from {name!r} to {now_named!r}"
             arrivals.exporters.tell(domain.exporter, arrivals.now, words, "renamed")
         arrivals.exporters.changes += domain.tables.changes - before
-        arrivals.exporters.entries += domain.tables.size - size
+        arrivals.exporters.adjust(domain.exporter, domain.tables.size - size - bool(news[:room]))
 
-    def _frames(self, records: _Records, chosen: list[_Chosen]) -> list[pl.DataFrame]:
+    def _frames(self, records: _Records, chosen: list[Chosen]) -> list[pl.DataFrame]:
         arrivals = self.arrivals
         datagram = self.datagram[records.sets]
         headers = arrivals.headers

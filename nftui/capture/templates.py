@@ -156,4 +156,4 @@ def from_json(value: object) -> Template:
 
 def to_json(template: Template) -> dict[str, object]:
     """Return a template as a table of JSON."""
-    return {"id": template.id, "options": template.options, "fields": [list(field) for field in template.fields]}
+    return {"id": template.id, "options": template.options, "fields": list(template.fields)}

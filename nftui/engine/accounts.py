@@ -20,9 +20,9 @@ EVENTS = 100
 
 # Of an account: what adds up over processes and over those that ended; what adds up over processes only; what the first says.
 COUNTED = ("queue_dropped", "undecodable", "datagrams", "flows", "flows_stored", "flows_odd", "sequence_lost")
-PRESENT = ("drops", "datagrams_per_s", "flows_per_s", "flows_pending", "held_octets", "exporters_known")
+PRESENT = ("drops", "datagrams_per_s", "flows_per_s", "flows_pending", "held_octets", "exporters_known", "waiting_datagrams")
 FOR_ALL = ("version", "pid", "running", "started", "now", "interval")
-PARTS = ("listen", "exporters", "events", "store")
+PARTS = ("listen", "exporters", "unknown_exporters", "events", "store")
 
 # Of a socket. What the kernel dropped stands at the socket, which stays when a process ends.
 SOCKET_COUNTED = ("datagrams", "octets", "truncated")
@@ -61,6 +61,7 @@ def together(first: Account, others: Sequence[Account]) -> Account:
         **first,
         **{key: round(_sum(everything, key), 1) for key in (*COUNTED, *PRESENT) if key in first},
         "store": _store(everything),
+        "unknown_exporters": _unknown(everything),
         "listen": _sockets(first, others),
         "exporters": _exporters(everything),
         "events": sorted((one for account in everything for one in _dicts(account, "events")), key=_time)[-EVENTS:],
@@ -79,7 +80,7 @@ def left(account: Account) -> Account:
         for one in _dicts(account, "exporters")
     ]
     sockets = [{**one, **dict.fromkeys(SOCKET_PRESENT, 0)} for one in _dicts(account, "listen")]
-    counted = {key: account[key] for key in COUNTED if key in account}
+    counted = {key: account[key] for key in (*COUNTED, "unknown_exporters") if key in account}
     return {**counted, "listen": sockets, "exporters": exporters, "events": _dicts(account, "events")}
 
 
@@ -100,6 +101,17 @@ def _store(accounts: Sequence[Account]) -> Account:
     some = [one for account in accounts if isinstance(one := account.get("store"), dict)]
     wrong = [one["state"] for one in some if one.get("state", OK) != OK]
     return {**(some[0] if some else {}), "written_per_s": round(_sum(some, "written_per_s"), 1), "state": wrong[0] if wrong else OK}
+
+
+def _unknown(accounts: Sequence[Account]) -> Account:
+    """Return what came from exporters that are not allowed: an address sends to one process, or over a connection to the first."""
+    some = [one for account in accounts if isinstance(one := account.get("unknown_exporters"), dict)]
+    sums: dict[str, int] = {}
+    for one in some:
+        for address, number in one.get("addresses", {}).items():
+            sums[address] = sums.get(address, 0) + number
+    most = dict(sorted(sums.items(), key=lambda one: -one[1]))
+    return {"datagrams": _sum(some, "datagrams"), "octets": _sum(some, "octets"), "addresses": most}
 
 
 def _place(one: Account) -> tuple[Any, ...]:

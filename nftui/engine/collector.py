@@ -26,6 +26,7 @@ import polars as pl
 from nftui import __version__
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
+from nftui.capture.streams import NOT_ALLOWED
 from nftui.config import CollectorSettings, Config, size
 from nftui.engine import notify
 from nftui.engine.accounts import EVENTS
@@ -96,11 +97,12 @@ class Collector:
         self.listening = Listening(entries, size(settings.receive_buffer), processes=number, descriptors=given)
         self._workers = Workers(root, config or Config(collector=settings), self.listening.others, self._tell)
         self._keeper = KeeperProcess(root, keeping or Keeping(settings.interval), self._tell)
-        self._decoder = Decoder(rules or rules_of(settings))
+        rules = rules or rules_of(settings)
+        self.listening.allow(rules.allow)
+        self._decoder = Decoder(rules)
         self._queue: deque[list[pl.DataFrame]] = deque()
-        self._queued = 0
         self._unwritten: set[str] = set()
-        self._dropped = self._failed = 0
+        self._queued = self._dropped = self._failed = 0
         self._decoding = threading.Lock()
         self._deal()
         self._knowledge = Knowledge(root, self._decoder, self._decoding, self.share)
@@ -111,9 +113,8 @@ class Collector:
         self._stop, self._due, self._drained = threading.Event(), threading.Event(), threading.Event()
         self._started = time.time_ns() // 1000
         self._rates: deque[tuple[float, int, int, int]] = deque(maxlen=6)
-        self._drops_told = self._refused_told = 0
+        self._drops_told = self._refused_told = self._begun_anew = 0
         self._account_due = 0.0
-        self._begun_anew = 0
 
     def run(self, ready: Callable[[], object] = lambda: None, ending: Callable[[], object] = lambda: None) -> None:
         """Collect until `stop`, then write and seal what was received.
@@ -313,7 +314,12 @@ class Collector:
         if drops > self._drops_told:
             self._tell(f"{drops - self._drops_told} datagrams dropped by the kernel: the receive buffer was full")
             self._drops_told = drops
-        refused = sum(sum(one["connections"]["refused"].values()) for one in listens if "connections" in one)
+        refused = sum(
+            number
+            for one in listens
+            for reason, number in one.get("connections", {}).get("refused", {}).items()
+            if reason != NOT_ALLOWED
+        )
         if refused > self._refused_told:
             self._tell(f"{refused - self._refused_told} connections refused: too many are open")
             self._refused_told = refused
@@ -343,6 +349,8 @@ class Collector:
             "sequence_lost": decoded["sequence_lost"],
             "held_octets": decoded["held_octets"],
             "exporters_known": decoded["exporters_known"],
+            "waiting_datagrams": decoded["waiting_datagrams"],
+            "unknown_exporters": decoded["unknown_exporters"],
             "exporters": decoded["exporters"],
             "store": {
                 **self._keeper.account(),
@@ -377,8 +385,10 @@ class Collector:
 
     def _follow(self, config: Config) -> None:
         """Go on by other settings. Flows on their way are not touched: rules hold from the next block on."""
+        rules = rules_of(config.collector, config.exporters)
+        self.listening.allow(rules.allow)
         with self._decoding:
-            self._decoder.follow(rules_of(config.collector, config.exporters))
+            self._decoder.follow(rules)
         self._keeper.follow(Keeping.of(config.collector.interval, config.store))
         self._workers.follow(config)
         self.settings = config.collector

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from nftui.capture.decoder import Decoder
-from nftui.capture.exporters import octets_of
+from nftui.capture.saved import octets_of
 from nftui.engine.share import ALONE, Share, left_over
 from nftui.engine.store import replace_file
 
@@ -28,6 +28,8 @@ TEMPLATES, HELD, INTERFACES = "templates.json", "held", "interfaces.json"
 HELD_PAUSE_S = 5.0
 """Between two writings of data that waits, while more comes; that some was taken out is written at once."""
 INTERFACES_PAUSE_S = 10.0
+SHARE = 0.02
+"""Of all time that may go into writing templates: while very many change, they are written the less often the longer it takes."""
 
 
 class Knowledge:
@@ -64,7 +66,7 @@ class Knowledge:
         self._revision = decoder.revision()
         self._held = (-1, -1) if decoder.save_held() else decoder.held_revision()
         self._interfaces = decoder.interfaces_revision()
-        self._held_at = self._interfaces_at = 0.0
+        self._held_at = self._interfaces_at = self._templates_due = 0.0
 
     def forget_saved(self) -> None:
         """Write all of it again the next time: the store was begun anew."""
@@ -103,12 +105,16 @@ class Knowledge:
         others = due and self._others.changed()
         with self._decoding:
             revision = self._decoder.revision()
-            saved = self._decoder.save_templates() if revision != self._revision else None
+            began = time.monotonic()
+            changed = revision != self._revision and (last or began >= self._templates_due)
+            saved = self._decoder.save_templates() if changed else None
             counted = self._decoder.interfaces_revision()
             interfaces = self._decoder.interfaces() if due and (others or counted != self._interfaces) else None
         if saved is not None:
-            replace_file(self._templates_file, json.dumps(saved).encode())
+            replace_file(self._templates_file, msgspec.json.encode(saved))
             self._revision = revision
+            now = time.monotonic()
+            self._templates_due = now + (now - began) / SHARE
         if interfaces is not None:
             together = self._others.added(interfaces)
             replace_file(self._interfaces_file, json.dumps({"version": 1, "exporters": together}).encode())

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nftui.capture.allowed import AllowList
 from nftui.capture.datagrams import ROWS, DatagramBlock, UdpReceiver
 from nftui.capture.sockets import SFLOW_PORT, bound_together, grow_buffer, parse_listen
 from nftui.capture.streams import CONNECTIONS, StreamReceiver
@@ -155,6 +156,11 @@ class Listening:
         if not 0 < taken < ROWS // 2 or self._more():
             return 0
         return min(GATHER_S, 0.6 * self._gathering * max(seconds, 1e-4) / taken)
+
+    def allow(self, allowed: AllowList | None) -> None:
+        """Accept the connections of these alone from now on; None for everybody's. Datagrams are left to the decoder."""
+        for receiver in self._streams:
+            receiver.allow = allowed
 
     def remarks(self) -> Counter[tuple[bytes, str]]:
         """Return what was wrong with connections since the last call: (exporter's 16 octets, reason) -> how often."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_network
 from typing import TypeVar
 
+from nftui.capture.allowed import AllowList
 from nftui.capture.decoder import Rules
 from nftui.capture.held import MAX_AGE
 from nftui.config import CollectorSettings, ExporterSettings
@@ -22,6 +23,8 @@ def rules_of(settings: CollectorSettings, exporters: Mapping[str, ExporterSettin
         held_age=MAX_AGE,
         sampling=sampling_of(exporters or {}),
         name=name_of(exporters or {}),
+        allow=AllowList(settings.allow) if settings.allow else None,
+        live=True,
     )
 
 

@@ -120,10 +120,13 @@ def test_what_is_kept_of_all_exporters(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = [len(domain.tables.interfaces) for domain in decoder._exporters.domains.values()]
     assert sum(kept) <= 20 + 6
     assert unread(decoder) == {template_sets.NO_ROOM_FOR_OPTIONS: 6 * kept.count(0)}
-    assert decoder._exporters.entries == sum(domain.tables.size for domain in decoder._exporters.domains.values())
+    (only,) = decoder._exporters.by_address.values()
+    named = len(only.unread) + len(only.told)
+    assert decoder._exporters.entries == only.entries == named + sum(part.tables.size for part in only.parts.values())
     again = Decoder()
     again.load_templates(decoder.save_templates())
-    assert again._exporters.entries == sum(domain.tables.size for domain in again._exporters.domains.values()) > 0
+    (only,) = again._exporters.by_address.values()
+    assert again._exporters.entries == len(only.told) + sum(part.tables.size for part in only.parts.values())
 
 
 def test_interfaces_of_all_agents(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -254,5 +254,7 @@ def test_an_exporter_is_called_what_the_user_calls_it() -> None:
     decoder = Decoder(rules)
     some = [MAPPED_PREFIX + bytes(one) for one in ((10, 0, 0, 1), (10, 0, 0, 2), (192, 0, 2, 1))]
     sent(decoder, *[build.netflow5([simple(octets=1)])] * 3, addresses=some)
-    found = [(one["name"], one["sampling"]) for one in decoder.status(NOW)["exporters"]]
-    assert found == [("edge", {"configured": 5}), ("branch", {}), ("", {"configured": 7})]
+    found = {one["name"]: one["sampling"] for one in decoder.status(NOW)["exporters"]}
+    assert found == {"edge": {"configured": 5}, "branch": {}, "": {"configured": 7}}
+    decoder.follow(rules_of(CollectorSettings(), {"192.0.2.0/24": ExporterSettings(name="lab")}))
+    assert sorted(one["name"] for one in decoder.status(NOW)["exporters"]) == ["", "", "lab"]

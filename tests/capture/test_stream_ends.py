@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from nftui.capture import streams
+from nftui.capture.allowed import AllowList
+from nftui.capture.sockets import MAPPED_PREFIX
 from tests.capture.stream_peer import Peer, message, numbered
 
 # ---------------------------------------------------------------- how connections end
@@ -43,6 +45,23 @@ def test_ends_and_what_is_said_of_them(octets: bytes, reason: str, remark: str |
     assert peer.state["open"] == 0
     with suppress(ConnectionError):  # the exporter hears of it, one way or the other
         assert exporter.recv(100) == b""
+
+
+def test_who_is_not_on_the_list_is_refused_and_named(peers: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "SWEEP_S", 0.0)
+    peer = peers()
+    before = peer.connect(mine="127.0.0.5")
+    before.sendall(message(b"x"))
+    peer.until(lambda: len(peer.of(before, MAPPED_PREFIX + bytes([127, 0, 0, 5]))) == 1)
+    peer.receiver.allow = AllowList(["127.0.0.1"])
+    peer.connect(mine="127.0.0.9")
+    good = peer.connect()
+    good.sendall(message(b"x"))
+    peer.until(lambda: len(peer.of(good)) == 1 and bool(peer.remarks))
+    assert peer.remarks == {streams.NOT_ALLOWED: 1}
+    assert peer.state["refused"] == {streams.NOT_ALLOWED: 1}
+    peer.until(lambda: peer.closed(streams.NOT_ALLOWED) == 1)
+    assert peer.state["open"] == 1, "the connection that is no longer allowed was closed"
 
 
 def test_a_broken_connection(peers: Callable[..., Peer]) -> None:

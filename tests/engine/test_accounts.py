@@ -48,7 +48,10 @@ def test_what_is_counted_adds_up() -> None:
     first = account(exporter("192.0.2.1"), events=[{"time": 3, "text": "c"}])
     first["listen"].append(tcp)
     second = account(exporter("192.0.2.2"), pid=2, events=[{"time": 2, "text": "b"}, {"time": 4, "text": "d"}])
+    for one, number in ((first, 4), (second, 5)):
+        one["unknown_exporters"] = {"datagrams": number, "octets": 10 * number, "addresses": {"192.0.2.9": number}}
     whole = together(first, [second, account(pid=3)])
+    assert whole["unknown_exporters"] == {"datagrams": 9, "octets": 90, "addresses": {"192.0.2.9": 9}}
     assert (whole["pid"], whole["datagrams"], whole["flows"], whole["flows_per_s"], whole["drops"]) == (1, 15, 150, 4.5, 3)
     assert [one["address"] for one in whole["exporters"]] == ["192.0.2.1", "192.0.2.2"]
     assert "".join(one["text"] for one in whole["events"]) == "bcd"

@@ -15,8 +15,8 @@ import pytest
 
 from nftui.capture.datagrams import MAPPED_PREFIX
 from nftui.capture.decoder import Decoder
-from nftui.capture.exporters import octets_of
 from nftui.capture.pcap import read_capture
+from nftui.capture.saved import octets_of
 from nftui.config import CollectorSettings, ExporterSettings
 from nftui.engine import knowledge
 from nftui.engine.knowledge import Knowledge, deal

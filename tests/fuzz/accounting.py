@@ -62,8 +62,8 @@ def _sets_ask(octets: bytes, header: int, templates: tuple[int, int]) -> bool:
 
 
 def counters(status: dict[str, Any]) -> dict[str, int]:
-    """Return the counters of a decoder's status that account for datagrams, summed over its exporters."""
-    total: dict[str, int] = {}
+    """Return the counters of a decoder's status that account for datagrams, summed over its exporters; and those that wait."""
+    total: dict[str, int] = {"waiting": status.get("waiting_datagrams", 0)}
     for exporter in status["exporters"]:
         for key, value in exporter.items():
             if key in _NO_ACCOUNT:
