@@ -28,7 +28,7 @@ def own_mappings() -> Iterator[None]:
     yield
     elements.ELEMENTS.clear()
     elements.ELEMENTS.update(before)
-    layouts.compile_layout.cache_clear()
+    layouts.forget()
 
 
 def test_table_is_sound() -> None:

@@ -41,6 +41,10 @@ MAX_HEADS = 64
 Tell = Callable[[Exporter, int, str, int], None]
 TEMPLATES_REFUSED = "saved templates not usable"
 _SWEEP_US = 60 * SECOND
+SMALL = ROWS // 8
+"""Datagrams of a block that is read whole, whatever it costs, unless larger ones came lately: there is time for it."""
+CALM_US = 10 * SECOND
+"""How long after a larger one."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ class Decoder:
         self._strangers = Strangers()
         self.events: deque[tuple[int, str]] = self._exporters.events
         self._datagrams = self._flows = 0
-        self._swept = 0
+        self._swept = self._calm_from = 0
+        self._spending: Budgets | None = None
 
     def decode(self, block: DatagramBlock) -> list[pl.DataFrame]:
         """Decode a block.
@@ -104,6 +109,7 @@ class Decoder:
         if self._rules.allow is not None:
             self._turn_away(block, kind, self._rules.allow, now)
         frames: list[pl.DataFrame] = []
+        self._spending = self._budgets if self._is_busy(block, now) else None
         if self._budgets is not None and len(block.length) >= ROWS:
             self._budgets.press()
         if self._admission is not None and not block.lasting:
@@ -138,6 +144,15 @@ class Decoder:
                 decode = self._fixed if version in netflow5.PROTOCOLS else self._template_protocol
                 frames += decode(block, payload, rows, length[rows], version)
         return frames
+
+    def _is_busy(self, block: DatagramBlock, now: int) -> bool:
+        """Return whether what is dear has to be paid for: while there is time, the first minute of a great network is read whole.
+
+        What comes over a connection can wait, and says its templates once.
+        """
+        if len(block.length) >= SMALL:
+            self._calm_from = now + CALM_US
+        return not block.lasting and (len(block.length) >= SMALL or self._calm_from - CALM_US <= now < self._calm_from)
 
     def follow(self, rules: Rules) -> None:
         """Read what comes from now on by other rules."""
@@ -272,7 +287,7 @@ class Decoder:
         arrivals = tell_apart(block, rows, headers, version, self._exporters)
         arrivals.count_datagrams(length)
         arrivals.read_clocks(self._rules.clock_threshold)
-        return Reader(payload, arrivals, self._budgets).read()
+        return Reader(payload, arrivals, self._spending).read()
 
     def _sflow(self, block: DatagramBlock, payload: Octets, rows: Integers, length: Integers) -> list[pl.DataFrame]:
         frames, wrong = agents.read(block, payload, rows, length, self._exporters)

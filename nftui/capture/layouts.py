@@ -206,8 +206,13 @@ def define(mappings: Mapping[str, str]) -> None:
     """
     if mappings:
         elements.define(mappings)
-        _KEPT.layouts.clear()
-        _KEPT.fields = 0
+        forget()
+
+
+def forget() -> None:
+    """Compile all layouts anew when they are asked for: what elements mean has changed."""
+    _KEPT.layouts.clear()
+    _KEPT.fields = 0
 
 
 def _readable(reading: str, length: int) -> bool:

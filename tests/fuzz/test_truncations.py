@@ -62,7 +62,7 @@ def each_from_its_own_exporter(cut: DatagramBlock, asking: np.ndarray) -> None:
     own = np.frombuffer(b"".join(MAPPED_PREFIX + bytes([10, 0, at >> 8, at & 0xFF]) for at in range(len(cut.length))), np.uint8)
     own = own.reshape(-1, 16)
     frames = decoder.decode(replace(cut, payload=with_agents(cut, own), exporter=own))
-    exporters = {one["address"]: one for one in decoder.status(int(cut.received[-1]), len(own))["exporters"]}
+    exporters = {one["address"]: one for one in decoder.status(int(cut.received[-1]))["exporters"]}
     assert len(exporters) == len(cut.length)
     assert all(one["datagrams"] == 1 for one in exporters.values())
     assert sum(one["flows"] for one in exporters.values()) == sum(map(len, frames))
