@@ -271,7 +271,7 @@ class Collector:
             self._begun_anew = self._outlet.begun_anew
             self._knowledge.forget_saved()
             if self.share.first:
-                self._keeper.restart()
+                self._keeper.start()
                 self._workers.renew(self._outlet.lock)
         self._written("templates", lambda: self._knowledge.save(last=not running))
         self._written("status", lambda: self._write_status(running=running))

@@ -57,7 +57,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "msgspec": ("config", "collecting", "demo.network", "engine"),
     "platformdirs": ("config",),
     "socket": ("capture", "demo", "dashboard", "engine.listening", "engine.notify", "engine.workers"),
-    "subprocess": ("dashboard", "engine.keeper_process", "engine.workers"),  # the children: collector, exporters; keeper; workers
+    "subprocess": ("dashboard", "engine.child", "engine.workers"),  # the children: collector, exporters; what keeps and asks; workers
 }
 """Library -> the parts that may use it."""
 
