@@ -73,6 +73,11 @@ def _collector_lines(found: dict[str, Any]) -> Iterator[str]:
         some = ", ".join(f"{printable(address, 45)} {number:,}" for address, number in counts(refused.get("addresses"))[:FEW])
         yield f"{count:,} datagrams of exporters that are not allowed{f': {some}' if some else ''}"
     yield from _store_lines(dict(entries(found.get("store"))))
+    if asked := dict(entries(found.get("snmp"))):
+        yield (
+            f"snmp: {integer(asked.get('listed')):,} known exporters may be asked, {integer(asked.get('answered')):,} answered, "
+            f"{integer(asked.get('failing')):,} do not; {integer(asked.get('interfaces')):,} interfaces"
+        )
     known, shown = integer(found.get("exporters_known")), len(dicts(found.get("exporters")))
     if known > shown:
         yield f"{known:,} exporters, of which {shown:,} have an entry yet"

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 FILE_MODE = 0o640
+ASKED, ASKER = "interfaces.snmp.json", "snmp.json"
+"""What exporters told of their interfaces over SNMP, and the account of whoever asks them."""
 
 
 def replace_file(path: Path, octets: bytes) -> None:
