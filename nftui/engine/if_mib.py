@@ -22,7 +22,7 @@ from pysnmp.proto.api import v2c
 MOST_INTERFACES = 4096
 """Of one exporter."""
 MOST_OCTETS = 16_384
-"""Of an answer: what is asked for has a quarter of it, and to read one of 64 KiB takes a second."""
+"""Of an answer: what is asked for has less, and while one is read all others wait."""
 MOST_STRAYS = 16
 """Datagrams that are no answer, for each time that a question is sent."""
 ROWS = 25

@@ -97,6 +97,8 @@ class Asker:
                 done, _ = await asyncio.wait(asked, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     self.take(asked.pop(task), *task.result())
+                if not asked and not waiting:
+                    self._look_at = 0.0  # what the last of them told is not to wait
             else:
                 await asyncio.sleep(LOOK_S)
 
@@ -158,17 +160,20 @@ class Asker:
         if now < self._look_at:
             return False
         self._look_at = now + LOOK_S
+        self._see()
         self._report(now)
         self._write()
+        return True
+
+    def _see(self) -> None:
         try:
             with (self._root / STATUS).open("rb") as file:
                 status = msgspec.json.decode(file.read(STATUS_OCTETS), type=_Status)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return True
+            return
         if status.pid == self._collector:
             self._known = list(dict.fromkeys(one.address for one in status.exporters if self.may_be_asked(one.address)))
             self._failing.intersection_update(self._known)
-        return True
 
     def _report(self, now: float) -> None:
         """Make some news events, and the rest one: an exporter is no reason to push all other events out."""
