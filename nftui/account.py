@@ -70,6 +70,11 @@ def _collector_lines(found: dict[str, Any]) -> Iterator[str]:
             yield f"{count:,} {words}"
     yield from _unknown_exporters(dict(entries(found.get("unknown_exporters"))))
     yield from _store_lines(dict(entries(found.get("store"))))
+    if asked := dict(entries(found.get("snmp"))):
+        yield (
+            f"snmp: {integer(asked.get('listed')):,} known exporters may be asked, {integer(asked.get('answered')):,} answered, "
+            f"{integer(asked.get('failing')):,} do not; {integer(asked.get('interfaces')):,} interfaces"
+        )
     known, shown = integer(found.get("exporters_known")), len(dicts(found.get("exporters")))
     if known > shown:
         yield f"{known:,} exporters, of which {shown:,} have an entry yet"

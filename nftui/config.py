@@ -24,6 +24,7 @@ SIZE_SUFFIX = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 LONGEST_NAME = 64
 MOST_PROCESSES = 64
 """Of one collector."""
+LONGEST_COMMUNITY = 255
 
 
 class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -72,6 +73,19 @@ class StoreSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What stays free of the disk, but no more than a twentieth of it; empty for nothing."""
 
 
+class SnmpSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[snmp]: asking exporters for the names and speeds of their interfaces."""
+
+    community: str = ""
+    """Of SNMPv2c; empty to ask nobody."""
+    exporters: tuple[str, ...] = ()
+    """Addresses and networks of those who may be asked, once they have sent something; nobody else is ever sent the community."""
+    interval: int = 3600
+    """Seconds after which an exporter is asked again, 60 to 604800."""
+    port: int = 161
+    """Where their agents listen."""
+
+
 class DisplaySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """[display]: how the dashboard looks."""
 
@@ -96,6 +110,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     collector: CollectorSettings = CollectorSettings()
     store: StoreSettings = StoreSettings()
+    snmp: SnmpSettings = SnmpSettings()
     display: DisplaySettings = DisplaySettings()
     exporters: dict[str, ExporterSettings] = {}
     """By address or network; of several that fit the narrowest holds."""
@@ -198,6 +213,8 @@ def _check(config: Config, name: str) -> None:
         ("collector.template_lifetime", collector.template_lifetime, 0, 10**9, " seconds"),
         ("collector.processes", collector.processes, 0, MOST_PROCESSES, ""),
         ("store.max_lifespan", store.max_lifespan, 0, 100_000, " days"),
+        ("snmp.interval", config.snmp.interval, 60, 604_800, " seconds"),
+        ("snmp.port", config.snmp.port, 1, 65_535, ""),
         ("display.refresh", display.refresh, 0.5, 60, " seconds"),
         ("display.max_values", display.max_values, 1, 250, ""),
     )
@@ -207,6 +224,7 @@ def _check(config: Config, name: str) -> None:
     if display.units not in ("si", "iec"):
         raise ConfigError(f"{name}: display.units is {display.units!r}; it takes si or iec")
     _check_exporters(config, name)
+    _check_snmp(config.snmp, name)
     _check_elements(config, name)
     _check_sizes(config, name)
 
@@ -226,6 +244,17 @@ def _check_exporters(config: Config, name: str) -> None:
             raise ConfigError(f"{name}: exporters.{address!r}.sampling is {exporter.sampling}; it takes 0 to 100000000")
         if len(exporter.name) > LONGEST_NAME:
             raise ConfigError(f"{name}: exporters.{address!r}.name has {len(exporter.name)} characters; at most {LONGEST_NAME}")
+
+
+def _check_snmp(snmp: SnmpSettings, name: str) -> None:
+    for address in snmp.exporters:
+        try:
+            ipaddress.ip_network(address)
+        except ValueError as error:
+            raise ConfigError(f"{name}: snmp.exporters: {error}; write addresses or networks") from error
+    # What it is stands in no message: they are logged.
+    if len(snmp.community.encode()) > LONGEST_COMMUNITY:
+        raise ConfigError(f"{name}: snmp.community is longer than {LONGEST_COMMUNITY} octets")
 
 
 def _check_sizes(config: Config, name: str) -> None:

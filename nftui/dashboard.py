@@ -18,8 +18,9 @@ from typing import Any
 
 from nftui.config import Config
 from nftui.engine.account import Account
+from nftui.engine.files import FILE_MODE
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.store import FILE_MODE, Store, make_folder
+from nftui.engine.store import Store, make_folder
 from nftui.errors import ListenError, StoreError
 
 STOP_S = 30.0

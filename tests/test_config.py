@@ -29,6 +29,11 @@ path = "~/flows"
 max_lifespan = 30
 max_size = "200G"
 min_free = "5G"
+[snmp]
+community = "secret"
+exporters = ["192.0.2.0/24", "2001:db8::1"]
+interval = 600
+port = 1161
 [display]
 theme = "light"
 refresh = 2
@@ -77,6 +82,11 @@ def test_every_key_is_taken() -> None:
         ("[collector]\ninterval = 86401", "collector.interval is 86401"),
         ("[collector]\nclock_threshold = -1", "collector.clock_threshold is -1"),
         ("[collector]\ntemplate_lifetime = 10000000000", "collector.template_lifetime is 10000000000"),
+        ("[snmp]\ninterval = 59", "snmp.interval is 59"),
+        ("[snmp]\nport = 0", "snmp.port is 0"),
+        ("[snmp]\nexporters = ['192.0.2.1/24']", "snmp.exporters: 192.0.2.1/24 has host bits set"),
+        ("[snmp]\nexporters = ['edge.example.net']", "write addresses or networks"),
+        ("[snmp]\ncommunity = '" + "x" * 256 + "'", "snmp.community is longer than 255 octets"),
         ("[store]\nmax_lifespan = -1", "store.max_lifespan is -1"),
         ("[store]\nmax_lifespan = nan", "store.max_lifespan is nan"),
         ("[store]\nmax_size = 'much'", "store.max_size: 'much' is no size"),

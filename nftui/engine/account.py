@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from nftui.engine.files import ASKED
 from nftui.engine.store import STATUS_LIMIT, Store
 from nftui.units import SECOND
 
@@ -20,8 +21,7 @@ STALE = 5 * SECOND
 CLOCK_S = 2.0
 """Seconds that a clock may be off without a word: headers tell whole seconds."""
 INTERFACES = "interfaces*.json"
-ASKED = "interfaces.snmp.json"
-"""What was asked of exporters stands behind what they told of themselves."""
+"""What was asked of exporters (`ASKED`) stands behind what they told of themselves."""
 MOST = 2**63 - 1
 _WORDS = ("name", "description", "speed")
 Interfaces = Mapping[str, Mapping[str, Mapping[str, Any]]]

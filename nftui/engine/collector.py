@@ -27,7 +27,7 @@ from nftui import __version__
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
 from nftui.capture.streams import NOT_ALLOWED
-from nftui.config import CollectorSettings, Config, size
+from nftui.config import CollectorSettings, Config, SnmpSettings, size
 from nftui.engine import notify
 from nftui.engine.accounts import EVENTS
 from nftui.engine.keeper import Keeping
@@ -38,6 +38,7 @@ from nftui.engine.outlet import STATUS, Outlet
 from nftui.engine.reload import Reload
 from nftui.engine.rules import rules_of
 from nftui.engine.share import Inherited, Share, left_over
+from nftui.engine.snmp_process import SnmpProcess
 from nftui.engine.workers import Workers, number_of
 from nftui.engine.writer import lower_pool
 from nftui.errors import ConfigError
@@ -97,6 +98,7 @@ class Collector:
         self.listening = Listening(entries, size(settings.receive_buffer), processes=number, descriptors=given)
         self._workers = Workers(root, config or Config(collector=settings), self.listening.others, self._tell)
         self._keeper = KeeperProcess(root, keeping or Keeping(settings.interval), self._tell)
+        self._snmp = SnmpProcess(root, config.snmp if config else SnmpSettings(), self._tell)
         rules = rules or rules_of(settings)
         self.listening.allow(rules.allow)
         self._decoder = Decoder(rules)
@@ -125,6 +127,7 @@ class Collector:
         """
         if self.share.first:
             self._keeper.start()
+            self._snmp.start()
         self._workers.start(self._outlet.lock)
         lower_pool()
         writer = threading.Thread(target=self._write, name="store", daemon=True)
@@ -142,6 +145,7 @@ class Collector:
             writer.join()
             self._workers.close()
             self._say_what_is_lost()
+            self._snmp.end()
             self._keeper.end()
             self.listening.close()
             self._outlet.close()
@@ -268,11 +272,13 @@ class Collector:
             return  # what stands there is another collector's
         if running and self.share.first:
             self._keeper.watch()
+            self._snmp.watch()
         if self._begun_anew != self._outlet.begun_anew:
             self._begun_anew = self._outlet.begun_anew
             self._knowledge.forget_saved()
             if self.share.first:
-                self._keeper.restart()
+                self._keeper.start()
+                self._snmp.start()
                 self._workers.renew(self._outlet.lock)
         self._written("templates", lambda: self._knowledge.save(last=not running))
         self._written("status", lambda: self._write_status(running=running))
@@ -357,6 +363,7 @@ class Collector:
                 "state": self._outlet.problem or self._keeper.problem or "ok",
                 "written_per_s": round((octets_now - octets) / seconds, 1),
             },
+            **({"snmp": asked} if (asked := self._snmp.account()) else {}),
             "events": events[-EVENTS:],
         }
 
@@ -390,6 +397,7 @@ class Collector:
         with self._decoding:
             self._decoder.follow(rules)
         self._keeper.follow(Keeping.of(config.collector.interval, config.store))
+        self._snmp.follow(config.snmp)
         self._workers.follow(config)
         self.settings = config.collector
 

@@ -6,7 +6,6 @@ ends with its parent. Its account, `keeper.json`, becomes part of the collector'
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import logging
@@ -25,12 +24,14 @@ from typing import Any, Self
 import polars as pl
 
 from nftui.config import StoreSettings, size
+from nftui.engine.child import die_with_parent
 from nftui.engine.compaction import Compactor
+from nftui.engine.files import FILE_MODE, replace_file
 from nftui.engine.leaving import Leaving
 from nftui.engine.retention import DAY, Limits, Retention
 from nftui.engine.sealer import Sealer
 from nftui.engine.set_aside import SetAside
-from nftui.engine.store import FILE_MODE, Store, make_folder, replace_file, stands
+from nftui.engine.store import Store, make_folder, stands
 from nftui.errors import StoreError
 from nftui.units import octets, rfc3339
 
@@ -43,7 +44,6 @@ FREE_SHARE = 20
 EVENTS = 50
 """Kept for the account; the collector takes them from there."""
 ACCOUNT = "keeper.json"
-_PR_SET_PDEATHSIG = 1
 _FAILURES = (OSError, StoreError, pl.exceptions.PolarsError)
 log = logging.getLogger(__name__)
 
@@ -244,16 +244,6 @@ def run(root: Path, keeping: Keeping, parent: int) -> int:
             stopping.wait(FAILED_PAUSE_S if keeper.failed else PAUSE_S)
     keeper.finish()
     return 1 if keeper.failed else 0
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel end this process with its parent, so that never two keep, or write, one store."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    prctl = getattr(libc, "prctl", None)
-    if prctl is not None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(1)
 
 
 if __name__ == "__main__":

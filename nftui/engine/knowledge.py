@@ -20,8 +20,8 @@ import msgspec
 
 from nftui.capture.decoder import Decoder
 from nftui.capture.saved import octets_of
+from nftui.engine.files import replace_file
 from nftui.engine.share import ALONE, Share, left_over
-from nftui.engine.store import replace_file
 
 TEMPLATES, HELD, INTERFACES = "templates.json", "held", "interfaces.json"
 

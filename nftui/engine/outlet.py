@@ -14,8 +14,9 @@ from pathlib import Path
 
 import polars as pl
 
+from nftui.engine.files import overwrite_file, replace_file
 from nftui.engine.share import ALONE, Share
-from nftui.engine.store import Lock, overwrite_file, replace_file
+from nftui.engine.store import Lock
 from nftui.engine.writer import StoreWriter, remove_temporary
 from nftui.errors import StoreError
 

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nftui.engine.files import FILE_MODE
 from nftui.engine.leaving import Leaving
 from nftui.engine.segments import EXPIRED, TAIL, Part, without_expired, without_superseded
-from nftui.engine.store import FILE_MODE, Store
+from nftui.engine.store import Store
 from nftui.units import SECOND
 
 DAY = 86_400 * SECOND

@@ -12,7 +12,6 @@ and the reading has been superseded by another, so they list again.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -23,12 +22,13 @@ from typing import Any
 
 import polars as pl
 
+from nftui.engine.files import FILE_MODE
 from nftui.engine.query import Interval
 from nftui.engine.segments import Part, PartName, parse_name, without_superseded
 from nftui.errors import SegmentError, StoreError, StoreLocked
 from nftui.schema import POLARS
 
-FILE_MODE, DIRECTORY_MODE = 0o640, 0o750
+DIRECTORY_MODE = 0o750
 RACY_NS = 100_000_000
 """A directory whose last change is younger than this when listed may change again under the same time stamp: not remembered."""
 KNOWN = 4096
@@ -359,32 +359,3 @@ def read_schema(part: Part) -> dict[str, pl.DataType]:
 def make_folder(folder: Path) -> None:
     """Make a folder of the store, readable by its group."""
     folder.mkdir(parents=True, exist_ok=True, mode=DIRECTORY_MODE)
-
-
-def replace_file(path: Path, octets: bytes) -> None:
-    """Give a file new content at one stroke: a reader sees the old or the new, never a part."""
-    temporary = path.with_name(path.name + ".tmp")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(octets)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def overwrite_file(path: Path, octets: bytes) -> None:
-    """Give a file new content in the room that it has on the disk: for text of which a reader looks at it again when it is torn.
-
-    Raises:
-        OSError: There is no such file, or it has no room for so much.
-    """
-    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        room = os.fstat(handle).st_size
-        if room < len(octets):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        os.pwrite(handle, octets.ljust(room), 0)
-    finally:
-        os.close(handle)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from nftui import config
 from nftui.capture import layouts
+from nftui.engine.child import die_with_parent
 from nftui.engine.collector import Collector
-from nftui.engine.keeper import die_with_parent
 from nftui.engine.rules import rules_of
 from nftui.engine.share import Inherited, Share
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from nftui.capture.sockets import can_deal
 from nftui.config import Config, to_json
 from nftui.engine import accounts
 from nftui.engine.accounts import Account
+from nftui.engine.child import Pace, again, end, environment
 from nftui.engine.listening import Entry
 from nftui.engine.outlet import STATUS
 from nftui.engine.share import Share
@@ -36,11 +36,6 @@ BEGIN_S = 15.0
 """How long it may take until its first account."""
 END_S = 20.0
 """How long it may take to store what it has received."""
-SOUND_S = 60.0
-"""One that lived for so long is started again at once; others ever later."""
-PAUSES_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
-FOR_FIRST = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-"""What systemd tells a service is for its first process (sd_notify(3))."""
 CANT_DEAL = "this kernel can't deal datagrams to processes by their source: one process receives"
 log = logging.getLogger(__name__)
 
@@ -73,7 +68,7 @@ class _Worker:
         process: The process; None before the first.
         started: When, as `time.monotonic` tells.
         due: When it may be started again.
-        early: How often it ended before `SOUND_S`, in a row.
+        pace: When the next may begin after one that ended.
         restarts: How often it ended by itself.
         past: What those before counted.
         told: Whether it was told of as silent.
@@ -86,7 +81,7 @@ class _Worker:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     due: float = 0.0
-    early: int = 0
+    pace: Pace = field(default_factory=Pace)
     restarts: int = 0
     past: Account = field(default_factory=dict)
     told: bool = False
@@ -194,7 +189,7 @@ class Workers:
                 worker.process.kill()
                 status = worker.process.wait()
             if status:
-                self._tell(f"process {worker.share.number} {_end(status)}: at most its last second is lost")
+                self._tell(f"process {worker.share.number} {end(status)}: at most its last second is lost")
         counted = [one for worker in self._workers for one in (worker.past, worker.said()) if one]
         self.lost = sum(one.get("queue_dropped", 0) + one.get("flows_pending", 0) for one in counted)
 
@@ -228,14 +223,14 @@ class Workers:
                 [sys.executable, "-m", "nftui.engine.worker", *map(str, words)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                env={name: value for name, value in os.environ.items() if name not in FOR_FIRST},
+                env=environment(),
                 pass_fds=[self._lock, *descriptors],
                 start_new_session=True,
                 bufsize=0,
             )
         except OSError as error:
             self._tell(f"process {share.number} can't be started, which is tried again: {error.strerror}")
-            worker.due = worker.started + PAUSES_S[-1]
+            worker.due = worker.started + Pace.longest()
             return
         if worker.process.stdin:
             with suppress(OSError):
@@ -252,12 +247,10 @@ class Workers:
         if renewed and process and not process.returncode:
             return
         worker.restarts += 1
-        worker.early = 0 if now - worker.started > SOUND_S else worker.early + 1
-        pause = PAUSES_S[min(max(worker.early - 1, 0), len(PAUSES_S) - 1)]
+        pause = worker.pace.after(now - worker.started)
         worker.due = now + pause
-        again = f"is started again in {pause:g} s" if pause else "is started again"
         status = process.returncode if process else 0
-        self._tell(f"process {worker.share.number} {_end(status)} and {again}: at most its last second is lost")
+        self._tell(f"process {worker.share.number} {end(status)} and {again(pause)}: at most its last second is lost")
 
     def _listen(self, worker: _Worker, said: Account | None) -> None:
         """Tell of a worker that says nothing, once."""
@@ -277,13 +270,6 @@ class Workers:
 def _of_workers(config: Config) -> tuple[object, ...]:
     """Return what of a configuration workers go by: sealing is not theirs."""
     return msgspec.structs.replace(config.collector, interval=0), config.exporters, config.elements
-
-
-def _end(status: int) -> str:
-    if status < 0:
-        with suppress(ValueError):
-            return f"was ended by {signal.Signals(-status).name}"
-    return f"ended with status {status}"
 
 
 def _line(number: int, account: Account, restarts: int, pid: int = 0) -> Account:

@@ -20,9 +20,10 @@ from pathlib import Path
 import polars as pl
 
 from nftui.engine import instants, row_groups
+from nftui.engine.files import FILE_MODE
 from nftui.engine.segments import TAIL, Part, PartName, parse_name
 from nftui.engine.share import ALONE, STREAMS
-from nftui.engine.store import FILE_MODE, Store, make_folder, scan_part
+from nftui.engine.store import Store, make_folder, scan_part
 from nftui.schema import POLARS, TIME
 from nftui.units import SECOND, moment
 

@@ -165,7 +165,8 @@ def test_a_sealing_child_that_dies_is_started_again(tmp_path: Path) -> None:
         children = Path(f"/proc/{collector.process.pid}/task/{collector.process.pid}/children").read_text().split()
         assert len(children) == 1
         os.kill(int(children[0]), signal.SIGKILL)
-        collector.wait_for(lambda: any("keeper of the store ended" in event["text"] for event in collector.status()["events"]))
+        told = "the keeper of the store was ended by SIGKILL and is started again"
+        collector.wait_for(lambda: told in [event["text"] for event in collector.status()["events"]])
         send(collector.port, payloads(FIXTURE))
         wait_for(lambda: list((tmp_path / "flows").rglob("*.parquet")))
     assert answer("summary", "--data", tmp_path)["rows"][0]["flows"] == 10

@@ -19,10 +19,10 @@ from nftui.capture.pcap import read_capture
 from nftui.capture.saved import octets_of
 from nftui.config import CollectorSettings, ExporterSettings
 from nftui.engine import knowledge
+from nftui.engine.files import replace_file
 from nftui.engine.knowledge import Knowledge, deal
 from nftui.engine.rules import rules_of
 from nftui.engine.share import Share, left_over
-from nftui.engine.store import replace_file
 from nftui.units import SECOND, address_text
 from tests.capture import build, corpus
 from tests.capture.build import PROTOCOL_AND_OCTETS, netflow9, one_set, small, template

@@ -15,11 +15,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from nftui.engine.files import replace_file
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Interval, Query, Totals
 from nftui.engine.sealer import Sealer
 from nftui.engine.segments import TAIL, Part, PartName, parse_name, without_superseded
-from nftui.engine.store import Lock, Store, replace_file
+from nftui.engine.store import Lock, Store
 from nftui.engine.writer import StoreWriter, remove_temporary, seal
 from nftui.errors import StoreError, StoreLocked
 from nftui.units import SECOND

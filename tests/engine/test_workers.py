@@ -24,7 +24,7 @@ import pytest
 from nftui.capture.pcap import read_capture
 from nftui.capture.sockets import sixteen
 from nftui.config import CollectorSettings, Config, ExporterSettings
-from nftui.engine import workers
+from nftui.engine import child, workers
 from nftui.engine.accounts import read
 from nftui.engine.collector import Collector
 from nftui.engine.local import LocalBackEnd
@@ -374,7 +374,7 @@ def test_a_process_that_says_nothing_is_told_of_and_what_it_misses_is_counted(
 
 
 def test_processes_that_can_not_live_are_started_ever_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "PAUSES_S", (0.0, 3600.0))
+    monkeypatch.setattr(child, "PAUSES_S", (0.0, 3600.0))
     monkeypatch.setattr("nftui.engine.workers.sys", SimpleNamespace(executable="/bin/false"))
     with here(tmp_path, 2):
         wait_for(lambda: told(tmp_path, "process 2 ended with status 1 and is started again in 3600 s"))
@@ -457,7 +457,7 @@ def test_a_process_that_can_not_be_started_is_tried_again(tmp_path: Path, monkey
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         return start(words, **more)
 
-    monkeypatch.setattr(workers, "PAUSES_S", (0.1,))
+    monkeypatch.setattr(child, "PAUSES_S", (0.1,))
     with monkeypatch.context() as patch:
         patch.setattr(subprocess, "Popen", refused)
         with here(tmp_path, 2) as collector:

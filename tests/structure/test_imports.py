@@ -56,12 +56,12 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "rich": ("screens", "app"),
     "msgspec": ("config", "collecting", "demo.network", "engine"),
     "platformdirs": ("config",),
-    "socket": ("capture", "demo", "dashboard", "engine.listening", "engine.notify", "engine.workers"),
-    "subprocess": ("dashboard", "engine.keeper_process", "engine.workers"),  # the children: collector, exporters; keeper; workers
+    "socket": ("capture", "demo", "dashboard", "engine.if_mib", "engine.listening", "engine.notify", "engine.workers"),
+    "subprocess": ("dashboard", "engine.child", "engine.workers"),  # the children: collector, exporters; keeper, asker; workers
 }
 """Library -> the parts that may use it."""
 
-ONE_FILE = ("pyroute2", "scapy", "plotext")
+ONE_FILE = ("pyroute2", "scapy", "plotext", "pysnmp", "pyasn1")
 """Libraries that are behind one module of ours each."""
 
 WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
@@ -137,6 +137,7 @@ LOADS_WITHOUT: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "capture": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("capture",))), SCREEN | {"scapy", "pyroute2"}),
     "the collector": (("nftui.engine.collector", "nftui.collecting"), SCREEN | {"scapy", "pyroute2"}),
     "the engine": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("engine",))), SCREEN | {"scapy", "pyroute2"}),
+    "what asks over SNMP": (("nftui.engine.snmp", "nftui.engine.if_mib"), SCREEN | {"polars", "numpy"}),
     "questions": (("nftui.asking",), SCREEN | {"scapy", "pyroute2"}),
     "the simulation": (("nftui.demo",), SCREEN | {"scapy", "pyroute2", "polars"}),
     "the screens": (("nftui.app",), {"scapy", "pyroute2"}),
