@@ -116,16 +116,20 @@ class Admission:
             newcomers.calm.spend(len(different))
             chosen = np.arange(len(different))
             seen = counts
+            rushed = False
         else:
+            rushed = True
             seen = newcomers.see(different, counts)
             again = np.flatnonzero(seen >= AGAIN)
             chosen = again[np.argsort(-seen[again], kind="stable")][: newcomers.rush.left(now)]
         admitted = np.zeros(len(different), np.bool_)
         for place in chosen.tolist():
             address = identity[first[place]].tobytes()
-            if exporters.exporter(address, now, int(seen[place])) is exporters.other:
+            met = exporters.exporter(address, now, int(seen[place]))
+            if met is exporters.other:
                 # Those who follow have sent less.
                 break
+            met.rushed = rushed
             admitted[place] = True
         if len(chosen) < len(different) or not admitted.all():
             newcomers.rush.spend(int(admitted.sum()))

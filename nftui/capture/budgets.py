@@ -39,9 +39,9 @@ class Budget:
             self._at = now
         return max(int(self._left), 0)
 
-    def press(self) -> None:
-        """Leave a tenth of what may be spent at once: there is no time."""
-        self._left = min(self._left, self.burst / 10)
+    def press(self, share: float = 10) -> None:
+        """Leave no more than that part of what may be spent at once: there is no time."""
+        self._left = min(self._left, self.burst / share)
 
     def spend(self, amount: float) -> None:
         """Take something out, which may be more than there is: that is paid for later."""
@@ -63,6 +63,8 @@ EACH_FIELDS = 300, 20_000
 """Fields of new templates of one exporter. Beyond that its templates change more often than any exporter's do."""
 
 
+BACKLOG, MUCH_BACKLOG = 0.15, 0.4
+"""Shares of the kernel's buffer: behind a full block so much waits only where the collector falls behind."""
 LEAST = 4
 """Things that are paid for in any case."""
 
@@ -106,3 +108,14 @@ class Budgets:
         """Spend little on newer exporters for the moment: more datagrams wait in the kernel than one block takes."""
         for budget in (self.fields, self.layouts.newer, self.options.newer, self.cuts):
             budget.press()
+
+    def press_all(self, backlog: float) -> None:
+        """Spend little on settled exporters too: the kernel's buffer fills up, and what is beyond is lost to everybody.
+
+        Args:
+            backlog: The share of the buffer that is taken.
+        """
+        harder = 4 if backlog > MUCH_BACKLOG else 1
+        for shares, share in ((self.senders, 8), (self.layouts, 30), (self.options, 20)):
+            shares.newer.press(share * harder)
+            shares.settled.press(share * harder)

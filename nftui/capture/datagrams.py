@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import mmap
 import socket
+import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ WIDTH = 65536
 """No UDP datagram is longer."""
 NEAR = 2048
 """Octets of a datagram that stand side by side with those of the next: all of what an Ethernet frame carries."""
+_SO_MEMINFO = 55
+"""Of what it tells the first two numbers are what is taken of the receive buffer, and its size (linux/sock_diag.h)."""
 MAX_TOUCHED = 32 << 20
 """Octets of the rows for longer ones that may be memory before they are given back."""
 LEAST_SHARE = 512
@@ -46,6 +49,7 @@ class DatagramBlock:
         received: Shape (rows,), int64, microseconds since 1970.
         local_port: The port that they were sent to.
         lasting: Whether they came over a transport with sessions.
+        backlog: The share of the kernel's buffer that is taken by what waits behind them, as far as that is known.
     """
 
     payload: npt.NDArray[np.uint8]
@@ -55,6 +59,7 @@ class DatagramBlock:
     received: npt.NDArray[np.int64]
     local_port: int
     lasting: bool = False
+    backlog: float = 0.0
 
 
 class UdpReceiver:
@@ -196,7 +201,17 @@ class UdpReceiver:
     ) -> DatagramBlock:
         self._left -= len(length)
         received = np.full(len(length), time.time_ns() // 1000, np.int64)
-        return DatagramBlock(payload, length, exporter, port, received, self.port)
+        return DatagramBlock(payload, length, exporter, port, received, self.port, backlog=self._backlog(len(length)))
+
+    def _backlog(self, taken: int) -> float:
+        """Return the share of the buffer that is taken, after a full block was; 0 where the kernel does not say."""
+        if taken < len(self._wide):
+            return 0.0
+        try:
+            used, granted = struct.unpack_from("II", self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64))
+        except (OSError, struct.error):
+            return 0.0
+        return float(used / granted) if granted else 0.0
 
 
 def _untouched(area: mmap.mmap, rows: int) -> npt.NDArray[np.uint8]:

@@ -19,7 +19,7 @@ from nftui.capture.admission import Admission
 from nftui.capture.allowed import AllowList, Strangers
 from nftui.capture.arrivals import tell_apart
 from nftui.capture.batch import columns_of
-from nftui.capture.budgets import Budgets
+from nftui.capture.budgets import BACKLOG, Budgets
 from nftui.capture.counters import OTHER
 from nftui.capture.datagrams import ROWS, DatagramBlock
 from nftui.capture.exporters import Exporter, Exporters
@@ -112,6 +112,8 @@ class Decoder:
         self._spending = self._budgets if self._is_busy(block, now) else None
         if self._budgets is not None and len(block.length) >= ROWS:
             self._budgets.press()
+            if block.backlog > BACKLOG:
+                self._budgets.press_all(block.backlog)
         if self._admission is not None and not block.lasting:
             for earlier in self._admission.admit(block, payload, length, kind, now):
                 early, size = _wide(earlier.payload), earlier.length

@@ -14,7 +14,7 @@ from nftui.capture.health import Health
 from nftui.capture.held import Held
 from nftui.capture.interfaces import Interfaces
 from nftui.capture.options import Tables
-from nftui.capture.room import SILENT_US, Room
+from nftui.capture.room import SENIOR_US, SILENT_US, Room
 from nftui.capture.sequences import Stream
 from nftui.capture.templates import Template
 from nftui.units import SECOND, address_text
@@ -51,7 +51,8 @@ RESTLESS_US = 600 * SECOND
 LEAST_FIELDS = 16
 """Fields of new templates that an exporter may have left without any of them being read."""
 SETTLED_US = 60 * SECOND
-"""After which an exporter that gives flows comes before newcomers, where work is dear."""
+"""After which an exporter that gives flows comes before newcomers, where work is dear; one that came in a rush of newcomers has to
+give them for `SENIOR_US`."""
 NEW_EVENTS = 0.5, 50
 """Of new exporters that are told: a second, and at once."""
 
@@ -112,6 +113,7 @@ class Exporter:
     restless: int = 0
     gone: bool = False
     known_before: bool = False
+    rushed: bool = False
 
     @property
     def parts_number(self) -> int:
@@ -120,7 +122,9 @@ class Exporter:
 
     def settled(self, now: int) -> bool:
         """Return whether it has given flows for a while, or was known before, and its templates stay as they are."""
-        return now >= self.restless and (self.known_before or (self.flows > 0 and now - self.known_since >= SETTLED_US))
+        if now < self.restless:
+            return False
+        return self.known_before or (self.flows > 0 and now - self.known_since >= (SENIOR_US if self.rushed else SETTLED_US))
 
     def changes_too_often(self, now: int) -> bool:
         """Return whether no new template of it is read for the moment."""

@@ -28,7 +28,7 @@ from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
 from nftui.capture.streams import NOT_ALLOWED
 from nftui.config import CollectorSettings, Config, SnmpSettings, size
-from nftui.engine import notify
+from nftui.engine import garbage, notify
 from nftui.engine.accounts import EVENTS
 from nftui.engine.keeper import Keeping
 from nftui.engine.keeper_process import KeeperProcess
@@ -110,7 +110,7 @@ class Collector:
         self._knowledge = Knowledge(root, self._decoder, self._decoding, self.share)
         self._guard = threading.Lock()
         self._stopping = self._reading = False
-        self._reload = reload
+        self._reload, self._garbage = reload, garbage.Garbage()
         self._pulse = notify.Pulse(notify.watchdog_s())
         self._stop, self._due, self._drained = threading.Event(), threading.Event(), threading.Event()
         self._started = time.time_ns() // 1000
@@ -135,7 +135,8 @@ class Collector:
         self._pulse.start()
         ready()
         try:
-            self._receive()
+            with garbage.seldom():
+                self._receive()
             ending()
         finally:
             self._stop.set()
@@ -285,6 +286,7 @@ class Collector:
 
     def _write_status(self, *, running: bool) -> None:
         status = self._workers.together(self.status(running=running))
+        self._garbage.look(len(status["exporters"]))
         self._pulse.status = in_a_line(status)
         self._outlet.write_status(msgspec.json.encode(status))
 
