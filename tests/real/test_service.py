@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ import pytest
 from nftui.config import CollectorSettings, size
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Query
+from nftui.engine.store import Store
 from tests.peers import require
 from tests.real.processes import Mark
 from tests.real.terminal import marked, terminal
@@ -50,6 +52,52 @@ def test_the_unit_is_understood(tmp_path: Path) -> None:
     unit = tmp_path / "nftui.service"
     unit.write_text((PACKAGING / "nftui.service").read_text().replace("/usr/local/bin/nftui", str(program)))
     assert run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit) == ""
+
+
+@pytest.mark.row("K13")
+@pytest.mark.peer("systemd-analyze")
+def test_the_unit_of_instances_is_understood(tmp_path: Path) -> None:
+    command = re.search(r"# (sed .*?) > /etc/systemd", (ROOT / "docs" / "service.md").read_text(), re.DOTALL)
+    assert command
+    made = subprocess.run(["sh", "-c", command[1]], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "Environment=NFTUI_CONFIG=/etc/nftui/%i.toml" in made and "\nStateDirectory=nftui-%i\n" in made
+    unit = tmp_path / "nftui@sflow.service"
+    unit.write_text(made.replace("/usr/local/bin/nftui", "/bin/true"))
+    assert run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit) == ""
+
+
+@pytest.mark.row("K13")
+def test_sflow_may_have_a_path_an_interval_and_a_lifespan_of_its_own(tmp_path: Path) -> None:
+    configs = {}
+    for name, port, interval in (("main", free_port(), 300), ("sflow", free_port(), 2)):
+        configs[name] = tmp_path / f"{name}.toml"
+        configs[name].write_text(
+            f"[collector]\nlisten = ['127.0.0.1:{port}']\ninterval = {interval}\n"
+            f"[store]\npath = '{tmp_path / name}'\nmax_lifespan = {interval}\n"
+        )
+    processes = [
+        subprocess.Popen([sys.executable, "-m", "nftui", "collect", "--config", config], stdout=subprocess.DEVNULL, cwd=ROOT)
+        for config in configs.values()
+    ]
+    try:
+        for name, capture in (("main", "ten-flows.pcap"), ("sflow", "corpus/sflow-goflow2-basic.pcap")):
+            store = Store(tmp_path / name)
+            wait_for(store.status)
+            status = store.status() or {}
+            send(status["listen"][0]["port"], payloads(ROOT / "tests" / "data" / capture))
+            wait_for(partial(_has_stored, store))
+        wait_for(lambda: list((tmp_path / "sflow" / "flows").rglob("*.parquet")))
+        assert not list((tmp_path / "main" / "flows").rglob("*.parquet"))
+        assert [(Store(tmp_path / name).status() or {})["interval"] for name in configs] == [300, 2]
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait(60)
+    assert [process.returncode for process in processes] == [0, 0]
+
+
+def _has_stored(store: Store) -> bool:
+    return bool((store.status() or {}).get("flows_stored"))
 
 
 @pytest.mark.peer("systemd-analyze")
