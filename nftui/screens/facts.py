@@ -265,9 +265,9 @@ def store(value: object, iec: bool = False) -> tuple[list[Part], list[Part]] | N
     if "octets" in value:
         left.append(Part(octets(integer(value["octets"]), iec)))
     if "segments" in value:
-        left.append(Part(f" in {integer(value['segments']):,} segments", "dim"))
+        left.append(Part(f", {integer(value['segments']):,} segments", "dim"))
     if oldest := instant(value.get("oldest")):
-        left.append(Part(f" since {time_text(oldest, '%Y-%m-%d %H:%M')}", "dim"))
+        left.append(Part(f" since {time_text(oldest, '%m-%d %H:%M')}", "dim"))
     right = [Part("  ")]
     if aside := value.get("set_aside"):
         count = len(aside) if isinstance(aside, list) else integer(aside)
