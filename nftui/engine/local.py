@@ -35,6 +35,8 @@ SPARE_GROUPS = 3
 FEW_PARTS = 8
 """More small parts than this that are new to a series are read in one pass."""
 ATTEMPTS = 4
+SPREAD_FLOWS = 4_000_000
+"""A series looks at no more flows at a time: it holds some 40 octets of each."""
 
 Wanted = dict[PartName, Interval | None]
 """Parts that a question stands on, and the range each must be clipped to: None where all its flows lie inside."""
@@ -210,6 +212,9 @@ class LocalBackEnd:
         for name, clip in wanted.items():
             key = _key(query, name, clip)
             partial = self._partials.get(key)
+            if partial is None and (inherited := self._partials.of_its_parts(key)):
+                partial = top.merge(inherited, query)
+                self._partials.put(key, partial)
             if partial is None:
                 flows = self.store.scan([by_name[name]], top.columns(query, timed or clip is not None))
                 partial = top.groups(flows, query, clip, timed).collect(engine="streaming")
@@ -262,7 +267,11 @@ class LocalBackEnd:
         for name, clip in wanted.items():
             if bulk and name in bulk.names:
                 continue
-            frame = self._partials.get((name, clip, query.contained and clip is not None, *about))
+            key = (name, clip, query.contained and clip is not None, *about)
+            frame = self._partials.get(key)
+            if frame is None and (inherited := self._partials.of_its_parts(key)):
+                frame = series.merge(inherited)
+                self._partials.put(key, frame)
             if frame is None:
                 missing.append(name)
             else:
@@ -282,8 +291,16 @@ class LocalBackEnd:
         return frames
 
     def _spread(self, query: Query, parts: list[Part], clip: Interval | None, grid: Grid, followed: pl.DataFrame) -> pl.DataFrame:
-        flows = self.store.scan(parts, top.columns(query, timed=True))
-        return series.spread(flows, query, clip, grid, followed)
+        columns = top.columns(query, timed=True)
+        scans = [self.store.scan(parts, columns)]
+        if self.store.flow_count(parts) > SPREAD_FLOWS:
+            scans = [
+                self.store.scan([part], columns).slice(at, SPREAD_FLOWS)
+                for part in parts
+                for at in range(0, max(self.store.flow_count([part]), 1), SPREAD_FLOWS)
+            ]
+        frames = [series.spread(flows, query, clip, grid, followed) for flows in scans]
+        return frames[0] if len(frames) == 1 else series.merge(frames)
 
     def _followed(self, query: Query, shown: pl.DataFrame, state: pl.DataFrame) -> pl.DataFrame:
         """Return the keys that a series tells apart, numbered: those shown, and for an open question some more."""

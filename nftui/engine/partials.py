@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from nftui.engine.segments import PartName
+
 _OVERHEAD = 1000
 """Octets of a frame beside its values, roughly."""
 
@@ -26,6 +28,21 @@ class Partials:
             return None
         self._frames.move_to_end(key)
         return entry[0]
+
+    def of_its_parts(self, key: tuple[Any, ...]) -> list[pl.DataFrame]:
+        """Return the partials of the parts that became one, all of them or none.
+
+        Args:
+            key: What that one's partial would be known by; its name stands first.
+        """
+        name, *about = key
+        found: list[tuple[Any, ...]] = []
+        covered = [one for one in self._frames if list(one[1:]) == about and isinstance(one[0], PartName) and name.covers(one[0])]
+        for one in sorted(covered, key=lambda one: -int(one[0].level)):
+            if not any(higher[0].covers(one[0]) for higher in found):
+                found.append(one)
+        whole = sum(one[0].last - one[0].first + 1 for one in found) == name.last - name.first + 1
+        return [self._frames[one][0] for one in found] if whole else []
 
     def put(self, key: tuple[Any, ...], frame: pl.DataFrame) -> None:
         """Keep a partial; those not used for longest go for it."""

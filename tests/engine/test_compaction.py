@@ -179,6 +179,33 @@ def test_an_hour_becomes_one_segment_sorted_in_runs_with_the_same_flows(tmp_path
     assert (part.name.first, part.name.last) == (1, 3)
 
 
+def test_a_console_reads_no_hour_whose_segments_it_has_read(tmp_path: Path) -> None:
+    _segments(tmp_path, [_flows(1), _flows(2), _flows(3)])
+    console = LocalBackEnd(tmp_path)
+    interval = Interval(BASE, BASE + HOUR_US)
+    questions = [Query(interval=interval, keys=("source_address",), bins=6), Query(interval=interval, bins=6)]
+    before = [console.answer(question) for question in questions]
+    _compacted(tmp_path)
+    assert {part.name.level for part in Store(tmp_path).parts()} == {HOUR}
+    for question, answer in zip(questions, before, strict=True):
+        again = console.answer(question)
+        assert again.coverage.parts_read == 0
+        assert again.total == answer.total and again.series is not None and answer.series is not None
+        assert_frame_equal(again.series, answer.series)
+        assert_frame_equal(again.groups, answer.groups)
+
+
+def test_a_series_looks_at_so_many_flows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _segments(tmp_path, [_flows(1, 50), _flows(2, 40)])
+    question = Query(interval=Interval(BASE, BASE + HOUR_US), keys=("source_address",), bins=6)
+    whole = LocalBackEnd(tmp_path, keep=False).answer(question)
+    monkeypatch.setattr("nftui.engine.local.SPREAD_FLOWS", 7)
+    for keep in (False, True):
+        parts = LocalBackEnd(tmp_path, keep=keep).answer(question)
+        assert parts.series is not None and whole.series is not None
+        assert_frame_equal(parts.series, whole.series)
+
+
 @pytest.mark.parametrize(("now", "made"), [(59, 0), (61, 1)])
 def test_an_hour_is_compacted_when_it_is_over(tmp_path: Path, now: int, made: int) -> None:
     _segments(tmp_path, [_flows(1), _flows(50)])
