@@ -127,7 +127,17 @@ class NftuiApp(App[None], inherit_bindings=False):
             seen.add(binding.id)
             name = f"{binding.description} ({self.get_key_display(binding)})"
             yield SystemCommand(name, binding.tooltip, self._runner(binding.action, active.node))
-        yield SystemCommand("Picture (SVG)", "Save the screen as an SVG file", lambda: self.call_later(self.action_screenshot))
+        yield SystemCommand("Picture (SVG)", "Save the screen as an SVG file", lambda: self.call_later(self.save_picture))
+
+    def save_picture(self) -> None:
+        """Save the screen as an SVG file where the program was started: over SSH there is no other place one could know of."""
+        name = time.strftime("nftui-%Y%m%d-%H%M%S.svg")
+        try:
+            self.save_screenshot(name)
+        except OSError as error:
+            self.notify(f"{name} can't be written here: {error.strerror}", severity="error", markup=False)
+        else:
+            self.notify(f"saved as {name}", markup=False)
 
     def _runner(self, action: str, node: object) -> Callable[[], None]:
         async def run() -> None:
