@@ -30,7 +30,7 @@ RECORDED = 2_000_000
 SAMPLE_S = 5.0
 ASK_S = 30.0
 GROWTH, GROWTH_OCTETS = 1.15, 32 << 20
-"""What the last quarter's median may be above the second quarter's: a share of it, and some."""
+"""What the last quarter's median may be above the third's, when a dashboard's range has filled: a share of it, and some."""
 WHO = ("collector", "keeper", "dashboard")
 
 
@@ -147,8 +147,8 @@ def _show(course: Course, sent: int, stored: int, parts: int, octets: int, cpu: 
     files = f"{parts} files of {figures.octets(octets)}"
     print(f"  {sent:,} flows sent, {stored:,} stored in {files}; collector and keeper {cpu:,.0f} s CPU")
     for who in WHO:
-        early, late, peak = course.median(who, 0.25, 0.5), course.median(who, 0.75, 1.0), course.peak(who)
-        quarters = f"{figures.octets(early)} in the second quarter, {figures.octets(late)} in the last"
+        early, late, peak = course.median(who, 0.5, 0.75), course.median(who, 0.75, 1.0), course.peak(who)
+        quarters = f"{figures.octets(early)} in the third quarter, {figures.octets(late)} in the last"
         print(f"  {who:<10} {quarters}, at most {figures.octets(peak)}")
     if course.questions:
         print(f"  {len(course.questions)} questions over the last minute, the slowest {max(course.questions):.1f} s")
@@ -161,7 +161,7 @@ def _wrong(course: Course, sent: int, stored: int, status: dict[str, object]) ->
     counters = ("drops", "queue_dropped", "undecodable", "sequence_lost")
     wrong += [f"{name}: {status.get(name)}" for name in counters if status.get(name) != 0]
     for who in WHO:
-        early, late = course.median(who, 0.25, 0.5), course.median(who, 0.75, 1.0)
+        early, late = course.median(who, 0.5, 0.75), course.median(who, 0.75, 1.0)
         if late > early * GROWTH + GROWTH_OCTETS:
             wrong.append(f"the memory of the {who} grew from {early:,} to {late:,} octets")
     return wrong
