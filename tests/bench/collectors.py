@@ -113,9 +113,12 @@ def _sender(recording: Path, port: int, rate: float, *, pin: bool = True) -> lis
     return [*words, "--cpu", str(processes.processors()[0])] if pin else words
 
 
-def send(recording: Path, port: int, *, rate: float = 0, seconds: float = 0, sources: int = 1, pin: bool = True) -> dict[str, Any]:
-    """Send a recording, from the first CPU unless told otherwise; return what the sender tells."""
+def send(
+    recording: Path, port: int, *, rate: float = 0, seconds: float = 0, sources: int = 1, pin: bool = True, now: bool = False
+) -> dict[str, Any]:
+    """Send a recording, from the first CPU unless told otherwise, `now` as flows of the present; return what the sender tells."""
     words = [*_sender(recording, port, rate, pin=pin), "--seconds", str(seconds), "--sources", str(sources)]
+    words += ["--now"] if now else []
     done = subprocess.run(words, capture_output=True, text=True, env=processes.ENVIRONMENT, cwd=processes.ROOT, check=False)
     if done.returncode:
         raise RuntimeError(f"the sender: {done.stderr}")

@@ -69,7 +69,7 @@ def soak(work: Path, rate: int, seconds: float) -> list[str]:
         terminal = Terminal(processes.nftui("--no-collect", "--data", data))
         try:
             with _beside(_watch, collector, terminal, data, course, over), _beside(_ask, data, course, over):
-                told = collectors.send(recording, port, rate=rate, seconds=seconds)
+                told = collectors.send(recording, port, rate=rate, seconds=seconds, now=True)
                 processes.drain(port)
                 over.set()
             state = processes.udp(port)
