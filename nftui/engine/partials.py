@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from typing import Any
 
 import polars as pl
@@ -20,6 +20,8 @@ class Partials:
         """Keep at most so many octets, but always the partial made last."""
         self._limit, self._octets = octets, 0
         self._frames: OrderedDict[tuple[Any, ...], tuple[pl.DataFrame, int]] = OrderedDict()
+        # By all of a key but its name: a question that was never asked has nothing to look through.
+        self._names: defaultdict[tuple[Any, ...], set[Any]] = defaultdict(set)
 
     def get(self, key: tuple[Any, ...]) -> pl.DataFrame | None:
         """Return a partial, or None where it isn't kept any more."""
@@ -37,7 +39,8 @@ class Partials:
         """
         name, *about = key
         found: list[tuple[Any, ...]] = []
-        covered = [one for one in self._frames if list(one[1:]) == about and isinstance(one[0], PartName) and name.covers(one[0])]
+        names = self._names.get(tuple(about), ())
+        covered = [(one, *about) for one in names if isinstance(one, PartName) and name.covers(one)]
         for one in sorted(covered, key=lambda one: -int(one[0].level)):
             if not any(higher[0].covers(one[0]) for higher in found):
                 found.append(one)
@@ -49,6 +52,7 @@ class Partials:
         self._drop(key)
         size = int(frame.estimated_size()) + _OVERHEAD
         self._frames[key] = (frame, size)
+        self._names[key[1:]].add(key[0])
         self._octets += size
         while self._octets > self._limit and len(self._frames) > 1:
             self._drop(next(iter(self._frames)))
@@ -57,3 +61,7 @@ class Partials:
         entry = self._frames.pop(key, None)
         if entry is not None:
             self._octets -= entry[1]
+            names = self._names[key[1:]]
+            names.discard(key[0])
+            if not names:
+                del self._names[key[1:]]
