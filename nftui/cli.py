@@ -144,6 +144,14 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
 def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     asking = _Parser(add_help=False, parents=[shared])
     asking.add_argument("filter", nargs="*", metavar="FILTER", help="a filter expression: 'dst port 443 and net 10.0.0.0/8'")
+    asking.add_argument(
+        "-r",
+        "--read",
+        action="append",
+        type=Path,
+        metavar="PATH",
+        help="ask files instead of the store, repeatable: of nfdump, pcap, Parquet; directories; DIR/FIRST:LAST",
+    )
     asking.add_argument("-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data)")
     asking.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
     asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown"), default="text")
@@ -238,25 +246,30 @@ def _doctor(options: argparse.Namespace) -> int:
 def _flows(options: argparse.Namespace) -> int:
     from nftui import asking
 
-    return asking.flows(_data(options), options, given=hasattr(options, "data"))
+    return asking.flows(_data(options), options, given=_given(options))
 
 
 def _top(options: argparse.Namespace) -> int:
     from nftui import asking
 
-    return asking.top(_data(options), options, given=hasattr(options, "data"))
+    return asking.top(_data(options), options, given=_given(options))
 
 
 def _series(options: argparse.Namespace) -> int:
     from nftui import asking
 
-    return asking.series(_data(options), options, given=hasattr(options, "data"))
+    return asking.series(_data(options), options, given=_given(options))
 
 
 def _summary(options: argparse.Namespace) -> int:
     from nftui import asking
 
-    return asking.summary(_data(options), options, given=hasattr(options, "data"))
+    return asking.summary(_data(options), options, given=_given(options))
+
+
+def _given(options: argparse.Namespace) -> bool:
+    """Return whether it was said what to ask, so that a question without a range is for all of it."""
+    return hasattr(options, "data") or bool(options.read)
 
 
 def _config(options: argparse.Namespace) -> Config:

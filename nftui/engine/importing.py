@@ -88,3 +88,11 @@ class Importer:
             self._writer.write_segments()
         except OSError as error:
             raise StoreError(f"{self._root}: {error.strerror}; {self._writer.pending} flows were not stored") from error
+
+
+def decode_capture(path: Path, root: Path) -> None:
+    """Decode one capture file into a store."""
+    importer = Importer(root)
+    for _ in importer.read(path):
+        pass
+    importer.close()

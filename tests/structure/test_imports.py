@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.rules": ("engine", "capture"),
     "engine.reload": ("engine", "capture"),
     "engine.notify": (),
+    "engine.flow_files": ("engine", "capture"),  # files that are asked without importing them
     "engine.importing": ("engine", "capture"),  # the same for files
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
