@@ -204,9 +204,9 @@ def _bins(resolution: str, interval: Interval | None, back_end: LocalBackEnd) ->
 def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
     if options.read:
         from nftui.engine.flow_files import FlowFiles
-        from nftui.engine.importing import decode_capture
+        from nftui.engine.importing import decode_captures
 
-        return LocalBackEnd(FlowFiles(options.read, decode_capture), keep=False)
+        return LocalBackEnd(FlowFiles(options.read, decode_captures), keep=False)
     if not data.is_dir():
         raise StoreError(f"{data}: no such data directory; `nftui collect` or `nftui import` makes one, --data DIR names another")
     return LocalBackEnd(data, keep=False)

@@ -124,8 +124,13 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
     collect.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
     collect.add_argument("--check", action="store_true", help="print what it would bind and which elements it takes")
     collect.set_defaults(run=_collect)
-    importing = commands.add_parser("import", parents=[shared], help="pcap files of flow exports into the store")
+    importing = commands.add_parser(
+        "import",
+        parents=[shared],
+        help="files of nfdump, captures of flow exports (pcap), Parquet, and directories of them into the store",
+    )
     importing.add_argument("paths", nargs="+", metavar="PATH", type=Path)
+    importing.add_argument("--again", action="store_true", help="import files that were imported before, too")
     importing.add_argument("-o", "--output", choices=("text", "json"), default="text")
     importing.set_defaults(run=_import)
     protocols = commands.add_parser("protocols", parents=[shared], help="protocols, vendors' names for them, and what decodes each")
@@ -220,9 +225,9 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from nftui import collecting
+    from nftui import importing
 
-    return collecting.import_files(_data(options), _config(options), options.paths, options.output)
+    return importing.import_files(_data(options), _config(options), options.paths, options.output, again=options.again)
 
 
 def _protocols(options: argparse.Namespace) -> int:

@@ -45,10 +45,16 @@ def kind_of(path: Path) -> FileKind | None:
     return FileKind.ARROW if head == b"ARROW1" else None
 
 
-def flow_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files of flows among some paths, directories with all that is below them, in the order of their names.
+def is_being_written(path: Path) -> bool:
+    """Return whether nfcapd still writes to a file, by its name."""
+    return path.name.startswith(_CURRENT)
 
-    In a directory what is hidden, or of another kind, is passed over, and so is the file that nfcapd is writing to.
+
+def flow_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the files of flows among some paths, directories with all that is below them.
+
+    Files of a directory are in the order of their names, wherever below it they stand: names tell the time. What is hidden in it,
+    or of another kind, is passed over, and so is the file that nfcapd is writing to.
 
     Args:
         paths: Files, directories, and as nfdump's `-R` has it `DIR/FIRST:LAST`: the files of a directory from one to another.
@@ -58,7 +64,7 @@ def flow_files(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += [one for one in _below(path) if kind_of(one) is not None]
+            found += sorted((one for one in _below(path) if kind_of(one) is not None), key=lambda one: (one.name, one))
         elif path.exists():
             if kind_of(path) is None:
                 raise CaptureFileError(str(path), "no file of nfdump, no capture (pcap, pcapng) and no Parquet")

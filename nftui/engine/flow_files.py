@@ -33,12 +33,12 @@ LATEST = 10**17
 class FlowFiles(Store):
     """Files of flows, to be asked as a store is."""
 
-    def __init__(self, paths: Sequence[Path], decode: Callable[[Path, Path], None]) -> None:
+    def __init__(self, paths: Sequence[Path], decode: Callable[[Sequence[Path], Path], None]) -> None:
         """Look at files, and at what is in directories.
 
         Args:
             paths: Files and directories.
-            decode: Decodes a capture, named first, into a store, named second.
+            decode: Decodes captures into a store, whose directory is named second.
         Raises:
             CaptureFileError: There is nothing to read there, or a file that was named is of no kind that is read.
             CodecMissing: A file needs a library that is not installed.
@@ -219,13 +219,12 @@ class FlowFiles(Store):
             self._parts.append(Part(name, path))
 
 
-def _decoded(captures: list[Path], decode: Callable[[Path, Path], None]) -> list[Part]:
+def _decoded(captures: list[Path], decode: Callable[[Sequence[Path], Path], None]) -> list[Part]:
     """Return the parts of a store of captures' flows, which goes when the process ends."""
     folder = Path(tempfile.mkdtemp(prefix="nftui-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     try:
-        for capture in captures:
-            decode(capture, folder)
+        decode(captures, folder)
     except OSError as error:
         raise StoreError(f"{folder}: {error.strerror}; a capture needs room there, TMPDIR names another place") from error
     return Store(folder).parts()

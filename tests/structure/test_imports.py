@@ -42,12 +42,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "account": ("engine",),
     "asking": ("engine", "export"),
     "collecting": ("engine", "capture", "protocols"),
+    "importing": ("collecting", "engine", "capture"),
     "checks": ("checks", "engine", "capture", "machine"),
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "protocols"),
+    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "importing", "protocols"),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""

@@ -46,6 +46,7 @@ class FileCounts:
 
     Attributes:
         blocks: Blocks of records.
+        octets: Of these blocks, as the file has them.
         flows: Records of flows that were read.
         malformed: What is broken, by reason.
         skipped: What is known, and no flow, by kind.
@@ -55,6 +56,7 @@ class FileCounts:
     """
 
     blocks: int = 0
+    octets: int = 0
     flows: int = 0
     malformed: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -244,6 +246,7 @@ class NfdumpFile:
                 counts.malformed["block of an impossible size"] += 1
                 return None
             counts.blocks += 1
+            counts.octets += BLOCK_HEADER + size
             whole = size <= left - BLOCK_HEADER
             octets = file.read(min(size, left - BLOCK_HEADER))
             if not whole or len(octets) < size:
