@@ -39,7 +39,7 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if limit is not None and limit < 0:
         raise UsageError(f"-c {limit}: a count is 0 or more")
     query = Query(kind=Kind.FLOWS, order=order, ascending=ascending, limit=limit, **_shared(options, given=given))
-    answer = _ask(data, query)
+    answer = _ask(data, query, options)
     frame = answer.flows
     assert frame is not None
     form = _form(options)
@@ -55,7 +55,7 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
         raise UsageError(f"--by {printable_word(options.by)}: take one of {', '.join(KEYS)}")
     if options.limit < 1:
         raise UsageError(f"-n {options.limit}: a number of groups is 1 or more")
-    back_end = _back_end(data)
+    back_end = _back_end(data, options)
     shared = _shared(options, given=given)
     interval: Interval | None = shared["interval"]
     bins, interval = _bins(options.resolution, interval, back_end)
@@ -79,7 +79,7 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
 def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     """Print totals, rates, reach and coverage."""
     began, began_cpu = time.perf_counter(), time.process_time()
-    answer = _ask(data, Query(times=True, **_shared(options, given=given)))
+    answer = _ask(data, Query(times=True, **_shared(options, given=given)), options)
     row = rows.summary_row(answer)
     fields = list(row)
 
@@ -133,14 +133,19 @@ def _bins(resolution: str, interval: Interval | None, back_end: LocalBackEnd) ->
     return (bins, Interval(start, end)) if end else (bins, interval)
 
 
-def _back_end(data: Path) -> LocalBackEnd:
+def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
+    if options.read:
+        from nftui.engine.flow_files import FlowFiles
+        from nftui.engine.importing import decode_captures
+
+        return LocalBackEnd(FlowFiles(options.read, decode_captures), keep=False)
     if not data.is_dir():
         raise StoreError(f"{data}: no such data directory; `nftui collect` or `nftui import` makes one, --data DIR names another")
     return LocalBackEnd(data, keep=False)
 
 
-def _ask(data: Path, query: Query) -> Answer:
-    return _back_end(data).answer(query)
+def _ask(data: Path, query: Query, options: argparse.Namespace) -> Answer:
+    return _back_end(data, options).answer(query)
 
 
 def _form(options: argparse.Namespace) -> text.Form:
