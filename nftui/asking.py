@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nftui.engine.filters import parse
+from nftui import filtering
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import KEYS, RECORD_KEYS, Answer, Interval, Kind, Measure, Query
@@ -71,6 +71,7 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(rows.flow_rows(corrected(frame)), form))
     if on_terminal and frame.height < answer.total.flows:
         print(f"{frame.height:,} of {answer.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
+    _explain(data, options, answer)
     return 0
 
 
@@ -95,6 +96,7 @@ def top(data: Path, options: argparse.Namespace, *, given: bool) -> int:
         wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
         scanned = totals.coverage.flows_scanned
         _print(text.summary_block(totals, form, wall=wall, cpu=cpu, processed=scanned, skipped=len(totals.coverage.unread)))
+        _explain(data, options, totals)
         return 0
     several = len(answers) > 1
     listed: list[dict[str, Any]] = []
@@ -104,6 +106,7 @@ def top(data: Path, options: argparse.Namespace, *, given: bool) -> int:
         mark = {"statistic": f"{name}/{answer.query.order}"} if several else {}
         listed += [{**mark, **row} for row in rows.group_rows(answer)]
     _write(options, answers[0][1], listed, [*fields, *GROUP_FIELDS], lambda: ())
+    _explain(data, options, answers[0][1])
     return 0
 
 
@@ -131,6 +134,7 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     names = list(listed[0]) if listed else ["time"]
     form = _form(options)
     _write(options, answer, listed, names, lambda: text.series_table(answer, form) if listed else ["no flows in this range"])
+    _explain(data, options, answer)
     return 0
 
 
@@ -151,6 +155,7 @@ def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if options.output in ("json", "ndjson"):
         row["coverage"] = answer.coverage.as_dict()
     _write(options, answer, [row], fields, lines)
+    _explain(data, options, answer)
     return 0
 
 
@@ -163,7 +168,7 @@ def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
         interval = None if given else Interval(now - HOUR_US, now)
     return {
         "interval": interval,
-        "where": parse(" ".join(options.filter)),
+        "where": filtering.where(options),
         "sampling": not options.raw,
         "contained": options.contained,
     }
@@ -205,6 +210,11 @@ def _back_end(data: Path) -> LocalBackEnd:
     if not data.is_dir():
         raise StoreError(f"{data}: no such data directory; `nftui collect` or `nftui import` makes one, --data DIR names another")
     return LocalBackEnd(data, keep=False)
+
+
+def _explain(data: Path, options: argparse.Namespace, answer: Answer) -> None:
+    """Write what there is to note about the filter, below the answer."""
+    filtering.write_notes(options, answer.query, lambda: _back_end(data), answer.total.flows)
 
 
 def _ask(data: Path, query: Query) -> Answer:

@@ -37,11 +37,25 @@ class FilterError(NftuiError):
         token: The offending token, empty at the end of the text.
         problem: What was wrong, in a few words.
         hint: What to write instead, or empty.
+        source: The file or field that holds the text; empty for what was typed.
     """
 
-    def __init__(self, text: str, column: int, token: str, problem: str, hint: str = "") -> None:
+    def __init__(self, text: str, column: int, token: str, problem: str, hint: str = "", *, source: str = "") -> None:
         self.text, self.column, self.token, self.problem, self.hint = text, column, token, problem, hint
-        super().__init__(f"filter, column {column + 1}: {problem}" + (f"; {hint}" if hint else ""))
+        self.source = source
+        above = text.count("\n", 0, column)
+        behind = column - (text.rfind("\n", 0, column) + 1) if source else column
+        where = f"{source}, line {above + 1}" if source and above else source or "filter"
+        super().__init__(f"{where}, column {behind + 1}: {problem}" + (f"; {hint}" if hint else ""))
+
+    @property
+    def pointer(self) -> str:
+        """The line that is wrong, and a caret below the place; empty where there is no text."""
+        if not self.text:
+            return ""
+        start = self.text.rfind("\n", 0, self.column) + 1
+        line = self.text[start:].split("\n", 1)[0]
+        return f"  {line}\n  {' ' * (self.column - start)}^"
 
 
 class ListenError(NftuiError):
