@@ -11,24 +11,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from nftui.engine.filter_fields import FIELDS, Direction, Operator
 from nftui.engine.filter_outline import Clause, outline
 from nftui.engine.filter_syntax import Refused, Token, network, shown, tokens
 from nftui.engine.filter_tree import (
-    FIELDS,
     AddressIn,
     And,
     Compare,
-    Direction,
     Filter,
     Flags,
     Network,
     Not,
     OneOf,
-    Operator,
     Or,
     text,
 )
-from nftui.engine.filter_words import DIRECTION_WORDS, NEGATIONS, OPERATORS, PHRASES, QUALIFIERS, WORDS
+from nftui.engine.filter_words import COMPARING, DIRECTION_WORDS, NEGATIONS, NETWORKS, OPERATORS, PHRASES, QUALIFIERS, WORDS
 from nftui.engine.filters import LONGEST, parse
 from nftui.engine.names import PROTOCOLS, SERVICES
 from nftui.errors import FilterError
@@ -40,8 +38,7 @@ LONGEST_SPELLING = 120
 ICMP = frozenset((PROTOCOLS["icmp"], PROTOCOLS["icmp6"]))
 ENDS = ((Direction.SRC, Direction.DST), (Direction.IN, Direction.OUT))
 
-_NET_WORDS = frozenset(("net", "xnet", "nnet"))
-_ADDRESS_WORDS = frozenset(("ip", "host"))
+_ADDRESS_WORDS = frozenset(phrase[0] for phrase, field in PHRASES.items() if field == "ip" and phrase[0] not in NETWORKS)
 _BEFORE_VALUES = frozenset((*OPERATORS, *NEGATIONS, "!=", "in", "[", ","))
 _SHORT_NET = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}(/[0-9]{1,2})?")
 _RANGE = re.compile(r"[0-9][^-]*-[0-9].*")
@@ -128,7 +125,7 @@ def _host_bits(words: list[Token]) -> Iterator[Lint]:
         if token.kind == "end":
             continue
         base, slash, length = token.text.partition("/")
-        if not slash and before is not None and before.key in _NET_WORDS and after is not None:
+        if not slash and before is not None and before.key in NETWORKS and after is not None:
             mask = words[words.index(after) + 1] if after.key == "mask" else after
             length = mask.text if mask.text.count(".") == 3 else ""
         if not length or not (base[:1].isdigit() or ":" in base):
@@ -266,7 +263,7 @@ def _spellings(whole: Clause) -> Iterator[Lint]:
     for clause in whole.all():
         if clause.kind != "term" or not clause.words:
             continue
-        if clause.words[0].key in ("less", "greater"):
+        if clause.words[0].key in COMPARING:
             problem = "flows have no single packets: compared is the mean size of a flow's packets"
             yield Lint("packets", clause.start, clause.end - clause.start, problem, _spelled("in nfdump ", clause.filter))
         elif (reason := _not_nfdumps(clause)) and not (clause.inherits and clause.start in merged):
