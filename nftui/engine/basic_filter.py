@@ -5,15 +5,14 @@ Items of a list are alternatives, a `/` makes an address a network, a blank list
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import msgspec
 
 from nftui.engine.filter_syntax import tokens
 from nftui.engine.filters import Filter, parse
 from nftui.errors import FilterError
 
 
-@dataclass(frozen=True, slots=True)
-class BasicFilter:
+class BasicFilter(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The six lists, each as typed: items with commas between."""
 
     source_ip: str = ""
@@ -29,7 +28,7 @@ class BasicFilter:
         return not any(_items(getattr(self, field)) for field in FIELD_NAMES)
 
 
-FIELD_NAMES = tuple(field.name for field in fields(BasicFilter))
+FIELD_NAMES: tuple[str, ...] = BasicFilter.__struct_fields__
 
 PHRASES: dict[str, str] = {
     "exporter": "router ip",
@@ -87,10 +86,10 @@ def _term(field: str, phrase: str, column: int, text: str) -> str:
         phrase = phrase.removesuffix("ip") + "net"
     source = label(field)
     try:
-        first, *more = tokens(word)
+        first = tokens(word)[0]
     except FilterError as error:
         raise FilterError(text, column + error.column, error.token, error.problem, error.hint, source=source) from None
-    if first.kind != "word" or len(more) > 1:
+    if first.kind != "word" or first.text != word:
         raise FilterError(text, column, word, "expected one value", "several have commas between", source=source)
     term = f"{phrase} {word}"
     try:

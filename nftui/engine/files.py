@@ -32,7 +32,10 @@ def rewrite_file(path: Path, octets: bytes) -> None:
     Raises:
         OSError: It can't be written, or its owner can't be kept.
     """
-    path = path.resolve()
+    try:
+        path = path.resolve()
+    except RuntimeError:  # links in a circle
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
     handle, named = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.parent)
     temporary = Path(named)
     try:

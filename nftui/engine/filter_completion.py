@@ -16,7 +16,7 @@ from nftui.engine.filter_includes import INCLUDE
 from nftui.engine.filter_names import NAMED, RANGES
 from nftui.engine.filter_outline import joins
 from nftui.engine.filter_syntax import MULTIPLIERS, Token, tokens
-from nftui.engine.filter_tree import FLAG_LETTERS, AddressIn, And, Compare, Filter, Flags, Not, OneOf, Or, Text
+from nftui.engine.filter_tree import FLAG_LETTERS, AddressIn, And, Compare, Family, Filter, Flags, Not, OneOf, Or, Text
 from nftui.engine.filter_words import (
     BINDING,
     CONSTANTS,
@@ -92,6 +92,13 @@ MEANINGS: dict[str, str] = {
     "last": "with seen: the end of the flow",
     "nat": "after address translation",
     "tun": "of the tunnel around it",
+    "xlate": "after address translation",
+    "outer": "of the tunnel around it",
+    "ingress": "where it came in",
+    "egress": "where it went out",
+    "min": "the least",
+    "max": "the most",
+    "equal": "both are the same",
     "ip": "an address",
     "host": "an address",
     "net": "a network",
@@ -309,6 +316,8 @@ def _meaning(word: str) -> str:
         return MEANINGS[word]
     if word in QUALIFIERS:
         return f"protocol {PROTOCOLS[word]}"
+    if isinstance(family := CONSTANTS.get(word), Family):
+        return f"addresses of IPv{family.version}"
     field = PHRASES.get((word,)) or next((field for phrase, field in PHRASES.items() if word in phrase), "")
     return FIELDS[field].kind.value if field in FIELDS else ""
 

@@ -43,6 +43,8 @@ _BEFORE_VALUES = frozenset((*OPERATORS, *NEGATIONS, "!=", "in", "[", ","))
 _SHORT_NET = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}(/[0-9]{1,2})?")
 _RANGE = re.compile(r"[0-9][^-]*-[0-9].*")
 _FRACTION = re.compile(r"[0-9]+\.[0-9]+[kmgt]?", re.IGNORECASE)
+_LISTED = frozenset(("port", "as"))
+"""Numbers of which nfdump takes lists, beside addresses."""
 _KNOWN = frozenset((*WORDS, *(word for phrase in PHRASES for word in phrase)))
 
 
@@ -84,6 +86,7 @@ def lints(written: str, *, icmp: bool = False, read: Callable[[str], Filter] = p
         return []
     found = [*_names(words), *_host_bits(words)]
     try:
+        read(written)
         whole = outline(written, read)
     except FilterError:
         whole = None
@@ -275,29 +278,40 @@ def _not_nfdumps(clause: Clause) -> str:
     words, keys = clause.words, [word.key for word in clause.words]
     if clause.inherits:
         return "nfdump takes no value without its field"
-    if keys[0] in QUALIFIERS:
-        return f"a protocol alone, {words[0].shown}, is pcap's spelling"
-    if "portrange" in keys or any(_RANGE.fullmatch(word.text) for word in words if "port" in keys):
-        return "a range of ports is pcap's spelling"
+    if keys[0] in QUALIFIERS or keys[0] == "ip6":
+        return f"{words[0].shown} alone is pcap's spelling"
     if any(key in NEGATIONS or key == "!=" for key in keys):
         return "a negation behind the field is pcap's spelling"
-    if keys[-1] in SERVICES and "port" in keys:
-        return f"nfdump does not know the name {words[-1].shown} of a port"
-    if any(_FRACTION.fullmatch(word.text) for word in words) and keys[0] != "net":
-        return "nfdump takes no fractions"
-    return _address_spelling(words, keys)
+    if (reason := _address_spelling(words, keys)) != "":
+        return reason
+    return _value_spelling(words, keys)
 
 
 def _address_spelling(words: tuple[Token, ...], keys: list[str]) -> str:
-    fields = [key for key in keys if key in _KNOWN and key not in DIRECTION_WORDS]
-    if "net" in keys and "in" not in keys and _SHORT_NET.fullmatch(words[-1].text):
-        return "a short network is pcap's spelling"
-    if "net" in keys and "in" in keys:
-        return "nfdump takes networks in a list of ip"
-    if set(keys) & _ADDRESS_WORDS and "in" not in keys and "/" in words[-1].text:
+    if NETWORKS & set(keys):
+        if "in" in keys:
+            return "nfdump takes networks in a list of ip"
+        return "a short network is pcap's spelling" if _SHORT_NET.fullmatch(words[-1].text) else ""
+    if _ADDRESS_WORDS & set(keys) and "in" not in keys and "/" in words[-1].text:
         return "nfdump takes a network behind net only"
-    if not fields and any(key in DIRECTION_WORDS for key in keys):
+    if not any(key in _KNOWN and key not in DIRECTION_WORDS for key in keys) and keys[0] in DIRECTION_WORDS:
         return "a direction without its field is pcap's spelling"
+    return ""
+
+
+def _value_spelling(words: tuple[Token, ...], keys: list[str]) -> str:
+    if "port" in keys or "portrange" in keys:
+        if "portrange" in keys or any(_RANGE.fullmatch(word.text) for word in words):
+            return "a range of ports is pcap's spelling"
+        named = next((word for word in words if word.key in SERVICES), None)
+        if named is not None:
+            return f"nfdump does not know the name {named.shown} of a port"
+    elif "[" in keys and not _ADDRESS_WORDS & set(keys) and keys[keys.index("[") - 2] not in _LISTED:
+        return f"nfdump takes no list of {keys[keys.index('[') - 2]}"
+    if any(_FRACTION.fullmatch(word.text) for word in words):
+        return "nfdump takes no fractions"
+    if keys[0] == "flags" and words[-1].text != words[-1].text.upper():
+        return "nfdump takes flags in capital letters"
     return ""
 
 
@@ -328,5 +342,16 @@ def _fitting(spelling: str) -> str | None:
 
 
 def _spelled(before: str, filter: Filter) -> str:
-    spelling = text(filter)
+    spelling = text(_without_lists(filter))
     return before + spelling if len(spelling) <= LONGEST_SPELLING else ""
+
+
+def _without_lists(filter: Filter) -> Filter:
+    """Return a filter with comparisons in place of lists that nfdump does not take."""
+    if isinstance(filter, (And, Or)):
+        return type(filter)(tuple(map(_without_lists, filter.terms)))
+    if isinstance(filter, Not):
+        return Not(_without_lists(filter.term))
+    if isinstance(filter, OneOf) and filter.field not in _LISTED:
+        return Or(tuple(Compare(filter.field, Operator.EQ, value, filter.direction) for value in filter.values))
+    return filter

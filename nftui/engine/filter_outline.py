@@ -54,7 +54,7 @@ def outline(text: str, read: Callable[[str], Filter] = parse) -> Clause | None:
         text: A filter that parses.
         read: How a term is read.
     Raises:
-        FilterError: It does not parse; columns are of the term alone.
+        FilterError: A term does not parse; the column is within the term.
     """
     found = tokens(text)
     return _Outliner(text, found, read).whole() if len(found) > 1 else None

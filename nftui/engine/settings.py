@@ -91,7 +91,7 @@ def chosen(path: Path, name: str) -> list[Setting]:
     """
     all_of_them = settings(path)
     parts = split(name)
-    found = [one for one in all_of_them if one.key[: len(parts)] == parts]
+    found = [one for one in all_of_them if parts and one.key[: len(parts)] == parts]
     if not found and (spread := resolved(name)) is not None:
         found = [one for one in all_of_them if one.key == spread[0]]
         if not found:
@@ -124,8 +124,7 @@ def change(path: Path, name: str, text: str) -> Setting:
         wanted = tomli.loads(before.decode())
     except (TOMLKitError, tomli.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}; mend the file first") from None
-    _put(wanted, key, value)
-    octets = _edited(document, key, value, wanted)
+    octets = _edited(document, key, value, wanted) if _put(wanted, key, value) else None
     if octets is None:
         raise ConfigError(f"{path}: {printable(name, 80)} stands where it can't be edited; set it with an editor")
     try:
@@ -242,10 +241,15 @@ def _value(text: str, kind: Any) -> Any:
         return text
 
 
-def _put(tree: dict[str, Any], key: Key, value: Any) -> None:
+def _put(tree: dict[str, Any], key: Key, value: Any) -> bool:
+    """Set a key in what a file says; False where something else than a table is in its way."""
     for part in key[:-1]:
-        tree = tree.setdefault(part, {})
+        inner = tree.setdefault(part, {})
+        if not isinstance(inner, dict):
+            return False
+        tree = inner
     tree[key[-1]] = value
+    return True
 
 
 def _edited(document: tomlkit.TOMLDocument, key: Key, value: Any, wanted: dict[str, Any]) -> bytes | None:
