@@ -145,6 +145,19 @@ def test_whatever_is_accepted_goes_on(data: st.DataObject) -> None:
     assert finished(written), written
 
 
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(
+        st.sampled_from([*"()[]'\"#,=~\n ", "port ", "src ", "or ", "80 ", "@include ", "nat ", "\x1b", "\u20ac"]), max_size=8
+    ),
+    st.integers(-2, 40),
+)
+def test_no_text_raises(words: list[str], cursor: int) -> None:
+    written = "".join(words)
+    for one in complete(written, cursor, known):
+        assert 0 <= one.start <= one.end <= len(written)
+
+
 KEYWORDS = {
     "and",
     "or",
