@@ -4,6 +4,8 @@
     ├── ConfigError        a configuration file, key or value
     ├── UsageError         an argument on the command line
     ├── FilterError        a filter expression; knows the column
+    ├── ResolveError       a name that stands for no address
+    ├── PlacesError        a file of countries or AS numbers
     ├── ListenError        a socket that can't be had
     ├── StoreError         the data directory
     │   ├── StoreLocked    another collector holds it
@@ -42,6 +44,24 @@ class FilterError(NftuiError):
     def __init__(self, text: str, column: int, token: str, problem: str, hint: str = "") -> None:
         self.text, self.column, self.token, self.problem, self.hint = text, column, token, problem, hint
         super().__init__(f"filter, column {column + 1}: {problem}" + (f"; {hint}" if hint else ""))
+
+
+class ResolveError(NftuiError):
+    """A name that stands for no address, or that nobody may look up.
+
+    Attributes:
+        name: As it was written.
+        problem: What is wrong with it, in a few words.
+        hint: How to mend it.
+    """
+
+    def __init__(self, name: str, problem: str, hint: str) -> None:
+        self.name, self.problem, self.hint = name, problem, hint
+        super().__init__(f"{name} {problem}; {hint}")
+
+
+class PlacesError(NftuiError):
+    """A file of countries or AS numbers that can't be used."""
 
 
 class ListenError(NftuiError):
