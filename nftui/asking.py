@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from nftui.engine import keys
 from nftui.engine.filters import parse
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
@@ -19,7 +20,7 @@ from nftui.export import rows, text
 from nftui.schema import POLARS
 
 STATISTICS: dict[str, tuple[str, ...]] = {
-    **{name: keys for name, keys in KEYS.items() if keys},
+    **{name: names for name, names in KEYS.items() if names},
     "record": RECORD_KEYS,
     "srcas": ("source_as",),
     "dstas": ("destination_as",),
@@ -83,8 +84,8 @@ def top(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     named = [_statistic(word, options.metric) for word in options.statistic or ["record"]]
     back_end = _back_end(data)
     answers = [
-        (name, back_end.answer(Query(keys=keys, order=order, limit=options.limit or None, times=True, **shared)))
-        for name, keys, order in named
+        (name, back_end.answer(Query(keys=by, order=order, limit=options.limit or None, times=True, **shared)))
+        for name, by, order in named
     ]
     if options.output == "text":
         form = _form(options)
@@ -100,7 +101,8 @@ def top(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     listed: list[dict[str, Any]] = []
     fields: list[str] = ["statistic"] if several else []
     for name, answer in answers:
-        fields += [key for key in answer.query.keys if key not in fields]
+        names = [keys.key(name).field for name in answer.query.keys]
+        fields += [name for name in names if name not in fields]
         mark = {"statistic": f"{name}/{answer.query.order}"} if several else {}
         listed += [{**mark, **row} for row in rows.group_rows(answer)]
     _write(options, answers[0][1], listed, [*fields, *GROUP_FIELDS], lambda: ())

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from nftui.engine import series, top
+from nftui.engine import keys, series, top
 from nftui.engine.account import Account, AccountReader
 from nftui.engine.filters import ANY
 from nftui.engine.partials import Partials
@@ -133,7 +133,13 @@ class LocalBackEnd:
         read: set[PartName] = set()
         state = self._groups(query, wanted, by_name, read)
         shown = top.ranked(state, query, interval.length)
-        total = Totals(*(int(value or 0) for value in state.select(pl.col(top.SUMS).sum()).row(0)))
+        either = keys.either(query.keys)
+        # Groups that overlap don't add up to the total.
+        whole = self._groups(replace(query, keys=(), times=False), wanted, by_name, read) if either else state
+        total = Totals(*(int(value or 0) for value in whole.select(pl.col(top.SUMS).sum()).row(0)))
+        covered = None
+        if either:
+            covered = self._covered(query, wanted, by_name, shown) if shown.height < state.height else total
         sampled = bool((state["sampling"].max() or 1) > 1) if state.height else False  # type: ignore[operator]
         first, last = self._reach(query, parts, state)
         grid = Grid(interval, query.bins) if query.bins else None
@@ -149,6 +155,7 @@ class LocalBackEnd:
             first=first,
             last=last,
             interval=interval,
+            covered=covered,
         )
 
     # -- groups
@@ -234,6 +241,26 @@ class LocalBackEnd:
         partials = [partial for partial in partials[1:] if partial.height] or partials[:1]
         return top.merge(partials, query)
 
+    def _covered(self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], shown: pl.DataFrame) -> Totals:
+        """Return what the flows sum to that stand in the shown groups of an either-side key, each once."""
+        followed = _numbered(shown.select(query.keys))
+        about = ("covered", query.where, query.keys, query.sampling, query.contained, tuple(followed.rows()))
+        sums = Totals()
+        new: Wanted = {}
+        for name, clip in wanted.items():
+            kept = self._partials.get((name, clip, *about)) if self._keep else None
+            if kept is None:
+                new[name] = clip
+            else:
+                sums += Totals(*kept.row(0))
+        for clip, names in [(clip, [name]) for name, clip in new.items()] if self._keep else _passes(new):
+            flows = self.store.scan([by_name[name] for name in names], top.columns(query, clip is not None))
+            frame = top.covered(flows, query, clip, followed).collect(engine="streaming")
+            sums += Totals(*frame.row(0))
+            if self._keep:
+                self._partials.put((names[0], clip, *about), frame)
+        return sums
+
     # -- series
 
     def _series(
@@ -306,15 +333,16 @@ class LocalBackEnd:
         """Return the keys that a series tells apart, numbered: those shown, and for an open question some more."""
         if not query.keys:
             return pl.DataFrame(schema={"group": pl.Int32})
-        keys = shown.select(query.keys)
-        if not self._keep:
-            return _numbered(keys)
+        now = shown.select(query.keys)
+        # Groups that overlap can't be given to the others afterwards, so that there are none to spare.
+        if not self._keep or keys.either(query.keys):
+            return _numbered(now)
         question = replace(query, interval=None, limit=None, bins=None, order="octets", ascending=False)
         seen = self._open.setdefault(question, _Seen())
-        if seen.followed is None or keys.join(seen.followed, on=list(query.keys), how="anti", nulls_equal=True).height:
+        if seen.followed is None or now.join(seen.followed, on=list(query.keys), how="anti", nulls_equal=True).height:
             spare = replace(query, limit=None if query.limit is None else query.limit * SPARE_GROUPS)
             best = top.ranked(state, spare, 1).select(query.keys)
-            seen.followed = _numbered(pl.concat([keys, best]).unique(maintain_order=True))
+            seen.followed = _numbered(pl.concat([now, best]).unique(maintain_order=True))
         return seen.followed
 
     def _binned(self, query: Query, merged: pl.DataFrame, grid: Grid, shown: pl.DataFrame, followed: pl.DataFrame) -> pl.DataFrame:

@@ -69,7 +69,7 @@ class Query:
     Attributes:
         interval: The range of flow time; None for all that the store holds.
         kind: Groups or flow records.
-        keys: Columns to group by; () for one total.
+        keys: Names of what is grouped by, as `engine/keys.py` knows them; () for one total.
         where: The filter, a tree free of any engine.
         measure: What a series shows.
         order: Ranking of groups: a measure, `bps`, `pps`, `bpp`, or `flow_start`; of flow records any column. Descending.
@@ -102,6 +102,9 @@ class Totals:
     octets: int = 0
     packets: int = 0
     flows: int = 0
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(self.octets + other.octets, self.packets + other.packets, self.flows + other.flows)
 
     def __sub__(self, other: Totals) -> Totals:
         return Totals(self.octets - other.octets, self.packets - other.packets, self.flows - other.flows)
@@ -197,14 +200,18 @@ class Answer:
 
     @property
     def other(self) -> Totals:
-        """Sums over the groups that are not shown."""
+        """Sums over the groups that are not shown; where groups overlap, over the flows that stand in none that is."""
         if self.groups.is_empty():
             return self.total
+        if self.covered is not None:
+            return self.total - self.covered
         shown = self.groups.select(pl.col("octets", "packets", "flows").sum()).row(0)
         return self.total - Totals(*shown)
 
     interval: Interval | None = field(default=None)
     """The range that the bins cover: the question's, or all that is held."""
+    covered: Totals | None = None
+    """Of an either-side key: what the flows sum to that stand in a group that is shown, each counted once; else None."""
 
 
 class BackEnd(Protocol):

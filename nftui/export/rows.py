@@ -14,11 +14,12 @@ from typing import Any, TextIO
 
 import polars as pl
 
+from nftui.engine import keys
 from nftui.engine.filters import text as filter_text
 from nftui.engine.query import Answer, Query
 from nftui.printable import csv_field, printable
 from nftui.schema import BY_NAME
-from nftui.units import SECOND, address_text, rfc3339
+from nftui.units import SECOND, address_text, mac_text, rfc3339
 
 Row = dict[str, Any]
 
@@ -35,7 +36,7 @@ def value(name: str, raw: object) -> Any:
     if isinstance(raw, bytes):
         return address_text(raw) if column.kind == "address" else raw.hex()
     if column.kind == "mac" and isinstance(raw, int):
-        return ":".join(f"{octet:02x}" for octet in raw.to_bytes(6, "big"))
+        return mac_text(raw)
     return raw
 
 
@@ -51,7 +52,7 @@ def group_rows(answer: Answer) -> list[Row]:
     """Return the groups of an answer: keys, sums, rates over each group's own duration, shares of the total."""
     rows = []
     for group in answer.groups.iter_rows(named=True):
-        row = {key: value(key, group[key]) for key in answer.query.keys}
+        row = {keys.key(key).field: keys.value(key, group[key]) for key in answer.query.keys}
         row.update({name: group[name] for name in ("octets", "packets", "flows")})
         first, last = group.get("first"), group.get("last")
         row.update(rates(row["octets"], row["packets"], (last - first) if first is not None and last is not None else 0))
@@ -94,11 +95,11 @@ def summary_row(answer: Answer) -> Row:
 
 def group_label(answer: Answer, index: int) -> str:
     """Return the values of one group's keys as one text; the measure's name where nothing is grouped."""
-    keys = answer.query.keys
-    if not keys:
+    names = answer.query.keys
+    if not names:
         return answer.query.measure.value
     row = answer.groups.row(index, named=True)
-    return " ".join("-" if row[key] is None else printable(value(key, row[key])) for key in keys)
+    return " ".join("-" if row[name] is None else printable(keys.value(name, row[name])) for name in names)
 
 
 def rates(octets: int, packets: int, length: int) -> Row:

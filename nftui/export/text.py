@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+from nftui.engine import keys
 from nftui.engine.names import protocol_name
 from nftui.engine.query import Answer
 from nftui.export.rows import group_rows, rates, series_rows
 from nftui.printable import cell_width, printable
-from nftui.schema import BY_NAME
 from nftui.units import IEC, SECOND, moment, scaled
 
 Row = dict[str, Any]
@@ -54,8 +54,8 @@ def top_block(answer: Answer, statistic: str, form: Form) -> Iterator[str]:
         yield f"Top {len(rows)} flows ordered by {order}:"
     else:
         yield f"Top {len(rows)} {heading(answer.query.keys)} ordered by {order}:"
-    keys = ("Proto", "Src IP Addr:Port", "Dst IP Addr:Port") if record else (heading(answer.query.keys),)
-    names = ["Date first seen", "Duration", *keys]
+    titles = ("Proto", "Src IP Addr:Port", "Dst IP Addr:Port") if record else (heading(answer.query.keys),)
+    names = ["Date first seen", "Duration", *titles]
     names += ["Packets", "Bytes", "Flows"] if record else ["Flows(%)", "Packets(%)", "Bytes(%)", "pps", "bps", "bpp"]
     cells = [
         [*_when(group), *(_record(row) if record else [_keys(row, answer)]), *_sums(row, record, form)]
@@ -152,13 +152,13 @@ def flags_text(flags: object) -> str:
     return "".join(letter if number & (0x80 >> place) else "." for place, letter in enumerate(FLAG_LETTERS))
 
 
-def heading(keys: tuple[str, ...]) -> str:
+def heading(names: tuple[str, ...]) -> str:
     """Return the title of a group's column."""
-    return ", ".join(BY_NAME[key].label for key in keys) or "all"
+    return ", ".join(keys.key(name).label for name in names) or "all"
 
 
 def _keys(row: Row, answer: Answer) -> str:
-    return ", ".join(_key(key, row[key]) for key in answer.query.keys) or "all"
+    return ", ".join(_key(keys.key(name).field, row[keys.key(name).field]) for name in answer.query.keys) or "all"
 
 
 def _key(name: str, raw: object) -> str:
