@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return _fail(str(error), 2)
     except FilterError as error:
-        return _fail(f"{error}\n  {error.text}\n  {' ' * error.column}^" if error.text else str(error), 2)
+        return _fail(error.picture() if error.text else str(error), 2)
     except NftuiError as error:
         return _fail(str(error), 1)
     except BrokenPipeError:

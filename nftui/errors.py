@@ -17,6 +17,8 @@ Each says in one line what was wrong, with the offending value, and how to mend 
 
 from __future__ import annotations
 
+from nftui.printable import cell_width, printable
+
 
 class NftuiError(Exception):
     """Base of all errors that a user may see as one line."""
@@ -43,7 +45,23 @@ class FilterError(NftuiError):
 
     def __init__(self, text: str, column: int, token: str, problem: str, hint: str = "") -> None:
         self.text, self.column, self.token, self.problem, self.hint = text, column, token, problem, hint
-        super().__init__(f"filter, column {column + 1}: {problem}" + (f"; {hint}" if hint else ""))
+        before = text[:column].split("\n")
+        line = f"line {len(before)}, " if len(before) > 1 else ""
+        super().__init__(f"filter, {line}column {len(before[-1]) + 1}: {problem}" + (f"; {hint}" if hint else ""))
+
+    def picture(self, width: int = 100) -> str:
+        """Return the error, the line of the filter that has it, and a mark under the token; printable, of three lines.
+
+        Args:
+            width: The most terminal cells that the line of the filter takes; of a longer one the surroundings are shown.
+        """
+        start = self.text.rfind("\n", 0, self.column) + 1
+        before, rest = printable(self.text[start : self.column], 1 << 16), self.text[self.column :].split("\n")[0]
+        if (over := cell_width(before) - width // 2) > 0:
+            before = "…" + before[over + 1 :]
+        after = printable(rest, width - cell_width(before))
+        token = printable(rest[: len(self.token)], width - cell_width(before))
+        return f"{printable(self, 2000)}\n  {before}{after}\n  {' ' * cell_width(before)}{'^' * max(1, cell_width(token))}"
 
 
 class ResolveError(NftuiError):

@@ -14,22 +14,21 @@ from ipaddress import IPv4Network
 
 import polars as pl
 
+from nftui.engine.filter_fields import FIELDS, RELATIONS, Direction, Kind, Operator
 from nftui.engine.filter_tree import (
-    FIELDS,
     AddressIn,
     And,
     Any_,
     Compare,
-    Direction,
     Family,
     Filter,
     Flags,
-    Kind,
     Network,
     Not,
     OneOf,
-    Operator,
     Or,
+    Relation,
+    Text,
 )
 from nftui.schema import TIME
 from nftui.units import moment
@@ -132,6 +131,27 @@ def _(filter: Flags, sampling: bool) -> pl.Expr:
     return _present((pl.col("protocol") == TCP) & (flags == filter.mask), "protocol", "tcp_flags")
 
 
+@_compiled.register
+def _(filter: Text, sampling: bool) -> pl.Expr:
+    value = pl.lit(filter.value)
+
+    def matches(column: pl.Expr) -> pl.Expr:
+        lower = column.str.to_lowercase()
+        return lower.str.contains(value, literal=True) if filter.contains else lower == value
+
+    return _over_columns(FIELDS[filter.field].columns[filter.direction], matches)
+
+
+@_compiled.register
+def _(filter: Relation, sampling: bool) -> pl.Expr:
+    compared = RELATIONS[filter.name][filter.direction]
+    if filter.name == "ttl equal":
+        return _present(operator.eq(*map(pl.col, compared)), *compared)
+    first, last = "port_block_start", "port_block_end"
+    inside = (pl.col(port).is_between(pl.col(first), pl.col(last)) & pl.col(port).is_not_null() for port in compared)
+    return _joined(operator.or_, (_present(one, first, last) for one in inside))
+
+
 # -- leaves ------------------------------------------------------------------------------------------------------------------
 
 
@@ -156,6 +176,9 @@ def _over_columns(names: Iterable[str], predicate: Predicate) -> pl.Expr:
 def _over_field(name: str, direction: Direction, sampling: bool, predicate: Predicate) -> pl.Expr:
     if (computed := _COMPUTED.get((name, direction))) is not None:
         return predicate(computed(sampling)).fill_null(False)
+    if name in ACL_PARTS:
+        column = pl.col(f"{direction.value}_acl")
+        return _joined(operator.or_, (predicate(_acl_part(column, part)).fill_null(False) for part in ACL_PARTS[name]))
     return _over_columns(FIELDS[name].columns[direction], predicate)
 
 
@@ -230,6 +253,22 @@ def _icmp(name: str, from_port: Callable[[pl.Expr], pl.Expr]) -> Callable[[bool]
     return lambda sampling: pl.when(pl.col("protocol").is_in([ICMP, ICMP6])).then(value)
 
 
+ACL_PARTS: dict[str, tuple[int, ...]] = {"acl": (0, 1, 2), "ace": (1,), "xace": (2,)}
+"""Which of the three numbers of an ACL id a field means: list, entry, extended entry; `acl` is any of them, as in nfdump 1.7.8."""
+
+
+def _acl_part(column: pl.Expr, part: int) -> pl.Expr:
+    """Return 32 bit of an ACL id of 12 octets as a number, null where it is shorter."""
+    return column.bin.slice(part * 4, 4).bin.reinterpret(dtype=pl.UInt32, endianness="big").cast(pl.Int64)
+
+
+def _domain_octet(divisor: int) -> pl.Expr:
+    """Return an octet of the observation domain, which NetFlow v5 makes of engine type and id."""
+    return pl.col("observation_domain") // divisor % 256
+
+
+_LABELS = [pl.col(name) for name in reversed(FIELDS["mpls any"].columns[Direction.NONE])]
+
 _COMPUTED: dict[tuple[str, Direction], Callable[[bool], pl.Expr]] = {
     ("bytes", Direction.NONE): lambda sampling: _counter("octets", sampling),
     ("bytes", Direction.OUT): lambda sampling: _counter("out_octets", sampling),
@@ -240,6 +279,11 @@ _COMPUTED: dict[tuple[str, Direction], Callable[[bool], pl.Expr]] = {
     ("bps", Direction.NONE): _rate("octets", 8000),
     ("pps", Direction.NONE): _rate("packets", 1000),
     ("bpp", Direction.NONE): lambda sampling: _quotient(pl.col("octets"), pl.col("packets")),
+    ("dscp", Direction.NONE): lambda sampling: pl.col("tos") // 4,
+    ("dscp", Direction.DST): lambda sampling: pl.col("destination_tos") // 4,
+    ("mpls eos", Direction.NONE): lambda sampling: pl.coalesce(_LABELS),
+    ("engine-type", Direction.NONE): lambda sampling: _domain_octet(256),
+    ("engine-id", Direction.NONE): lambda sampling: _domain_octet(1),
     ("icmp-type", Direction.NONE): _icmp("icmp_type", lambda port: port // 256),
     ("icmp-code", Direction.NONE): _icmp("icmp_code", lambda port: port % 256),
     ("flags", Direction.NONE): lambda sampling: pl.when(pl.col("protocol") == TCP).then(pl.col("tcp_flags") & 0xFF),

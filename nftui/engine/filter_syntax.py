@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from nftui.engine.filter_tree import FIRST_TIME, FLAG_LETTERS, LAST_TIME, Kind, Network, unmapped
+from nftui.engine.filter_fields import FIRST_TIME, LAST_TIME, Kind
+from nftui.engine.filter_names import NAMED, RANGES
+from nftui.engine.filter_tree import FLAG_LETTERS, LONGEST_TEXT, Network, unmapped
 from nftui.engine.names import PROTOCOLS, SERVICES
 from nftui.errors import FilterError
 
 LONGEST_VALUE = 64
+AGO = {"s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6, "w": 604800 * 10**6}
+"""Microseconds of the units in which a relative time is written."""
 MULTIPLIERS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 _TOKEN = re.compile(
     r"""(?P<space> [\s]+ | \#[^\n]* )
       | (?P<word> [A-Za-z0-9_:./@-]+ )
       | (?P<quoted> '[^'\n]*' | "[^"\n]*" )
-      | (?P<symbol> && | \|\| | == | <= | >= | != | [()\[\],<>=!] )""",
+      | (?P<symbol> && | \|\| | == | <= | >= | != | [()\[\],<>=!~] )""",
     re.VERBOSE,
 )
 _NUMBER = re.compile(r"([0-9]+)(?:\.([0-9]+))?([kmgt]?)", re.IGNORECASE)
@@ -29,6 +33,7 @@ _TIME = re.compile(
     r"([0-9]{4})(?:-([0-9]{1,2})(?:-([0-9]{1,2})(?:[T ]([0-9]{1,2})(?::([0-9]{1,2})(?::([0-9]{1,2})(?:\.([0-9]{1,6}))?)?)?)?)?)?Z?",
     re.IGNORECASE,
 )
+_AGO = re.compile(r"now|-([0-9]{1,9})([smhdw])", re.IGNORECASE)
 _SHORT_NET = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){0,2}")
 
 
@@ -94,7 +99,7 @@ def _scan(text: str) -> Iterator[Token]:
         match = _TOKEN.match(text, column)
         if match is None:
             character = text[column]
-            problem, hint = _STRAY.get(character, ("unexpected character {}", ""))
+            problem, hint = _STRAY.get(character, ("unexpected character {}", "quote it where it belongs to a text"))
             raise FilterError(text, column, character, problem.format(shown(character)), hint)
         kind, found = str(match.lastgroup), match.group()
         if kind != "space":
@@ -107,7 +112,6 @@ _STRAY: dict[str, tuple[str, str]] = {
     '"': ("the quote {} is not closed", "add the closing quote on the same line"),
     "&": ("unexpected {}", "write and"),
     "|": ("unexpected {}", "write or"),
-    "~": ("{} is not supported yet", ""),
 }
 
 
@@ -141,7 +145,7 @@ def _named(names: dict[str, int], what: str) -> Callable[[str], int]:
             return value
         if word[:1].isdigit():
             return number(word)
-        raise Refused(f"{shown(word)} is not {what} that is known", _suggestion(word, names) or "write its number")
+        raise Refused(f"{shown(word)} is not {what}", _suggestion(word, names) or "write its number")
 
     return read
 
@@ -164,27 +168,36 @@ def mac(word: str) -> int:
     return int.from_bytes(bytes(int(octet, 16) for octet in re.split("[:-]", word)), "big")
 
 
-def time(word: str) -> int:
-    """Read a time, ISO 8601 in UTC, from the year on truncatable, as microseconds since 1970.
+def time(word: str, now: int) -> int:
+    """Read a time as microseconds since 1970: ISO 8601 in UTC, from the year on truncatable; `now`; `-15m` before it.
 
+    Args:
+        word: The time as written.
+        now: What `now` stands for, microseconds since 1970.
     Raises:
         Refused: No time, or none of the years 1970 to 9999.
     """
+    hint = "write it as 2023-11-14T22:13:14, UTC, or as -15m"
+    if (ago := _AGO.fullmatch(word)) is not None:
+        value = now - int(ago[1] or 0) * AGO[(ago[2] or "s").lower()]
+    else:
+        value = _date(word, hint)
+    if not FIRST_TIME <= value <= LAST_TIME:
+        raise Refused(f"the time {shown(word)} is out of range", "the years 1970 to 9999 are accepted")
+    return value
+
+
+def _date(word: str, hint: str) -> int:
     match = _TIME.fullmatch(word)
     if match is None:
-        if word.lower() == "now" or re.fullmatch(r"-[0-9]+[a-z]*", word, re.IGNORECASE):
-            raise Refused(f"the relative time {shown(word)} is not supported yet", "write a time as 2023-11-14T22:13:14")
-        raise Refused(f"expected a time, found {shown(word)}", "write it as 2023-11-14T22:13:14, UTC")
+        raise Refused(f"expected a time, found {shown(word)}", hint)
     year, month, day, hour, minute, second = (int(part) if part else None for part in match.groups()[:6])
     micros = int((match[7] or "").ljust(6, "0"))
     try:
         moment = datetime(year or 0, month or 1, day or 1, hour or 0, minute or 0, second or 0, tzinfo=UTC)
     except ValueError as error:
-        raise Refused(f"{shown(word)} is not a time: {error}", "write it as 2023-11-14T22:13:14, UTC") from None
-    value = int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * 1_000_000 + micros
-    if not FIRST_TIME <= value <= LAST_TIME:
-        raise Refused(f"the time {shown(word)} is out of range", "the years 1970 to 9999 are accepted")
-    return value
+        raise Refused(f"{shown(word)} is not a time: {error}", hint) from None
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * 1_000_000 + micros
 
 
 def flags(word: str) -> int:
@@ -218,7 +231,7 @@ def _address(word: str) -> IPv4Address | IPv6Address:
     if _SHORT_NET.fullmatch(word):
         raise Refused(f"{shown(word)} is not a whole address", f"write net {word}")
     if word.lower() == "tor":
-        raise Refused("the list 'tor' is not supported yet")
+        raise Refused("the list of Tor's exit nodes is not held", "write the addresses in a list, ip in [192.0.2.1 198.51.100.1]")
     if re.fullmatch(r"[0-9.]+|.*[:%].*", word) or not word:
         raise Refused(f"{shown(word)} is not an address")
     raise Refused(f"{shown(word)} is not an address, and names are not supported yet", "write the address")
@@ -253,28 +266,42 @@ def _is_mask(text: str, version: int) -> bool:
     return inverse & (inverse + 1) == 0
 
 
+def words(word: str) -> str:
+    """Read a text, in lower case.
+
+    Raises:
+        Refused: Empty, too long, or with quotes of both kinds.
+    """
+    value = word.lower()
+    if not value or len(value) > LONGEST_TEXT or {"'", '"'} <= set(value):
+        raise Refused(f"expected a text of 1 to {LONGEST_TEXT} characters, found {shown(word)}", "quote it, as 'web browsing'")
+    return value
+
+
+_MEANT = {Kind.PORT: "a port or service that is known", Kind.FLOW_DIRECTION: Kind.FLOW_DIRECTION.value}
+_NAMES: dict[Kind, dict[str, int]] = {Kind.PORT: SERVICES, Kind.PROTOCOL: PROTOCOLS, **NAMED}
+
 READERS: dict[Kind, Callable[[str], int]] = {
     Kind.NUMBER: number,
-    Kind.PORT: _named(SERVICES, "a port or service"),
-    Kind.PROTOCOL: _named(PROTOCOLS, "a protocol"),
     Kind.FLAGS: number,
     Kind.MAC: mac,
-    Kind.TIME: time,
+    **{kind: _named(names, _MEANT.get(kind, f"{kind.value} that is known")) for kind, names in _NAMES.items()},
 }
-"""How a value of each kind is read; addresses are networks, see `address`."""
+"""How a number of each kind is read; `address`, `time` and `words` read the other kinds."""
 
 
 _LIKENESS: dict[Kind, Callable[[str], bool]] = {
     Kind.NUMBER: lambda word: word[:1].isdigit(),
-    Kind.PORT: lambda word: word[:1].isdigit() or word.lower() in SERVICES,
-    Kind.PROTOCOL: lambda word: word[:1].isdigit() or word.lower() in PROTOCOLS,
     Kind.FLAGS: lambda word: word[:1].isdigit() or set(word) <= {*FLAG_LETTERS, "X"},
     Kind.MAC: lambda word: _MAC.fullmatch(word) is not None,
-    Kind.TIME: lambda word: word[:1].isdigit(),
+    Kind.TIME: lambda word: word[:1].isdigit() or _AGO.fullmatch(word) is not None,
     Kind.ADDRESS: lambda word: word[:1].isdigit() or ":" in word,
+    Kind.TEXT: lambda word: False,
 }
 
 
 def looks_like(kind: Kind, word: str) -> bool:
     """Return whether a word is meant as a value of a kind rather than as a keyword."""
+    if kind in _NAMES:
+        return word[:1].isdigit() or word.lower() in _NAMES[kind] or word.lower() in RANGES.get(kind, ())
     return bool(word) and _LIKENESS[kind](word)
