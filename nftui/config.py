@@ -86,6 +86,21 @@ class SnmpSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Where their agents listen."""
 
 
+class NameSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[names]: what addresses are called, and where they are."""
+
+    resolve: bool = False
+    """Whether names are looked up in DNS, which tells its servers what is looked at."""
+    hosts: str = ""
+    """A hosts file of one's own, in which networks may have names too; it goes before DNS. Empty for none."""
+    timeout: float = 3.0
+    """Seconds that one look-up may take, 0.1 to 60."""
+    country: str = ""
+    """A MaxMind file of countries or cities; empty for none."""
+    asn: str = ""
+    """A MaxMind file of AS numbers and their organisations; may be the same. Empty for none."""
+
+
 class DisplaySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """[display]: how the dashboard looks."""
 
@@ -111,6 +126,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     collector: CollectorSettings = CollectorSettings()
     store: StoreSettings = StoreSettings()
     snmp: SnmpSettings = SnmpSettings()
+    names: NameSettings = NameSettings()
     display: DisplaySettings = DisplaySettings()
     exporters: dict[str, ExporterSettings] = {}
     """By address or network; of several that fit the narrowest holds."""
@@ -132,6 +148,11 @@ def default_data() -> Path:
     if directories := os.environ.get("STATE_DIRECTORY"):
         return Path(directories.partition(":")[0])
     return Path("/var/lib/nftui") if os.geteuid() == 0 else platformdirs.user_state_path("nftui")
+
+
+def default_cache() -> Path:
+    """Return the directory of what is kept for this user between runs, and may be removed at any time."""
+    return platformdirs.user_cache_path("nftui")
 
 
 def load(path: Path | None = None) -> Config:
@@ -215,6 +236,7 @@ def _check(config: Config, name: str) -> None:
         ("store.max_lifespan", store.max_lifespan, 0, 100_000, " days"),
         ("snmp.interval", config.snmp.interval, 60, 604_800, " seconds"),
         ("snmp.port", config.snmp.port, 1, 65_535, ""),
+        ("names.timeout", config.names.timeout, 0.1, 60, " seconds"),
         ("display.refresh", display.refresh, 0.5, 60, " seconds"),
         ("display.max_values", display.max_values, 1, 250, ""),
     )

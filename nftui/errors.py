@@ -4,6 +4,8 @@
     ├── ConfigError        a configuration file, key or value
     ├── UsageError         an argument on the command line
     ├── FilterError        a filter expression; knows the column
+    ├── ResolveError       a name that stands for no address
+    ├── PlacesError        a file of countries or AS numbers
     ├── ListenError        a socket that can't be had
     ├── StoreError         the data directory
     │   ├── StoreLocked    another collector holds it
@@ -60,6 +62,24 @@ class FilterError(NftuiError):
         after = printable(rest, width - cell_width(before))
         token = printable(rest[: len(self.token)], width - cell_width(before))
         return f"{printable(self, 2000)}\n  {before}{after}\n  {' ' * cell_width(before)}{'^' * max(1, cell_width(token))}"
+
+
+class ResolveError(NftuiError):
+    """A name that stands for no address, or that nobody may look up.
+
+    Attributes:
+        name: As it was written.
+        problem: What is wrong with it, in a few words.
+        hint: How to mend it.
+    """
+
+    def __init__(self, name: str, problem: str, hint: str) -> None:
+        self.name, self.problem, self.hint = name, problem, hint
+        super().__init__(f"{name} {problem}; {hint}")
+
+
+class PlacesError(NftuiError):
+    """A file of countries or AS numbers that can't be used."""
 
 
 class ListenError(NftuiError):

@@ -34,6 +34,12 @@ community = "secret"
 exporters = ["192.0.2.0/24", "2001:db8::1"]
 interval = 600
 port = 1161
+[names]
+resolve = true
+hosts = "~/hosts"
+timeout = 1.5
+country = "/var/lib/country.mmdb"
+asn = "/var/lib/asn.mmdb"
 [display]
 theme = "light"
 refresh = 2

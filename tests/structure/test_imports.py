@@ -56,7 +56,16 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "rich": ("screens", "app"),
     "msgspec": ("config", "collecting", "demo.network", "engine"),
     "platformdirs": ("config",),
-    "socket": ("capture", "demo", "dashboard", "engine.if_mib", "engine.listening", "engine.notify", "engine.workers"),
+    "socket": (
+        "capture",
+        "demo",
+        "dashboard",
+        "engine.if_mib",
+        "engine.listening",
+        "engine.notify",
+        "engine.resolving",
+        "engine.workers",
+    ),
     "subprocess": ("dashboard", "engine.child", "engine.workers"),  # the children: collector, exporters; keeper, asker; workers
 }
 """Library -> the parts that may use it."""
