@@ -101,6 +101,13 @@ class NameSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A MaxMind file of AS numbers and their organisations; may be the same. Empty for none."""
 
 
+class NetworkSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[network]: what is your own."""
+
+    home: tuple[str, ...] = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+    """Your networks: a flow with just one end in them crosses the boundary (`--perspective boundary`)."""
+
+
 class DisplaySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """[display]: how the dashboard looks."""
 
@@ -127,6 +134,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     store: StoreSettings = StoreSettings()
     snmp: SnmpSettings = SnmpSettings()
     names: NameSettings = NameSettings()
+    network: NetworkSettings = NetworkSettings()
     display: DisplaySettings = DisplaySettings()
     exporters: dict[str, ExporterSettings] = {}
     """By address or network; of several that fit the narrowest holds."""
@@ -245,10 +253,21 @@ def _check(config: Config, name: str) -> None:
             raise ConfigError(f"{name}: {key} is {value}; it takes {least} to {most}{unit}")
     if display.units not in ("si", "iec"):
         raise ConfigError(f"{name}: display.units is {display.units!r}; it takes si or iec")
+    _check_home(config.network.home, name)
     _check_exporters(config, name)
     _check_snmp(config.snmp, name)
     _check_elements(config, name)
     _check_sizes(config, name)
+
+
+def _check_home(home: tuple[str, ...], name: str) -> None:
+    if not home:
+        raise ConfigError(f"{name}: network.home is empty; name your networks, or leave it out for the private ones")
+    for network in home:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ConfigError(f"{name}: network.home: {network!r}: {error}; write an address or a network") from error
 
 
 def _check_exporters(config: Config, name: str) -> None:
