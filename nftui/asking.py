@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nftui.engine.filters import parse
+from nftui import filtering
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import KEYS, Answer, Interval, Kind, Measure, Query
@@ -46,6 +46,7 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(rows.flow_rows(corrected(frame)), form))
     if on_terminal and frame.height < answer.total.flows:
         print(f"{frame.height:,} of {answer.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
+    _explain(data, options, answer)
     return 0
 
 
@@ -73,6 +74,7 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     names = list(listed[0]) if listed else ["time"]
     form = _form(options)
     _write(options, answer, listed, names, lambda: text.series_table(answer, form) if listed else ["no flows in this range"])
+    _explain(data, options, answer)
     return 0
 
 
@@ -93,6 +95,7 @@ def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if options.output in ("json", "ndjson"):
         row["coverage"] = answer.coverage.as_dict()
     _write(options, answer, [row], fields, lines)
+    _explain(data, options, answer)
     return 0
 
 
@@ -105,7 +108,7 @@ def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
         interval = None if given else Interval(now - HOUR_US, now)
     return {
         "interval": interval,
-        "where": parse(" ".join(options.filter)),
+        "where": filtering.where(options),
         "sampling": not options.raw,
         "contained": options.contained,
     }
@@ -137,6 +140,11 @@ def _back_end(data: Path) -> LocalBackEnd:
     if not data.is_dir():
         raise StoreError(f"{data}: no such data directory; `nftui collect` or `nftui import` makes one, --data DIR names another")
     return LocalBackEnd(data, keep=False)
+
+
+def _explain(data: Path, options: argparse.Namespace, answer: Answer) -> None:
+    """Write what there is to note about the filter, below the answer."""
+    filtering.write_notes(options, answer.query, lambda: _back_end(data), answer.total.flows)
 
 
 def _ask(data: Path, query: Query) -> Answer:

@@ -151,6 +151,11 @@ def default_path() -> Path:
     return platformdirs.user_config_path("nftui") / "nftui.toml"
 
 
+def filters_directory(path: Path | None = None) -> Path:
+    """Return where saved filters stand: beside the configuration file, None for the default one."""
+    return (path or default_path()).parent / "filters"
+
+
 def default_data() -> Path:
     """Return the data directory that is used when none is named; a service's is the one that systemd made for it."""
     if directories := os.environ.get("STATE_DIRECTORY"):

@@ -41,13 +41,15 @@ class FilterError(NftuiError):
         token: The offending token, empty at the end of the text.
         problem: What was wrong, in a few words.
         hint: What to write instead, or empty.
+        source: The file or field that holds the text; empty for what was typed.
     """
 
-    def __init__(self, text: str, column: int, token: str, problem: str, hint: str = "") -> None:
+    def __init__(self, text: str, column: int, token: str, problem: str, hint: str = "", *, source: str = "") -> None:
         self.text, self.column, self.token, self.problem, self.hint = text, column, token, problem, hint
+        self.source = source
         before = text[:column].split("\n")
         line = f"line {len(before)}, " if len(before) > 1 else ""
-        super().__init__(f"filter, {line}column {len(before[-1]) + 1}: {problem}" + (f"; {hint}" if hint else ""))
+        super().__init__(f"{source or 'filter'}, {line}column {len(before[-1]) + 1}: {problem}" + (f"; {hint}" if hint else ""))
 
     def picture(self, width: int = 100) -> str:
         """Return the error, the line of the filter that has it, and a mark under the token; printable, of three lines.

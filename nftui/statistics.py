@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nftui.asking import _back_end, _form, _print, _shared, _write, printable_word
+from nftui.asking import _back_end, _explain, _form, _print, _shared, _write, printable_word
 from nftui.engine import having, keys
 from nftui.engine.filters import ANY, parse
 from nftui.engine.folding import twins
@@ -138,6 +138,7 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
     answers = [back_end.answer(query) for query in queries]
     if options.output != "text":
         _rows(options, asked, answers)
+        _explain(data, options, answers[0])
         return 0
     form = _form(options)
     for one, answer in zip(asked, answers, strict=True):
@@ -147,6 +148,7 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
     wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
     scanned, skipped = totals.coverage.flows_scanned, len(totals.coverage.unread)
     _print(text.summary_block(totals, form, wall=wall, cpu=cpu, processed=scanned, skipped=skipped))
+    _explain(data, options, totals)
     return 0
 
 

@@ -39,15 +39,29 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("app", "screens", "engine", "export"),
     # the commands, each a thin layer over the rest
     "account": ("engine",),
-    "asking": ("engine", "export"),
+    "asking": ("engine", "export", "filtering"),
     "statistics": ("asking", "engine", "export"),
+    "filtering": ("engine",),
+    "filters": ("engine",),
+    "configuring": ("engine",),
     "collecting": ("engine", "capture", "protocols"),
     "checks": ("checks", "engine", "capture", "machine"),
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "protocols", "statistics"),
+    "cli": (
+        "account",
+        "asking",
+        "collecting",
+        "configuring",
+        "dashboard",
+        "demo",
+        "doctor",
+        "filters",
+        "protocols",
+        "statistics",
+    ),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
@@ -55,7 +69,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine"),
+    "msgspec": ("config", "collecting", "demo.network", "engine", "filters"),
+    "tomlkit": ("engine.saved_filter", "engine.settings"),
     "platformdirs": ("config",),
     "socket": (
         "capture",
@@ -140,7 +155,7 @@ def test_decoders_do_no_io() -> None:
 # ---------------------------------------------------------------- a fresh interpreter
 
 SCREEN = {"textual", "rich", "plotext"}
-HEAVY = {"polars", "numpy", "textual", "rich", "plotext", "scapy", "pyroute2", "msgspec", "tomli", "asyncio"}
+HEAVY = {"polars", "numpy", "textual", "rich", "plotext", "scapy", "pyroute2", "msgspec", "tomli", "tomlkit", "asyncio"}
 
 LOADS_WITHOUT: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the version": (("nftui.cli",), HEAVY),

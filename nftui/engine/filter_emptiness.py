@@ -1,0 +1,123 @@
+"""Why a filter matches nothing: which clause of it empties the answer. Asks a back end, a bounded number of times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from nftui.engine.filter_tree import ANY, And, Filter, Or, all_of, text
+from nftui.engine.query import BackEnd, Kind, Query
+
+MOST_QUESTIONS = 24
+MOST_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Emptying:
+    """What empties an answer.
+
+    Attributes:
+        terms: The smallest part of the filter that was found to match nothing: one clause, or several that match something each
+            but nothing together; () where the range holds no flows at all.
+        least: Whether it is known that none of several can be left out.
+        questions: How many were asked.
+    """
+
+    terms: tuple[Filter, ...]
+    least: bool = True
+    questions: int = 0
+
+    def __str__(self) -> str:
+        if not self.terms:
+            return "there are no flows in this range at all"
+        if len(self.terms) == 1:
+            return f"no flow in this range matches {text(self.terms[0])}"
+        listed = ", ".join(_bracketed(term) for term in self.terms[:-1])
+        return f"no flow in this range matches {listed} and {_bracketed(self.terms[-1])} together, though some match each"
+
+
+class _Enough(Exception):
+    """The questions or the time are used up."""
+
+
+def what_empties(back_end: BackEnd, query: Query, *, seconds: float = MOST_SECONDS) -> list[Emptying]:
+    """Find the smallest clause of a filter that matches nothing; of alternatives, of each.
+
+    Args:
+        back_end: Who answers.
+        query: A question whose answer has no flows.
+        seconds: After so long no further question is asked.
+    Returns:
+        One entry, or one for each alternative of an `or`; empty where the question has an answer, or where it could not be told
+        within `MOST_QUESTIONS` questions.
+    """
+    search = _Search(back_end, query, time.monotonic() + seconds)
+    try:
+        if search.matches(query.where):
+            return []
+        if query.where == ANY or not search.matches(ANY):
+            return [Emptying((), questions=search.asked)]
+    except _Enough:
+        return []
+    alternatives = query.where.terms if isinstance(query.where, Or) else (query.where,)
+    found = []
+    for alternative in alternatives:
+        try:
+            terms, least = search.smallest(alternative)
+        except _Enough:
+            break
+        found.append(Emptying(terms, least, search.asked))
+    return found
+
+
+class _Search:
+    """Asks for totals, remembers what it asked, and counts."""
+
+    def __init__(self, back_end: BackEnd, query: Query, deadline: float) -> None:
+        self._back_end, self._deadline = back_end, deadline
+        self._query = replace(query, kind=Kind.GROUPS, keys=(), order="octets", ascending=False, limit=1, bins=None, times=False)
+        self._known: dict[Filter, bool] = {}
+        self.asked = 0
+
+    def matches(self, where: Filter) -> bool:
+        """Return whether any flow of the range matches."""
+        if where not in self._known:
+            if self.asked >= MOST_QUESTIONS or time.monotonic() > self._deadline:
+                raise _Enough
+            self.asked += 1
+            self._known[where] = self._back_end.answer(replace(self._query, where=where)).total.flows > 0
+        return self._known[where]
+
+    def smallest(self, where: Filter) -> tuple[tuple[Filter, ...], bool]:
+        """Return terms of an empty filter that are empty together, as few as the questions suffice for, and whether they did."""
+        terms = where.terms if isinstance(where, And) else (where,)
+        if len(terms) == 1:
+            return terms, True
+        for term in terms:
+            try:
+                if not self.matches(term):
+                    return (term,), True
+            except _Enough:
+                return terms, False
+        return self._without_needless(terms, lambda left: not self.matches(all_of(*left)))
+
+    def _without_needless(
+        self, terms: tuple[Filter, ...], empty: Callable[[tuple[Filter, ...]], bool]
+    ) -> tuple[tuple[Filter, ...], bool]:
+        """Leave out each term without which it is still empty."""
+        at = 0
+        while len(terms) > 2 and at < len(terms):
+            fewer = terms[:at] + terms[at + 1 :]
+            try:
+                if empty(fewer):
+                    terms = fewer
+                    continue
+            except _Enough:
+                return terms, False
+            at += 1
+        return terms, True
+
+
+def _bracketed(term: Filter) -> str:
+    return f"({text(term)})" if isinstance(term, (And, Or)) else text(term)
