@@ -6,7 +6,7 @@ from nftui.engine.filter_fields import FIELDS, Direction, Kind, Operator
 from nftui.engine.filter_tree import ANY, Compare, Family, Filter
 from nftui.engine.names import PROTOCOLS
 
-UNLISTED = {Kind.FLAGS, Kind.TIME, Kind.TEXT}
+UNLISTED = {Kind.FLAGS, Kind.TIME, Kind.TEXT, Kind.ORGANISATION}
 """Fields that are compared with one value only."""
 
 BINDING = {"or": 1, "||": 1, "and": 2, "&&": 2}
@@ -120,7 +120,7 @@ NOT_HELD: dict[tuple[str, ...], tuple[str, str]] = {
 }
 """Phrases of the language for what no flow of the store can hold: what is said of them."""
 
-NOT_YET = frozenset(("@include", "asorg", "geo"))
+NOT_YET = frozenset(("@include",))
 """Words of the language that no tree stands for yet."""
 
 HEADS: dict[str, str] = {
