@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from nftui.engine import instants, keys
+from nftui.engine import having, instants, keys
 from nftui.engine.expressions import columns as filter_columns
 from nftui.engine.expressions import expression
 from nftui.engine.filters import ANY
-from nftui.engine.query import Interval, Query
+from nftui.engine.folding import STARTS, folded, oriented
+from nftui.engine.query import EACH_WAY, Folding, Interval, Query
 from nftui.schema import POLARS
+from nftui.units import SECOND
 
 SUMS = ("octets", "packets", "flows")
 OCTETS = pl.coalesce("octets", "frame_length").fill_null(0)
@@ -106,18 +108,17 @@ def groups(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: bool
         A row a group: the keys (addresses as UInt128), `octets`, `packets`, `flows`, `sampling` (the highest interval seen), and
         where `timed` the earliest `start` and latest `end`. Partials of disjoint parts merge by `merge`.
     """
-    sums = [pl.col(name).sum() for name in SUMS]
-    more = [pl.col("sampling").max()]
-    if timed:
-        more += [pl.col("start").min(), pl.col("end").max()]
     frame = counted(flows, query, clip, timed)
-    if query.keys:
-        frames = turned(frame, query)
-        if len(frames) == 1:
-            return frame.group_by(query.keys).agg(*sums, *more)
-        # Each side by itself first: the many flows become few groups before they are brought together.
-        return pl.concat([one.group_by(query.keys).agg(*sums, *more) for one in frames]).group_by(query.keys).agg(*sums, *more)
-    return frame.select(*sums, *more)
+    added = _added(query, timed)
+    if not query.keys:
+        return frame.select(added)
+    if query.folding is not Folding.NONE:
+        frame = folded(frame, query)
+    frames = turned(frame, query)
+    if len(frames) == 1:
+        return frame.group_by(query.keys).agg(added)
+    # Each side by itself first: the many flows become few groups before they are brought together.
+    return pl.concat([one.group_by(query.keys).agg(added) for one in frames]).group_by(query.keys).agg(added)
 
 
 def numbered(frame: pl.LazyFrame, query: Query, shown: pl.DataFrame) -> tuple[pl.LazyFrame, tuple[str, ...]]:
@@ -164,13 +165,19 @@ def merge(partials: list[pl.DataFrame], query: Query) -> pl.DataFrame:
     if len(partials) == 1:
         return partials[0]
     frame = pl.concat(partials, how="vertical")
-    sums = [pl.col(name).sum() for name in SUMS]
-    more = [pl.col("sampling").max()]
-    if "start" in frame.columns:
-        more += [pl.col("start").min(), pl.col("end").max()]
+    added = _added(query, "start" in frame.columns)
     if query.keys:
-        return frame.lazy().group_by(query.keys).agg(*sums, *more).collect(engine="streaming")
-    return frame.select(*sums, *more)
+        return frame.lazy().group_by(query.keys).agg(added).collect(engine="streaming")
+    return frame.select(added)
+
+
+def _added(query: Query, timed: bool) -> list[pl.Expr]:
+    """Return what flows, and partials, add up to."""
+    both_ways = query.keys and query.folding is not Folding.NONE
+    firsts = ["start", *(STARTS if both_ways else ())]
+    times = [*(pl.col(name).min() for name in firsts), pl.col("end").max()] if timed else []
+    sums = [pl.col(name).sum() for name in (*SUMS, *(EACH_WAY if both_ways else ()))]
+    return [*sums, pl.col("sampling").max(), *times]
 
 
 def negated(partial: pl.DataFrame) -> pl.DataFrame:
@@ -178,11 +185,24 @@ def negated(partial: pl.DataFrame) -> pl.DataFrame:
     return partial.with_columns(-pl.col(name) for name in SUMS)
 
 
+def timed(query: Query) -> bool:
+    """Return whether groups need the times of their flows."""
+    ranked_by_time = query.order in ("bps", "pps", "first", "last", "duration")
+    return query.times or ranked_by_time or query.folding is not Folding.NONE or having.timed(query)
+
+
+def told(state: pl.DataFrame, query: Query) -> pl.DataFrame:
+    """Return the groups that may be shown: named after a direction, and taken by the filter over groups."""
+    if not query.keys:
+        return state
+    return having.passing(state if query.folding is Folding.NONE else oriented(state, query), query)
+
+
 def ranked(state: pl.DataFrame, query: Query, length: int) -> pl.DataFrame:
     """Return the groups in the query's order, those that are shown; ties in the order of their keys.
 
     Args:
-        state: Merged partials.
+        state: Merged partials, as `told` gives them.
         query: For order and limit.
         length: The range in microseconds, for rates; a group's own duration where it has times.
     """
@@ -198,26 +218,17 @@ def ranked(state: pl.DataFrame, query: Query, length: int) -> pl.DataFrame:
     return state.sort(by, descending=[not query.ascending, *(False for _ in query.keys)], nulls_last=True).head(limit)
 
 
-def address_octets(frame: pl.DataFrame, names: tuple[str, ...]) -> pl.DataFrame:
-    """Turn addresses, which are grouped as numbers, back into 16 octets; for the few rows that are shown."""
-    octets = [
-        pl.Series(name, [None if value is None else value.to_bytes(16, "big") for value in frame[name].to_list()], dtype=pl.Binary)
-        for name in names
-        if frame.schema[name] == pl.UInt128
-    ]
-    return frame.with_columns(octets) if octets else frame
-
-
 def _order(order: str, timed: bool, length: int) -> pl.Expr:
-    spread = pl.col("end") - pl.col("start") if timed else pl.lit(max(length, 1))
-    # As it is printed: a group that lasts no time has a rate of 0.
-    if order == "bps":
-        return pl.when(spread > 0).then(pl.col("octets") * 8 / spread).otherwise(0.0)
-    if order == "pps":
-        return pl.when(spread > 0).then(pl.col("packets") / spread).otherwise(0.0)
+    """Return what ranks a group: whole numbers, rounded down and 0 where there is nothing to divide by, as they are printed."""
+    spread = (pl.col("end") - pl.col("start") if timed else pl.lit(max(length, 1))).cast(pl.Int128)
+    if order in ("bps", "pps"):
+        counted, factor = ("octets", 8 * SECOND) if order == "bps" else ("packets", SECOND)
+        return pl.when(spread > 0).then(pl.col(counted).cast(pl.Int128) * factor // spread).otherwise(0)
     if order == "bpp":
-        return pl.when(pl.col("packets") > 0).then(pl.col("octets") / pl.col("packets")).otherwise(0.0)
-    return pl.col(order)
+        return pl.when(pl.col("packets") > 0).then(pl.col("octets") // pl.col("packets")).otherwise(0)
+    if order == "duration":
+        return pl.col("end") - pl.col("start")
+    return pl.col({"first": "start", "last": "end"}.get(order, order))
 
 
 def _clipped(frame: pl.LazyFrame, clip: Interval) -> pl.LazyFrame:
