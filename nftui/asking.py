@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nftui.engine.filters import parse
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import KEYS, Answer, Interval, Kind, Measure, Query
 from nftui.engine.ranges import parse_range
 from nftui.errors import StoreError, UsageError
 from nftui.export import rows, text
+from nftui.naming import naming_of
 from nftui.schema import POLARS
 
 RESOLUTIONS = {"low": 6, "medium": 12, "high": 24, "ultra": 30}
@@ -43,7 +43,8 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     frame = answer.flows
     assert frame is not None
     form = _form(options)
-    _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(rows.flow_rows(corrected(frame)), form))
+    listed = naming_of(options).learned(rows.flow_rows(corrected(frame)))
+    _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(listed, form))
     if on_terminal and frame.height < answer.total.flows:
         print(f"{frame.height:,} of {answer.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
     return 0
@@ -105,7 +106,7 @@ def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
         interval = None if given else Interval(now - HOUR_US, now)
     return {
         "interval": interval,
-        "where": parse(" ".join(options.filter)),
+        "where": naming_of(options).filter(" ".join(options.filter)),
         "sampling": not options.raw,
         "contained": options.contained,
     }
@@ -144,7 +145,9 @@ def _ask(data: Path, query: Query) -> Answer:
 
 
 def _form(options: argparse.Namespace) -> text.Form:
-    return text.Form(plain=options.plain, iec=options.units == "iec")
+    naming = naming_of(options)
+    labels = naming.labels if options.names else None
+    return text.Form(plain=options.plain, iec=options.units == "iec", labels=labels, interfaces=naming.interfaces)
 
 
 def _write(
@@ -156,6 +159,8 @@ def _write(
     more: dict[str, Any] | None = None,
 ) -> None:
     """Write an answer to stdout in the form that is asked for; `more` goes beside the rows of JSON."""
+    if options.output != "text":
+        listed, names = naming_of(options).extended(listed, names)
     if options.output == "json":
         rows.write_json(sys.stdout, answer, listed, more)
     elif options.output == "ndjson":

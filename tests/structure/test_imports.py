@@ -39,8 +39,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("app", "screens", "engine", "export"),
     # the commands, each a thin layer over the rest
     "account": ("engine",),
-    "asking": ("engine", "export"),
-    "statistics": ("asking", "engine", "export"),
+    "asking": ("engine", "export", "naming"),
+    "naming": ("engine",),
+    "statistics": ("asking", "engine", "export", "naming"),
     "collecting": ("engine", "capture", "protocols"),
     "checks": ("checks", "engine", "capture", "machine"),
     "doctor": ("checks",),
@@ -55,7 +56,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine"),
+    "msgspec": ("config", "collecting", "demo.network", "engine", "naming"),
     "platformdirs": ("config",),
     "socket": (
         "capture",
