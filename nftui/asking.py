@@ -16,6 +16,7 @@ from nftui.engine.query import KEYS, Answer, Interval, Kind, Measure, Query
 from nftui.engine.ranges import parse_range
 from nftui.errors import StoreError, UsageError
 from nftui.export import rows, text
+from nftui.naming import naming_of
 from nftui.schema import POLARS
 
 RESOLUTIONS = {"low": 6, "medium": 12, "high": 24, "ultra": 30}
@@ -43,7 +44,8 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     frame = answer.flows
     assert frame is not None
     form = _form(options)
-    _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(rows.flow_rows(corrected(frame)), form))
+    listed = naming_of(options).learned(rows.flow_rows(corrected(frame)))
+    _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(listed, form))
     if on_terminal and frame.height < answer.total.flows:
         print(f"{frame.height:,} of {answer.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
     _explain(data, options, answer)
@@ -108,7 +110,7 @@ def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
         interval = None if given else Interval(now - HOUR_US, now)
     return {
         "interval": interval,
-        "where": filtering.where(options),
+        "where": filtering.where(options, naming_of(options).resolved),
         "sampling": not options.raw,
         "contained": options.contained,
     }
@@ -152,7 +154,9 @@ def _ask(data: Path, query: Query) -> Answer:
 
 
 def _form(options: argparse.Namespace) -> text.Form:
-    return text.Form(plain=options.plain, iec=options.units == "iec")
+    naming = naming_of(options)
+    labels = naming.labels if options.names else None
+    return text.Form(plain=options.plain, iec=options.units == "iec", labels=labels, interfaces=naming.interfaces)
 
 
 def _write(
@@ -164,6 +168,8 @@ def _write(
     more: dict[str, Any] | None = None,
 ) -> None:
     """Write an answer to stdout in the form that is asked for; `more` goes beside the rows of JSON."""
+    if options.output != "text":
+        listed, names = naming_of(options).extended(listed, names)
     if options.output == "json":
         rows.write_json(sys.stdout, answer, listed, more)
     elif options.output == "ndjson":

@@ -35,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(_joined(arguments))
         run: Callable[[argparse.Namespace], int] = options.run
-        return run(options)
+        status = run(options)
+        if hasattr(options, "naming"):
+            options.naming.close()
+        return status
     except UsageError as error:
         return _fail(str(error), 2)
     except FilterError as error:
@@ -151,6 +154,7 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     asking.add_argument("-N", "--plain", action="store_true", help="plain numbers")
     asking.add_argument("--units", choices=("si", "iec"), default="si", help="of octets")
     asking.add_argument("--raw", action="store_true", help="counters as exported: sampling not applied")
+    asking.add_argument("--names", action="store_true", help="names of addresses, by your hosts file and DNS; names in FILTER too")
     asking.add_argument("--metric", choices=("octets", "packets", "flows"), default="octets")
     _add_filtering(asking)
     flows = commands.add_parser("flows", parents=[asking], help="list flow records")

@@ -16,6 +16,7 @@ from nftui.engine.query import EACH_WAY, GROUP_ORDERS, RECORD_KEYS, Answer, Fold
 from nftui.errors import FilterError, UsageError
 from nftui.export import rows, text
 from nftui.export.top_lists import top_block
+from nftui.naming import naming_of
 
 ORDERS: dict[str, str] = {
     **{name: name for name in GROUP_ORDERS},
@@ -55,6 +56,7 @@ class Statistic:
 
 def top(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     """Print one top list a statistic and order; as text with the summary, the time window and the cost below."""
+    naming_of(options)
     folding = Folding.GUESS if options.guess else Folding.FIRST if options.both_ways else Folding.NONE
     words = options.statistic or ["record"]
     grouped = keys.parse(options.aggregate) if options.aggregate is not None else RECORD_KEYS
@@ -140,6 +142,10 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
         _rows(options, asked, answers)
         _explain(data, options, answers[0])
         return 0
+    naming = naming_of(options)
+    naming.read_interfaces(back_end.account().interfaces)
+    for answer in answers:
+        naming.learn(rows.group_rows(answer))
     form = _form(options)
     for one, answer in zip(asked, answers, strict=True):
         _print(top_block(answer, one.name.partition(":")[0], form))

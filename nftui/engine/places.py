@@ -25,6 +25,8 @@ import polars as pl
 
 from nftui.config import NameSettings
 from nftui.engine import keys, mmdb
+from nftui.engine.filter_fields import Direction
+from nftui.engine.filter_tree import Place
 from nftui.engine.keys import Key
 from nftui.errors import PlacesError, UsageError
 
@@ -38,11 +40,9 @@ MOST_FILES = 8
 """That are kept; the newest."""
 LONGEST_TEXT = 200
 VERSION = 1
-NETWORKS = 16
-"""A place of no more ranges is compared with each, which lets statistics of files skip it; more are searched in."""
+MOST_EDGES = 64
+"""Of filters asked last that are kept."""
 _SIDES = {"source_address": "source", "destination_address": "destination"}
-
-Chosen = Callable[[Any], bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,12 +67,9 @@ class Ranges:
         """Return the number for a column of addresses."""
         return pl.col(column).map_batches(self.look_up, return_dtype=self.values.dtype, is_elementwise=True)
 
-    def edges(self, chosen: Chosen) -> pl.Series:
-        """Return where the addresses begin and end, in turn, of which a condition on the word or number holds: UInt128."""
-        if self.words:
-            wanted = [number for number, word in enumerate(self.words) if chosen(word)]
-        else:
-            wanted = [number for number in self.values.unique().drop_nulls().to_list() if chosen(number)]
+    def edges(self, chosen: Callable[[str], bool]) -> pl.Series:
+        """Return where the addresses begin and end, in turn, of which a condition on the word holds: UInt128."""
+        wanted = [number for number, word in enumerate(self.words) if chosen(word)]
         inside = self.values.slice(1).is_in(wanted).fill_null(False)
         flips = inside != inside.shift(1, fill_value=False)
         return self.starts.filter(flips)
@@ -99,7 +96,7 @@ class Places:
         }
         self._cache = cache
         self._files: dict[Path, Mapping[str, Ranges]] = {}
-        self._edges: dict[tuple[str, object], pl.Series] = {}
+        self._edges: dict[tuple[object, ...], pl.Series] = {}
         self._reading = Lock()
         self.identity = hashlib.sha256(repr([_stamp(path) for path in self._paths.values() if path]).encode()).hexdigest()[:16]
         """Another one for other files."""
@@ -125,11 +122,33 @@ class Places:
             raise PlacesError(f"{path}: holds no {'countries' if what == GEO else 'AS numbers'}; {SETTING[what]} names it")
         return found
 
-    def edges(self, what: str, key: object, chosen: Chosen) -> pl.Series:
-        """Return `Ranges.edges`, kept by a key that stands for the condition."""
-        if (what, key) not in self._edges:
-            self._edges[what, key] = self.ranges(what).edges(chosen)
-        return self._edges[what, key]
+    def edges(self, place: Place) -> pl.Series:
+        """Return where the addresses begin and end, in turn, that a filter means: UInt128.
+
+        Raises:
+            PlacesError: As of `ranges`.
+        """
+        key = place.field, place.values, place.contains
+        if (edges := self._edges.get(key)) is None:
+            wanted = place.values[0]
+            edges = self.ranges(place.field).edges(
+                place.values.__contains__
+                if place.field == GEO
+                else (lambda word: wanted in word.lower())
+                if place.contains
+                else (lambda word: word.lower() == wanted)
+            )
+            self._edges = {**dict(list(self._edges.items())[-MOST_EDGES:]), key: edges}
+        return edges
+
+    def as_of(self, end: Direction) -> pl.Expr:
+        """Return the AS of one end of a flow, looked up where it has none.
+
+        Raises:
+            PlacesError: As of `ranges`.
+        """
+        side = "source" if end is Direction.SRC else "destination"
+        return _known_as(self.ranges(AS), f"{side}_as", f"{side}_address")()
 
 
 _opened: dict[str, Places] = {}
@@ -141,8 +160,7 @@ def use(settings: NameSettings, cache: Path | None = None) -> Places:
     _opened[places.identity] = places
     for what, label in ((GEO, "country"), (ASORG, "AS organisation")):
         _register(places, what, label)
-    if places.has(AS):
-        _register_as(places)
+    _register_as(places)
     return places
 
 
@@ -187,13 +205,16 @@ def _value(ranges: Ranges, column: str) -> keys.Value:
 
 
 def _register_as(places: Places) -> None:
-    """Have `srcas`, `dstas` and `as` stand for what flows say of their AS, and the file where they say nothing."""
+    """Have `srcas`, `dstas` and `as` stand for what flows say of their AS, and for the file's word where they say nothing."""
     for word, column, addresses in (
         ("srcas", "source_as", ("source_address",)),
         ("dstas", "destination_as", ("destination_address",)),
         ("as", "as", tuple(_SIDES)),
     ):
-        keys.register(f"known_{column}", _as_family(places, column, addresses), [word])
+        if places.has(AS):
+            keys.register(f"known_{column}", _as_family(places, column, addresses), [word])
+        else:
+            keys.WORDS[word] = column
 
 
 def _as_family(places: Places, field: str, addresses: tuple[str, ...]) -> keys.Family:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from nftui.config import NameSettings
 from nftui.engine import keys, places
+from nftui.engine.filters import Place
 from nftui.engine.places import AS, ASORG, GEO, Places, is_within
 from nftui.errors import PlacesError, UsageError
 from tests import mmdb
@@ -47,6 +49,12 @@ def both(tmp_path: Path) -> Path:
     return mmdb.write(tmp_path / "both.mmdb", BOTH)
 
 
+@pytest.fixture(autouse=True)
+def no_files_afterwards() -> Iterator[None]:
+    yield
+    places.use(NameSettings())
+
+
 ADDRESSES = ("10.0.0.0", "10.1.255.255", "10.2.0.0", "9.255.255.255", "192.0.2.7", "2001:db8::1", "2001:db9::", "::", None)
 
 
@@ -60,11 +68,13 @@ def test_country_organisation_and_number(both: Path) -> None:
 def test_what_lies_within(both: Path) -> None:
     found = opened(both)
     addresses = pl.Series([None if text is None else octets(text) for text in ADDRESSES], dtype=pl.Binary)
-    french = found.edges(GEO, "FR", lambda word: word == "FR")
+    french = found.edges(Place("geo", ("FR",)))
     assert is_within(french, addresses).to_list() == [False, True, False, False, False, True, False, False, False]
-    assert not is_within(found.edges(GEO, "XX", lambda word: False), addresses).any()
-    hundred = found.edges(AS, 100, lambda number: number == 100)
-    assert is_within(hundred, addresses).to_list() == [True, False, True, False, False, True, False, False, False]
+    assert not is_within(found.edges(Place("geo", ("XX",))), addresses).any()
+    ten = [True, False, True, False, False, True, False, False, False]
+    assert is_within(found.edges(Place("asorg", ("TEN",))), addresses).to_list() == ten
+    assert is_within(found.edges(Place("asorg", ("e",), contains=True)), addresses).to_list() == [*ten[:1], True, *ten[2:]]
+    assert not is_within(found.edges(Place("asorg", ("te",))), addresses).any()
 
 
 @pytest.mark.parametrize("record_size", [24, 28, 32])
@@ -239,4 +249,6 @@ def test_keys_are_there_once_files_are(both: Path) -> None:
     assert column("srcas") == [7, 200, 0, None], "what the flow says holds; what nobody knows stays as it was"
     assert column("dstas") == [7, 7, 200, 200]
     assert keys.key(keys.parse("srcas")[0]).field == "source_as"
+    places.use(NameSettings(country=str(both)))
+    assert keys.parse("srcas,as") == ("source_as", "as"), "without a file they are what flows say"
     assert keys.key(keys.parse("as")[0]).field == "as" and keys.key(keys.parse("geo")[0]).either

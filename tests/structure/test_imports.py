@@ -39,8 +39,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("app", "screens", "engine", "export"),
     # the commands, each a thin layer over the rest
     "account": ("engine",),
-    "asking": ("engine", "export", "filtering"),
-    "statistics": ("asking", "engine", "export"),
+    "asking": ("engine", "export", "filtering", "naming"),
+    "statistics": ("asking", "engine", "export", "naming"),
+    "naming": ("engine",),
     "filtering": ("engine",),
     "filters": ("engine",),
     "configuring": ("engine",),
@@ -69,7 +70,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine", "filters"),
+    "msgspec": ("config", "collecting", "demo.network", "engine", "filters", "naming"),
     "tomlkit": ("engine.saved_filter", "engine.settings"),
     "platformdirs": ("config",),
     "socket": (
