@@ -40,7 +40,7 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if limit is not None and limit < 0:
         raise UsageError(f"-c {limit}: a count is 0 or more")
     query = Query(kind=Kind.FLOWS, order=order, ascending=ascending, limit=limit, **_shared(options, given=given))
-    answer = _ask(data, query)
+    answer = _ask(data, query, options)
     frame = answer.flows
     assert frame is not None
     form = _form(options)
@@ -58,7 +58,7 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
         raise UsageError(f"--by {printable_word(options.by)}: take one of {', '.join(KEYS)}")
     if options.limit < 1:
         raise UsageError(f"-n {options.limit}: a number of groups is 1 or more")
-    back_end = _back_end(data)
+    back_end = _back_end(data, options)
     shared = _shared(options, given=given)
     interval: Interval | None = shared["interval"]
     bins, interval = _bins(options.resolution, interval, back_end)
@@ -83,7 +83,7 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
 def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     """Print totals, rates, reach and coverage."""
     began, began_cpu = time.perf_counter(), time.process_time()
-    answer = _ask(data, Query(times=True, **_shared(options, given=given)))
+    answer = _ask(data, Query(times=True, **_shared(options, given=given)), options)
     row = rows.summary_row(answer)
     fields = list(row)
 
@@ -138,7 +138,12 @@ def _bins(resolution: str, interval: Interval | None, back_end: LocalBackEnd) ->
     return (bins, Interval(start, end)) if end else (bins, interval)
 
 
-def _back_end(data: Path) -> LocalBackEnd:
+def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
+    if options.read:
+        from nftui.engine.flow_files import FlowFiles
+        from nftui.engine.importing import decode_captures
+
+        return LocalBackEnd(FlowFiles(options.read, decode_captures), keep=False)
     if not data.is_dir():
         raise StoreError(f"{data}: no such data directory; `nftui collect` or `nftui import` makes one, --data DIR names another")
     return LocalBackEnd(data, keep=False)
@@ -146,11 +151,11 @@ def _back_end(data: Path) -> LocalBackEnd:
 
 def _explain(data: Path, options: argparse.Namespace, answer: Answer) -> None:
     """Write what there is to note about the filter, below the answer."""
-    filtering.write_notes(options, answer.query, lambda: _back_end(data), answer.total.flows)
+    filtering.write_notes(options, answer.query, lambda: _back_end(data, options), answer.total.flows)
 
 
-def _ask(data: Path, query: Query) -> Answer:
-    return _back_end(data).answer(query)
+def _ask(data: Path, query: Query, options: argparse.Namespace) -> Answer:
+    return _back_end(data, options).answer(query)
 
 
 def _form(options: argparse.Namespace) -> text.Form:

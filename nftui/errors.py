@@ -10,7 +10,8 @@
     ├── StoreError         the data directory
     │   ├── StoreLocked    another collector holds it
     │   └── SegmentError   one file of it
-    └── CaptureFileError   a file to import that can't be read
+    ├── CaptureFileError   a file to import that can't be read
+    └── CodecMissing       a file is compressed in a way for which a library is missing
 
 Each says in one line what was wrong, with the offending value, and how to mend it; the command line prints it as it is.
 """
@@ -114,3 +115,17 @@ class CaptureFileError(NftuiError):
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
         super().__init__(f"{path}: {reason}")
+
+
+class CodecMissing(NftuiError):
+    """A library that is needed to read compressed files is not installed.
+
+    Attributes:
+        codec: The compression.
+    """
+
+    def __init__(self, codec: str, path: str = "") -> None:
+        self.codec = codec
+        super().__init__(
+            f"{path + ': ' if path else ''}compressed with {codec}, for which a library is missing: pip install 'nftui[nfdump]'"
+        )

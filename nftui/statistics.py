@@ -136,7 +136,7 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
         having.check(query)
         if folding is not Folding.NONE:
             twins(query.keys)
-    back_end = _back_end(data)
+    back_end = _back_end(data, options)
     answers = [back_end.answer(query) for query in queries]
     if options.output != "text":
         _rows(options, asked, answers)

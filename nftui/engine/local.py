@@ -76,14 +76,14 @@ class LocalBackEnd:
         store: The store that is read.
     """
 
-    def __init__(self, root: Path, *, keep: bool = True) -> None:
+    def __init__(self, root: Path | Store, *, keep: bool = True) -> None:
         """Open a store for reading; it may be empty, or not exist yet.
 
         Args:
-            root: The data directory.
+            root: The data directory; or files that are read as a store is.
             keep: Whether partials are kept for questions asked again, as a screen does.
         """
-        self.store = Store(root)
+        self.store = root if isinstance(root, Store) else Store(root)
         self._accounts = AccountReader(self.store)
         self._keep = keep
         self._partials = Partials(PARTIALS_OCTETS)
@@ -433,7 +433,7 @@ class LocalBackEnd:
             settling_from=_settling(status, query.interval),
             drops=_count(status, "drops"),
             lost=_count(status, "sequence_lost"),
-            unread=tuple(f"{path.name}: {reason}" for path, reason in self.store.broken.items()),
+            unread=self.store.unread(),
         )
 
 

@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.rules": ("engine", "capture"),
     "engine.reload": ("engine", "capture"),
     "engine.notify": (),
+    "engine.flow_files": ("engine", "capture"),  # files that are asked without importing them
     "engine.importing": ("engine", "capture"),  # the same for files
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
@@ -46,6 +47,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "filters": ("engine",),
     "configuring": ("engine",),
     "collecting": ("engine", "capture", "protocols"),
+    "importing": ("collecting", "engine", "capture"),
     "checks": ("checks", "engine", "capture", "machine"),
     "doctor": ("checks",),
     "machine": (),
@@ -60,6 +62,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "demo",
         "doctor",
         "filters",
+        "importing",
         "protocols",
         "statistics",
     ),
