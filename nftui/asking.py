@@ -1,4 +1,4 @@
-"""The commands that ask: `flows`, `top`, `series`, `summary`."""
+"""The commands that ask: `flows`, `series`, `summary`; and what all that ask have in common."""
 
 from __future__ import annotations
 
@@ -12,42 +12,18 @@ from typing import Any
 from nftui import filtering
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.query import KEYS, RECORD_KEYS, Answer, Interval, Kind, Measure, Query
+from nftui.engine.query import KEYS, Answer, Interval, Kind, Measure, Query
 from nftui.engine.ranges import parse_range
 from nftui.errors import StoreError, UsageError
 from nftui.export import rows, text
+from nftui.naming import naming_of
 from nftui.schema import POLARS
 
-STATISTICS: dict[str, tuple[str, ...]] = {
-    **{name: keys for name, keys in KEYS.items() if keys},
-    "record": RECORD_KEYS,
-    "srcas": ("source_as",),
-    "dstas": ("destination_as",),
-    "inif": ("ingress_interface",),
-    "outif": ("egress_interface",),
-    "router": ("exporter_address",),
-    "tos": ("tos",),
-    "flags": ("tcp_flags",),
-}
-ORDERS = {"bytes": "octets", "octets": "octets", "packets": "packets", "flows": "flows", "bps": "bps", "pps": "pps", "bpp": "bpp"}
 RESOLUTIONS = {"low": 6, "medium": 12, "high": 24, "ultra": 30}
 STEPS = {"hourly": 3600, "daily": 86_400}
 MOST_BINS = 100_000
 TERMINAL_FLOWS = 1000
 HOUR_US = 3600 * 1_000_000
-GROUP_FIELDS = (
-    "octets",
-    "packets",
-    "flows",
-    "bps",
-    "pps",
-    "bpp",
-    "octets_percent",
-    "packets_percent",
-    "flows_percent",
-    "first",
-    "last",
-)
 
 
 def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
@@ -64,49 +40,15 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if limit is not None and limit < 0:
         raise UsageError(f"-c {limit}: a count is 0 or more")
     query = Query(kind=Kind.FLOWS, order=order, ascending=ascending, limit=limit, **_shared(options, given=given))
-    answer = _ask(data, query)
+    answer = _ask(data, query, options)
     frame = answer.flows
     assert frame is not None
     form = _form(options)
-    _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(rows.flow_rows(corrected(frame)), form))
+    listed = naming_of(options).learned(rows.flow_rows(corrected(frame)))
+    _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(listed, form))
     if on_terminal and frame.height < answer.total.flows:
         print(f"{frame.height:,} of {answer.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
     _explain(data, options, answer)
-    return 0
-
-
-def top(data: Path, options: argparse.Namespace, *, given: bool) -> int:
-    """Print one top list a statistic; as text with the summary, the time window and the cost below."""
-    began, began_cpu = time.perf_counter(), time.process_time()
-    if options.limit < 0:
-        raise UsageError(f"-n {options.limit}: a number of groups is 0 (all) or more")
-    shared = _shared(options, given=given)
-    named = [_statistic(word, options.metric) for word in options.statistic or ["record"]]
-    back_end = _back_end(data)
-    answers = [
-        (name, back_end.answer(Query(keys=keys, order=order, limit=options.limit or None, times=True, **shared)))
-        for name, keys, order in named
-    ]
-    if options.output == "text":
-        form = _form(options)
-        for name, answer in answers:
-            _print(text.top_block(answer, name, form))
-            print()
-        totals = answers[0][1]
-        wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
-        scanned = totals.coverage.flows_scanned
-        _print(text.summary_block(totals, form, wall=wall, cpu=cpu, processed=scanned, skipped=len(totals.coverage.unread)))
-        _explain(data, options, totals)
-        return 0
-    several = len(answers) > 1
-    listed: list[dict[str, Any]] = []
-    fields: list[str] = ["statistic"] if several else []
-    for name, answer in answers:
-        fields += [key for key in answer.query.keys if key not in fields]
-        mark = {"statistic": f"{name}/{answer.query.order}"} if several else {}
-        listed += [{**mark, **row} for row in rows.group_rows(answer)]
-    _write(options, answers[0][1], listed, [*fields, *GROUP_FIELDS], lambda: ())
-    _explain(data, options, answers[0][1])
     return 0
 
 
@@ -116,7 +58,7 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
         raise UsageError(f"--by {printable_word(options.by)}: take one of {', '.join(KEYS)}")
     if options.limit < 1:
         raise UsageError(f"-n {options.limit}: a number of groups is 1 or more")
-    back_end = _back_end(data)
+    back_end = _back_end(data, options)
     shared = _shared(options, given=given)
     interval: Interval | None = shared["interval"]
     bins, interval = _bins(options.resolution, interval, back_end)
@@ -141,7 +83,7 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
 def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     """Print totals, rates, reach and coverage."""
     began, began_cpu = time.perf_counter(), time.process_time()
-    answer = _ask(data, Query(times=True, **_shared(options, given=given)))
+    answer = _ask(data, Query(times=True, **_shared(options, given=given)), options)
     row = rows.summary_row(answer)
     fields = list(row)
 
@@ -168,20 +110,10 @@ def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
         interval = None if given else Interval(now - HOUR_US, now)
     return {
         "interval": interval,
-        "where": filtering.where(options),
+        "where": filtering.where(options, naming_of(options).resolved),
         "sampling": not options.raw,
         "contained": options.contained,
     }
-
-
-def _statistic(word: str, metric: str) -> tuple[str, tuple[str, ...], str]:
-    name, _, order = word.partition("/")
-    if name not in STATISTICS:
-        raise UsageError(f"-s {printable_word(word)}: no such statistic; take one of {', '.join(STATISTICS)}")
-    order = order or ("flows" if metric == "flows" else metric)
-    if order not in ORDERS:
-        raise UsageError(f"-s {printable_word(word)}: no such order; take one of {', '.join(ORDERS)}")
-    return name, STATISTICS[name], ORDERS[order]
 
 
 def _bins(resolution: str, interval: Interval | None, back_end: LocalBackEnd) -> tuple[int, Interval | None]:
@@ -206,7 +138,12 @@ def _bins(resolution: str, interval: Interval | None, back_end: LocalBackEnd) ->
     return (bins, Interval(start, end)) if end else (bins, interval)
 
 
-def _back_end(data: Path) -> LocalBackEnd:
+def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
+    if options.read:
+        from nftui.engine.flow_files import FlowFiles
+        from nftui.engine.importing import decode_captures
+
+        return LocalBackEnd(FlowFiles(options.read, decode_captures), keep=False)
     if not data.is_dir():
         raise StoreError(f"{data}: no such data directory; `nftui collect` or `nftui import` makes one, --data DIR names another")
     return LocalBackEnd(data, keep=False)
@@ -214,15 +151,17 @@ def _back_end(data: Path) -> LocalBackEnd:
 
 def _explain(data: Path, options: argparse.Namespace, answer: Answer) -> None:
     """Write what there is to note about the filter, below the answer."""
-    filtering.write_notes(options, answer.query, lambda: _back_end(data), answer.total.flows)
+    filtering.write_notes(options, answer.query, lambda: _back_end(data, options), answer.total.flows)
 
 
-def _ask(data: Path, query: Query) -> Answer:
-    return _back_end(data).answer(query)
+def _ask(data: Path, query: Query, options: argparse.Namespace) -> Answer:
+    return _back_end(data, options).answer(query)
 
 
 def _form(options: argparse.Namespace) -> text.Form:
-    return text.Form(plain=options.plain, iec=options.units == "iec")
+    naming = naming_of(options)
+    labels = naming.labels if options.names else None
+    return text.Form(plain=options.plain, iec=options.units == "iec", labels=labels, interfaces=naming.interfaces)
 
 
 def _write(
@@ -231,9 +170,13 @@ def _write(
     listed: Iterable[dict[str, Any]],
     names: Sequence[str],
     lines: Callable[[], Iterable[str]],
+    more: dict[str, Any] | None = None,
 ) -> None:
+    """Write an answer to stdout in the form that is asked for; `more` goes beside the rows of JSON."""
+    if options.output != "text":
+        listed, names = naming_of(options).extended(listed, names)
     if options.output == "json":
-        rows.write_json(sys.stdout, answer, listed)
+        rows.write_json(sys.stdout, answer, listed, more)
     elif options.output == "ndjson":
         rows.write_ndjson(sys.stdout, listed)
     elif options.output == "csv":

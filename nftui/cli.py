@@ -35,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(_joined(arguments))
         run: Callable[[argparse.Namespace], int] = options.run
-        return run(options)
+        status = run(options)
+        if hasattr(options, "naming"):
+            options.naming.close()
+        return status
     except UsageError as error:
         return _fail(str(error), 2)
     except FilterError as error:
@@ -125,8 +128,13 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
     collect.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
     collect.add_argument("--check", action="store_true", help="print what it would bind and which elements it takes")
     collect.set_defaults(run=_collect)
-    importing = commands.add_parser("import", parents=[shared], help="pcap files of flow exports into the store")
+    importing = commands.add_parser(
+        "import",
+        parents=[shared],
+        help="files of nfdump, captures of flow exports (pcap), Parquet, and directories of them into the store",
+    )
     importing.add_argument("paths", nargs="+", metavar="PATH", type=Path)
+    importing.add_argument("--again", action="store_true", help="import files that were imported before, too")
     importing.add_argument("-o", "--output", choices=("text", "json"), default="text")
     importing.set_defaults(run=_import)
     protocols = commands.add_parser("protocols", parents=[shared], help="protocols, vendors' names for them, and what decodes each")
@@ -145,22 +153,28 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
 def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     asking = _Parser(add_help=False, parents=[shared])
     asking.add_argument("filter", nargs="*", metavar="FILTER", help="a filter expression: 'dst port 443 and net 10.0.0.0/8'")
+    asking.add_argument(
+        "-r",
+        "--read",
+        action="append",
+        type=Path,
+        metavar="PATH",
+        help="ask files instead of the store, repeatable: of nfdump, pcap, Parquet; directories; DIR/FIRST:LAST",
+    )
     asking.add_argument("-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data)")
     asking.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
     asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown"), default="text")
     asking.add_argument("-N", "--plain", action="store_true", help="plain numbers")
     asking.add_argument("--units", choices=("si", "iec"), default="si", help="of octets")
     asking.add_argument("--raw", action="store_true", help="counters as exported: sampling not applied")
+    asking.add_argument("--names", action="store_true", help="names of addresses, by your hosts file and DNS; names in FILTER too")
     asking.add_argument("--metric", choices=("octets", "packets", "flows"), default="octets")
     _add_filtering(asking)
     flows = commands.add_parser("flows", parents=[asking], help="list flow records")
     flows.add_argument("-c", "--count", type=int, metavar="N", help="at most N (default: all in a pipe, 1,000 on a terminal)")
     flows.add_argument("-O", "--order", metavar="KEY", default="flow_start", help="a column, highest last as `KEY/asc` (default)")
     flows.set_defaults(run=_flows)
-    top = commands.add_parser("top", parents=[asking], help="statistics, as nfdump -s")
-    top.add_argument("-s", "--statistic", action="append", metavar="STAT[/ORDER]", help="repeatable; default record/bytes")
-    top.add_argument("-n", "--limit", type=int, default=10, metavar="N")
-    top.set_defaults(run=_top)
+    _add_ranking(commands, asking)
     series = commands.add_parser("series", parents=[asking], help="the data table: sums of the metric a bin")
     series.add_argument("--by", metavar="KEY", default="dstip", help="srcip, dstip, srcport, dstport, proto, none")
     series.add_argument("-n", "--limit", type=int, default=10, metavar="N")
@@ -170,6 +184,24 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     series.set_defaults(run=_series)
     summary = commands.add_parser("summary", parents=[asking], help="totals, rates, time range, coverage")
     summary.set_defaults(run=_summary)
+
+
+def _add_ranking(commands: argparse._SubParsersAction[_Parser], asking: _Parser) -> None:
+    ranking = _Parser(add_help=False, parents=[asking])
+    ranking.add_argument("-n", "--limit", type=int, default=10, metavar="N", help="groups shown, 0 for all (default 10)")
+    ranking.add_argument("-O", "--order", metavar="ORDER", help="bytes, packets, flows, bps, pps, bpp, duration, tstart, tend, …")
+    ranking.add_argument("-P", "--having", metavar="FILTER", help="only groups like this: 'packets > 1000 and bps > 1m'")
+    top = commands.add_parser("top", parents=[ranking], help="statistics, as nfdump -s, -A, -a and -b")
+    top.add_argument(
+        "-s", "--statistic", action="append", metavar="STAT[:p][/ORDER]…", help="repeatable; default record/bytes; :p by protocol"
+    )
+    top.add_argument("-A", "--aggregate", metavar="KEY[/MASK],…", help="what a record is: srcip4/24,srcip6/64,dstport")
+    top.add_argument("-a", "--records", action="store_true", help="records by protocol, addresses and ports (the default)")
+    top.add_argument("-b", "--both-ways", action="store_true", help="both directions of a connection in one record")
+    top.add_argument("-B", "--guess", action="store_true", help="the same, from the client where ports tell it")
+    top.set_defaults(run=_top)
+    pairs = commands.add_parser("pairs", parents=[ranking], help="pairs of addresses, and what went each way")
+    pairs.set_defaults(run=_pairs)
 
 
 def _add_filtering(asking: _Parser) -> None:
@@ -266,9 +298,9 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from nftui import collecting
+    from nftui import importing
 
-    return collecting.import_files(_data(options), _config(options), options.paths, options.output)
+    return importing.import_files(_data(options), _config(options), options.paths, options.output, again=options.again)
 
 
 def _protocols(options: argparse.Namespace) -> int:
@@ -292,25 +324,36 @@ def _doctor(options: argparse.Namespace) -> int:
 def _flows(options: argparse.Namespace) -> int:
     from nftui import asking
 
-    return asking.flows(_data(options), options, given=hasattr(options, "data"))
+    return asking.flows(_data(options), options, given=_given(options))
 
 
 def _top(options: argparse.Namespace) -> int:
-    from nftui import asking
+    from nftui import statistics
 
-    return asking.top(_data(options), options, given=hasattr(options, "data"))
+    return statistics.top(_data(options), options, given=_given(options))
+
+
+def _pairs(options: argparse.Namespace) -> int:
+    from nftui import statistics
+
+    return statistics.pairs(_data(options), options, given=_given(options))
 
 
 def _series(options: argparse.Namespace) -> int:
     from nftui import asking
 
-    return asking.series(_data(options), options, given=hasattr(options, "data"))
+    return asking.series(_data(options), options, given=_given(options))
 
 
 def _summary(options: argparse.Namespace) -> int:
     from nftui import asking
 
-    return asking.summary(_data(options), options, given=hasattr(options, "data"))
+    return asking.summary(_data(options), options, given=_given(options))
+
+
+def _given(options: argparse.Namespace) -> bool:
+    """Return whether it was said what to ask, so that a question without a range is for all of it."""
+    return hasattr(options, "data") or bool(options.read)
 
 
 def _filters_list(options: argparse.Namespace) -> int:

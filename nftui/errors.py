@@ -4,11 +4,14 @@
     ├── ConfigError        a configuration file, key or value
     ├── UsageError         an argument on the command line
     ├── FilterError        a filter expression; knows the column
+    ├── ResolveError       a name that stands for no address
+    ├── PlacesError        a file of countries or AS numbers
     ├── ListenError        a socket that can't be had
     ├── StoreError         the data directory
     │   ├── StoreLocked    another collector holds it
     │   └── SegmentError   one file of it
-    └── CaptureFileError   a file to import that can't be read
+    ├── CaptureFileError   a file to import that can't be read
+    └── CodecMissing       a file is compressed in a way for which a library is missing
 
 Each says in one line what was wrong, with the offending value, and how to mend it; the command line prints it as it is.
 """
@@ -64,6 +67,24 @@ class FilterError(NftuiError):
         return f"{printable(self, 2000)}\n  {before}{after}\n  {' ' * cell_width(before)}{'^' * max(1, cell_width(token))}"
 
 
+class ResolveError(NftuiError):
+    """A name that stands for no address, or that nobody may look up.
+
+    Attributes:
+        name: As it was written.
+        problem: What is wrong with it, in a few words.
+        hint: How to mend it.
+    """
+
+    def __init__(self, name: str, problem: str, hint: str) -> None:
+        self.name, self.problem, self.hint = name, problem, hint
+        super().__init__(f"{name} {problem}; {hint}")
+
+
+class PlacesError(NftuiError):
+    """A file of countries or AS numbers that can't be used."""
+
+
 class ListenError(NftuiError):
     """A socket that can't be bound."""
 
@@ -94,3 +115,17 @@ class CaptureFileError(NftuiError):
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
         super().__init__(f"{path}: {reason}")
+
+
+class CodecMissing(NftuiError):
+    """A library that is needed to read compressed files is not installed.
+
+    Attributes:
+        codec: The compression.
+    """
+
+    def __init__(self, codec: str, path: str = "") -> None:
+        self.codec = codec
+        super().__init__(
+            f"{path + ': ' if path else ''}compressed with {codec}, for which a library is missing: pip install 'nftui[nfdump]'"
+        )

@@ -18,6 +18,7 @@ from nftui.engine.query import BackEnd, Kind, Query
 from nftui.errors import FilterError, UsageError
 from nftui.printable import printable
 
+Resolve = Callable[[Filter, str], Filter]
 ICMP = parse("proto icmp or proto icmp6")
 
 
@@ -34,15 +35,25 @@ class Asked:
     where: Filter
 
 
-def where(options: argparse.Namespace) -> Filter:
+def where(options: argparse.Namespace, resolve: Resolve) -> Filter:
     """Return what a command asks for: what matches FILTER, the file and the saved filter, each where it is given.
 
+    Args:
+        options: Of the command.
+        resolve: Looks up what a tree leaves open; it gets the tree and its text.
+
     Raises:
-        FilterError: One of them can't be understood.
+        FilterError: One of them can't be understood, or a name of it stands for nothing.
         ConfigError: There is no such saved filter, or it can't be used.
         UsageError: The file can't be read.
     """
-    return all_of(*(asked.where for asked in _asked(options)))
+    found = []
+    for asked in _asked(options):
+        try:
+            found.append(resolve(asked.where, asked.whole.text))
+        except FilterError as error:
+            raise asked.whole.blamed(error) from None
+    return all_of(*found)
 
 
 def directory(options: argparse.Namespace) -> Path:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable
-from functools import reduce, singledispatch
+from functools import partial, reduce, singledispatch
 from ipaddress import IPv4Network
 
 import polars as pl
 
+from nftui.engine import places
 from nftui.engine.filter_fields import FIELDS, RELATIONS, Direction, Kind, Operator
 from nftui.engine.filter_tree import (
     AddressIn,
@@ -23,13 +24,17 @@ from nftui.engine.filter_tree import (
     Family,
     Filter,
     Flags,
+    KnownAs,
+    Named,
     Network,
     Not,
     OneOf,
     Or,
+    Place,
     Relation,
     Text,
 )
+from nftui.errors import ResolveError
 from nftui.schema import TIME
 from nftui.units import moment
 
@@ -37,6 +42,8 @@ ICMP, TCP, ICMP6 = 1, 6, 58
 MAPPED = 0xFFFF << 32
 """::ffff:0.0.0.0 as a number: where IPv4 addresses begin among those of 128 bit."""
 MAPPED_END = MAPPED + 2**32 - 1
+MOST_RANGES = 16
+"""Of what is known of places; of more it is searched where an address lies."""
 FEW = 8
 """Up to so many values are compared one by one; more by a set."""
 
@@ -143,6 +150,29 @@ def _(filter: Text, sampling: bool) -> pl.Expr:
 
 
 @_compiled.register
+def _(filter: Named, sampling: bool) -> pl.Expr:
+    if not filter.networks:
+        raise ResolveError(filter.name, "is a name that nobody looked up", "write the address")
+    return _compiled(AddressIn(filter.networks, filter.direction), sampling)
+
+
+@_compiled.register
+def _(filter: Place, sampling: bool) -> pl.Expr:
+    if not filter.source:
+        raise ResolveError(filter.field, "is open: no file was asked", "name one in [names] of the configuration")
+    edges = places.opened(filter.source).edges(filter)
+    return _over_columns(FIELDS[filter.field].columns[filter.direction], lambda column: _within(column, edges))
+
+
+@_compiled.register
+def _(filter: KnownAs, sampling: bool) -> pl.Expr:
+    known = places.opened(filter.source)
+    leaf = filter.leaf
+    ends = FIELDS["as"].ends.get(leaf.direction, (leaf.direction,))
+    return _joined(operator.or_, (_compared(leaf, known.as_of(end)).fill_null(False) for end in ends))
+
+
+@_compiled.register
 def _(filter: Relation, sampling: bool) -> pl.Expr:
     compared = RELATIONS[filter.name][filter.direction]
     if filter.name == "ttl equal":
@@ -182,6 +212,12 @@ def _over_field(name: str, direction: Direction, sampling: bool, predicate: Pred
     return _over_columns(FIELDS[name].columns[direction], predicate)
 
 
+def _compared(leaf: Compare | OneOf, value: pl.Expr) -> pl.Expr:
+    if isinstance(leaf, OneOf):
+        return _equals_any(value, list(leaf.values))
+    return _COMPARISONS[leaf.operator](value, pl.lit(leaf.value))
+
+
 def _equals_any(value: pl.Expr, values: list[int]) -> pl.Expr:
     if len(values) <= FEW:
         return _joined(operator.or_, (value == one for one in values))
@@ -219,6 +255,15 @@ def _in_ranges(column: pl.Expr, ranges: list[Range]) -> pl.Expr:
         wide.append(column.is_in(singles))
         singles = []
     return _joined(operator.or_, [*wide, *(column == pl.lit(single) for single in singles)])
+
+
+def _within(column: pl.Expr, edges: pl.Series) -> pl.Expr:
+    """Return whether addresses lie between edges: few are compared, so that statistics of files help; in more it is searched."""
+    if len(edges) <= 2 * MOST_RANGES:
+        starts, ends = edges[::2].to_list(), [*edges[1::2].to_list(), 2**128]
+        ranges = [(start, end - 1) for start, end in zip(starts, ends, strict=False)]
+        return _in_ranges(column, ranges) if ranges else column.is_null()
+    return column.map_batches(partial(places.is_within, edges), return_dtype=pl.Boolean, is_elementwise=True)
 
 
 def _octets(number: int) -> bytes:

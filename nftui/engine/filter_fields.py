@@ -64,6 +64,8 @@ class Kind(Enum):
     TIME = "a time"
     ADDRESS = "an address"
     TEXT = "a text"
+    COUNTRY = "a country"
+    ORGANISATION = "the name of an organisation"
     DSCP = "a DSCP"
     ETHERTYPE = "an Ethernet type"
     FLOW_DIRECTION = "ingress or egress"
@@ -71,6 +73,10 @@ class Kind(Enum):
     NAT_EVENT = "a NAT event"
     FIREWALL_EVENT = "a firewall event"
     FIREWALL_REASON = "an extended firewall event"
+
+
+NO_NUMBERS = frozenset((Kind.ADDRESS, Kind.TEXT, Kind.COUNTRY, Kind.ORGANISATION))
+"""Kinds whose values are something else than numbers; each has a leaf of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,11 @@ def _single(column: str = "", kind: Kind = Kind.NUMBER, high: int = LARGEST) -> 
 def _sides(either: Direction, one: Direction, other: Direction, first: str, second: str, high: int) -> Field:
     """Return a field of numbers with two sides, and none for either of them."""
     return Field(_both(either, one, other, first, second), high=high, ends={either: (one, other)})
+
+
+def _place(kind: Kind) -> Field:
+    """Return a field of what is known of where the addresses are."""
+    return Field(_both(_NONE, _SRC, _DST, "source_address", "destination_address"), kind, ends={_NONE: (_SRC, _DST)})
 
 
 _MACS = ("source_mac", "destination_mac", "post_source_mac", "post_destination_mac")
@@ -205,6 +216,8 @@ FIELDS: dict[str, Field] = {
     "asa user": _single("user_name", Kind.TEXT),
     "app name": _single("application_name", Kind.TEXT),
     "app id": _single("application_id"),
+    "geo": _place(Kind.COUNTRY),
+    "asorg": _place(Kind.ORGANISATION),
 }
 """Every field, by its canonical name."""
 

@@ -264,7 +264,7 @@ def _address(word: str) -> IPv4Address | IPv6Address:
         raise Refused("the list of Tor's exit nodes is not held", "write the addresses in a list, ip in [192.0.2.1 198.51.100.1]")
     if re.fullmatch(r"[0-9.]+|.*[:%].*", word) or not word:
         raise Refused(f"{shown(word)} is not an address", "write it as 192.0.2.1 or 2001:db8::1")
-    raise Refused(f"{shown(word)} is not an address, and names are not supported yet", "write the address")
+    raise Refused(f"{shown(word)} is not an address", "write the address")
 
 
 def network(base: str, length: str = "") -> Network:
@@ -294,6 +294,23 @@ def _is_mask(text: str, version: int) -> bool:
         return False
     inverse = int.from_bytes(bytes(octets), "big") ^ 0xFFFFFFFF
     return inverse & (inverse + 1) == 0
+
+
+def host(word: str) -> str | None:
+    """Return the name of a host or network, lower case; None where the word is meant as an address."""
+    is_name = re.fullmatch(r"[^\s/%:,\[\]()'\"]{1,253}", word) is not None and re.search(r"[^0-9.]", word) is not None
+    return word.lower() if is_name else None
+
+
+def country(word: str) -> str:
+    """Read a country in two letters.
+
+    Raises:
+        Refused: Anything else.
+    """
+    if not re.fullmatch("[A-Za-z]{2}", word):
+        raise Refused(f"expected a country, found {shown(word)}", "write its two letters, as geo DE")
+    return word.upper()
 
 
 def words(word: str) -> str:
@@ -329,6 +346,8 @@ _LIKENESS: dict[Kind, Callable[[str], bool]] = {
     Kind.TIME: lambda word: word[:1].isdigit() or _AGO.fullmatch(word) is not None,
     Kind.ADDRESS: lambda word: word[:1].isdigit() or ":" in word,
     Kind.TEXT: lambda word: False,
+    Kind.COUNTRY: lambda word: re.fullmatch("[A-Z]{2}", word) is not None,
+    Kind.ORGANISATION: lambda word: False,
 }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 from ipaddress import IPv4Network, IPv6Network
 
-from nftui.engine.filter_fields import FIELDS, RELATIONS, Direction, Kind, Operator
+from nftui.engine.filter_fields import FIELDS, NO_NUMBERS, RELATIONS, Direction, Kind, Operator
 from nftui.engine.names import PRINTED_PROTOCOLS
 from nftui.units import rfc3339
 
@@ -152,6 +152,68 @@ class Text(Filter):
 
 
 @dataclass(frozen=True, slots=True)
+class Named(Filter):
+    """The address of a direction is one of those that a name stands for: `host example.org`.
+
+    Attributes:
+        name: Lower case.
+        direction: A direction of the field `ip`.
+        networks: What the name stands for, () as long as nobody looked it up; not part of the text.
+    """
+
+    name: str
+    direction: Direction = Direction.NONE
+    networks: tuple[Network, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name.lower())
+        _check_direction("ip", self.direction)
+        if not self.name or len(self.name) > LONGEST_TEXT or any(letter.isspace() or letter in "'\"" for letter in self.name):
+            raise ValueError(f"name {self.name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Filter):
+    """What is known of where an address is, its country or the organisation of its AS, is one of the values.
+
+    Attributes:
+        field: `geo` or `asorg`.
+        values: At least one, sorted: countries in two capital letters; a single name of an organisation, lower case.
+        direction: A direction of the field.
+        contains: Whether the value may be a part of the organisation's name.
+        source: Which files are asked, empty as long as that is open; not part of the text.
+    """
+
+    field: str
+    values: tuple[str, ...]
+    direction: Direction = Direction.NONE
+    contains: bool = False
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        is_country = FIELDS[self.field].kind is Kind.COUNTRY
+        values = sorted({value.upper() if is_country else value.lower() for value in self.values})
+        object.__setattr__(self, "values", tuple(values))
+        _check_direction(self.field, self.direction)
+        unquotable = any("\n" in value or {"'", '"'} <= set(value) or not 0 < len(value) <= LONGEST_TEXT for value in values)
+        if not values or unquotable or (not is_country and len(values) > 1) or (is_country and self.contains):
+            raise ValueError(f"{self.field} {self.values}")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAs(Filter):
+    """A comparison of AS numbers, which are looked up where a flow has none.
+
+    Attributes:
+        leaf: The comparison, of the field `as`.
+        source: Which files are asked; not part of the text.
+    """
+
+    leaf: Compare | OneOf
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Relation(Filter):
     """A condition between columns of the flow, one of `RELATIONS`: `ttl equal`, `src port in nat pblock`."""
 
@@ -201,7 +263,7 @@ def _check_direction(name: str, direction: Direction) -> None:
 
 def _check_value(name: str, direction: Direction, value: int) -> None:
     _check_direction(name, direction)
-    if FIELDS[name].kind in (Kind.ADDRESS, Kind.TEXT) or not FIELDS[name].low <= value <= FIELDS[name].high:
+    if FIELDS[name].kind in NO_NUMBERS or not FIELDS[name].low <= value <= FIELDS[name].high:
         raise ValueError(f"{name} {value}")
 
 
@@ -274,8 +336,27 @@ def _(filter: Flags) -> str:
 
 @text.register
 def _(filter: Text) -> str:
-    quote = '"' if "'" in filter.value else "'"
-    return f"{_spaced(filter.direction)}{filter.field} {'~ ' if filter.contains else ''}{quote}{filter.value}{quote}"
+    return f"{_spaced(filter.direction)}{filter.field} {'~ ' if filter.contains else ''}{_quoted(filter.value)}"
+
+
+@text.register
+def _(filter: Named) -> str:
+    # In quotes it can't be taken for a word of the language.
+    plain = "." in filter.name and all(letter.isascii() and (letter.isalnum() or letter in "._-") for letter in filter.name)
+    return f"{_spaced(filter.direction)}ip {filter.name if plain else _quoted(filter.name)}"
+
+
+@text.register
+def _(filter: Place) -> str:
+    prefix = f"{_spaced(filter.direction)}{filter.field}"
+    if filter.field == "asorg":
+        return f"{prefix} {'~ ' if filter.contains else ''}{_quoted(filter.values[0])}"
+    return f"{prefix} {filter.values[0]}" if len(filter.values) == 1 else f"{prefix} in [{' '.join(filter.values)}]"
+
+
+@text.register
+def _(filter: KnownAs) -> str:
+    return text(filter.leaf)
 
 
 @text.register
@@ -285,6 +366,11 @@ def _(filter: Relation) -> str:
 
 def _bracketed(term: Filter) -> str:
     return f"({text(term)})" if isinstance(term, (And, Or)) else text(term)
+
+
+def _quoted(value: str) -> str:
+    quote = '"' if "'" in value else "'"
+    return f"{quote}{value}{quote}"
 
 
 def _spaced(direction: Direction) -> str:

@@ -9,16 +9,18 @@ from functools import partial
 from nftui.engine.filter_cursor import Cursor
 from nftui.engine.filter_fields import FIELDS, RELATIONS, Direction, Field, Kind, Operator
 from nftui.engine.filter_names import RANGES
-from nftui.engine.filter_syntax import READERS, Token, address, flags, network, shown, time, words
+from nftui.engine.filter_syntax import READERS, Token, address, country, flags, host, network, shown, time, words
 from nftui.engine.filter_tree import (
     AddressIn,
     And,
     Compare,
     Filter,
     Flags,
+    Named,
     Network,
     Not,
     OneOf,
+    Place,
     Relation,
     Text,
     all_of,
@@ -26,7 +28,11 @@ from nftui.engine.filter_tree import (
 )
 from nftui.engine.filter_words import BINDING, NEGATIONS, NETWORKS, NUMBERS_OF, OPERATORS, SLIPS, UNLISTED, VALUES
 
-EXAMPLES = {"port": "80 443", "ip": "192.0.2.1 198.51.100.0/24", "as": "64496 64511"}
+NO_NAMES = {*BINDING, *NEGATIONS, "any", "in", "tor"}
+"""Words that are no names of hosts, unless in quotes."""
+NAMED_DIRECTIONS = {Direction.NONE, Direction.SRC, Direction.DST}
+"""Directions in which a name may stand for addresses."""
+EXAMPLES = {"port": "80 443", "geo": "DE FR", "ip": "192.0.2.1 198.51.100.0/24", "as": "64496 64511"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,8 @@ class Values(Cursor):
     def _compared(self, phrase: Phrase) -> Filter:
         if (relation := self._relation(phrase)) is not None:
             return relation
-        if self._token.key == "in":
+        # `geo IN` is India.
+        if self._token.key == "in" and (phrase.field.kind is not Kind.COUNTRY or self._peek().key == "["):
             self._next()
             return self._list(phrase)
         start = self._token
@@ -116,16 +123,19 @@ class Values(Cursor):
 
     def _item(self, phrase: Phrase, operator: Operator | None, start: Token) -> Filter:
         kind = phrase.field.kind
-        if kind is Kind.TEXT:
+        if kind in (Kind.TEXT, Kind.ORGANISATION):
             return self._words(phrase, operator, start)
         if start.key == "~":
             self._fail(start, f"{shown(phrase.word)} is no text to look in", f"write {phrase.word} = …")
         token = self._expect_value(phrase)
-        if kind is Kind.ADDRESS:
+        if kind in (Kind.ADDRESS, Kind.COUNTRY):
             if operator not in (None, Operator.EQ):
                 self._fail(start, f"{phrase.word} takes no comparator {start.shown}", f"write {phrase.word} {token.bare}")
-            found = self._network(phrase, token)
-            return phrase.over(lambda direction: AddressIn((found,), direction))
+            if kind is Kind.COUNTRY:
+                code = self._read(token, country, token.text)
+                return phrase.over(lambda direction: Place(phrase.name, (code,), direction))
+            found = self._address(phrase, token)
+            return phrase.over(partial(_addressed, found))
         if kind is Kind.FLAGS and not token.text[:1].isdigit():
             return self._flags(phrase, operator, token)
         if (ends := self._range(phrase, token)) is not None:
@@ -155,6 +165,8 @@ class Values(Cursor):
             self._fail(start, f"{phrase.word} takes no comparator {start.shown}", f"write {phrase.word} ~ 'part of it'")
         token = self._expect_value(phrase)
         value = self._read(token, words, token.text)
+        if phrase.field.kind is Kind.ORGANISATION:
+            return phrase.over(lambda direction: Place(phrase.name, (value,), direction, contains))
         return phrase.over(lambda direction: Text(phrase.name, value, direction, contains))
 
     def _flags(self, phrase: Phrase, operator: Operator | None, token: Token) -> Filter:
@@ -162,6 +174,13 @@ class Values(Cursor):
             self._fail(token, f"flags {operator.value if operator else ''} takes a number, found {token.shown}", "0 to 255")
         mask = self._read(token, flags, token.text)
         return phrase.over(lambda direction: Flags(mask, exact=operator is not None))
+
+    def _address(self, phrase: Phrase, token: Token) -> Network | str:
+        """Read an address, a network, or a name that stands for some; names are of hosts as flows see them."""
+        is_word = token.kind == "word" and token.key in NO_NAMES
+        if (name := host(token.text)) is not None and not is_word and set(phrase.directions) <= NAMED_DIRECTIONS:
+            return name
+        return self._network(phrase, token)
 
     def _network(self, phrase: Phrase, token: Token) -> Network:
         """Read an address or network; after `net` also `A mask`, `A mask M`, and short ones."""
@@ -196,7 +215,8 @@ class Values(Cursor):
         kind = phrase.field.kind
         if kind in UNLISTED or phrase.operator is not None:
             self._fail(opening, f"{shown(phrase.word)} takes no list", "join terms with or")
-        networks: list[Network] = []
+        addresses: list[Network | str] = []
+        countries: list[str] = []
         values: list[int] = []
         ranges: list[tuple[int, int]] = []
         while not self._accept("]"):
@@ -204,15 +224,21 @@ class Values(Cursor):
                 self._fail(opening, "'[' is not closed", "add ']'")
             token = self._expect_value(phrase)
             if kind is Kind.ADDRESS:
-                networks.append(self._network(phrase, token))
+                addresses.append(self._address(phrase, token))
+            elif kind is Kind.COUNTRY:
+                countries.append(self._read(token, country, token.text))
             elif (ends := self._range(phrase, token)) is not None:
                 ranges.append(ends)
             else:
                 values.append(self._number(phrase, token, token.text))
             self._accept(",")
-        if not networks and not values and not ranges:
+        if not (addresses or countries or values or ranges):
             self._fail(opening, "the list is empty", phrase.listed.removesuffix(" for several"))
-        return phrase.over(lambda direction: _among(phrase.name, networks, values, ranges, direction), apart=bool(ranges))
+        if countries:
+            return phrase.over(lambda direction: Place(phrase.name, tuple(countries), direction))
+        if addresses:
+            return phrase.over(partial(_any_addressed, addresses))
+        return phrase.over(lambda direction: _among(phrase.name, values, ranges, direction), apart=bool(ranges))
 
     def _number(self, phrase: Phrase, token: Token, word: str) -> int:
         """Read a value of the phrase's field within its limits."""
@@ -231,9 +257,17 @@ def _between(name: str, ends: tuple[int, int], direction: Direction) -> Filter:
     return And((Compare(name, Operator.GE, low, direction), Compare(name, Operator.LE, high, direction)))
 
 
-def _among(name: str, networks: list[Network], values: list[int], ranges: list[tuple[int, int]], direction: Direction) -> Filter:
-    if networks:
-        return AddressIn(tuple(networks), direction)
+def _addressed(found: Network | str, direction: Direction) -> Filter:
+    return Named(found, direction) if isinstance(found, str) else AddressIn((found,), direction)
+
+
+def _any_addressed(found: list[Network | str], direction: Direction) -> Filter:
+    networks = tuple(one for one in found if not isinstance(one, str))
+    names = [Named(one, direction) for one in dict.fromkeys(found) if isinstance(one, str)]
+    return any_of(*([AddressIn(networks, direction)] if networks else []), *names)
+
+
+def _among(name: str, values: list[int], ranges: list[tuple[int, int]], direction: Direction) -> Filter:
     terms = [_between(name, ends, direction) for ends in ranges]
     single = sorted(set(values))
     if len(single) == 1:

@@ -6,7 +6,7 @@ from nftui.engine.filter_fields import FIELDS, Direction, Kind, Operator
 from nftui.engine.filter_tree import ANY, Compare, Family, Filter
 from nftui.engine.names import PROTOCOLS
 
-UNLISTED = {Kind.FLAGS, Kind.TIME, Kind.TEXT}
+UNLISTED = {Kind.FLAGS, Kind.TIME, Kind.TEXT, Kind.ORGANISATION}
 """Fields that are compared with one value only."""
 
 BINDING = {"or": 1, "||": 1, "and": 2, "&&": 2}
@@ -157,7 +157,7 @@ NUMBERS_OF: dict[str, str] = {
 }
 """Hints for fields of numbers of which people try something else."""
 
-NOT_YET = frozenset(("@include", "asorg", "geo"))
+NOT_YET = frozenset(("@include",))
 """Words of the language that no tree stands for yet."""
 
 HEADS: dict[str, str] = {

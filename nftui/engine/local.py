@@ -15,11 +15,12 @@ from typing import Any
 
 import polars as pl
 
-from nftui.engine import series, top
+from nftui.engine import keys, series, top
 from nftui.engine.account import Account, AccountReader
+from nftui.engine.addresses import address_octets
 from nftui.engine.filters import ANY
 from nftui.engine.partials import Partials
-from nftui.engine.query import Answer, Coverage, Interval, Kind, Query, Totals
+from nftui.engine.query import EACH_WAY, Answer, Coverage, Folding, Interval, Kind, Query, Totals
 from nftui.engine.records import Lister
 from nftui.engine.segments import TAIL, Part, PartName
 from nftui.engine.series import Grid
@@ -75,20 +76,21 @@ class LocalBackEnd:
         store: The store that is read.
     """
 
-    def __init__(self, root: Path, *, keep: bool = True) -> None:
+    def __init__(self, root: Path | Store, *, keep: bool = True) -> None:
         """Open a store for reading; it may be empty, or not exist yet.
 
         Args:
-            root: The data directory.
+            root: The data directory; or files that are read as a store is.
             keep: Whether partials are kept for questions asked again, as a screen does.
         """
-        self.store = Store(root)
+        self.store = root if isinstance(root, Store) else Store(root)
         self._accounts = AccountReader(self.store)
         self._keep = keep
         self._partials = Partials(PARTIALS_OCTETS)
         self._lister = Lister(self.store, self._partials if keep else None)
         self._open: OrderedDict[Query, _Seen] = OrderedDict()
         self._bulk: _Bulk | None = None
+        self._last: tuple[Any, pl.DataFrame] | None = None
 
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status, unchecked; None where there is none."""
@@ -132,34 +134,45 @@ class LocalBackEnd:
         by_name = {part.name: part for part in parts}
         read: set[PartName] = set()
         state = self._groups(query, wanted, by_name, read)
-        shown = top.ranked(state, query, interval.length)
-        total = Totals(*(int(value or 0) for value in state.select(pl.col(top.SUMS).sum()).row(0)))
+        groups = top.told(state, query)
+        shown = top.ranked(groups, query, interval.length)
+        either = keys.either(query.keys)
+        # Groups that overlap don't add up to the total.
+        whole = self._groups(replace(query, keys=(), times=False), wanted, by_name, read) if either else state
+        total = Totals(*(int(value or 0) for value in whole.select(pl.col(top.SUMS).sum()).row(0)))
+        covered = None
+        if either:
+            covered = self._covered(query, wanted, by_name, shown) if shown.height < state.height else total
         sampled = bool((state["sampling"].max() or 1) > 1) if state.height else False  # type: ignore[operator]
         first, last = self._reach(query, parts, state)
         grid = Grid(interval, query.bins) if query.bins else None
-        frame = self._series(query, wanted, by_name, grid, shown, state, read) if grid else None
+        frame = self._series(query, wanted, by_name, grid, shown, groups, read) if grid else None
         return Answer(
             query=query,
             groups=self._dressed(shown, query),
             total=total,
-            group_count=state.height,
+            group_count=groups.height,
             coverage=self._coverage(query, parts, held, read, began, sampled),
             series=frame,
             bin_width=grid.width if grid else 0,
             first=first,
             last=last,
             interval=interval,
+            covered=covered,
+            left_out=state.height - groups.height,
         )
 
     # -- groups
 
     def _groups(self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], read: set[PartName]) -> pl.DataFrame:
-        timed = query.times or query.order in ("bps", "pps") or (not query.keys and query.where != ANY)
+        timed = top.timed(query) or (not query.keys and query.where != ANY)
+        if not self._keep and query.keys:
+            return self._once(query, wanted, by_name, timed, read)
         if not self._keep or (timed and query.keys):
             return self._in_one_pass(query, wanted, by_name, timed, read)
         if not query.keys:
             return top.merge([_empty_groups(query, timed), *self._each(query, wanted, by_name, timed, read)], query)
-        question = replace(query, interval=None, limit=None, bins=None, order="octets", ascending=False)
+        question = _groups_of(query)
         seen = self._open.setdefault(question, _Seen())
         self._open.move_to_end(question)
         while len(self._open) > OPEN_QUESTIONS:
@@ -223,6 +236,16 @@ class LocalBackEnd:
             partials.append(partial)
         return partials
 
+    def _once(self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], timed: bool, read: set[PartName]) -> pl.DataFrame:
+        """Return groups in one pass, or those of the question before, which may have asked for another order of the same."""
+        about = (_groups_of(query), timed, tuple(wanted.items()))
+        if self._last is None or self._last[0] != about:
+            self._last = None
+            self._last = (about, self._in_one_pass(query, wanted, by_name, timed, read))
+        else:
+            read.update(wanted)
+        return self._last[1]
+
     def _in_one_pass(
         self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], timed: bool, read: set[PartName]
     ) -> pl.DataFrame:
@@ -233,6 +256,26 @@ class LocalBackEnd:
             partials.append(top.groups(flows, query, clip, timed).collect(engine="streaming"))
         partials = [partial for partial in partials[1:] if partial.height] or partials[:1]
         return top.merge(partials, query)
+
+    def _covered(self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], shown: pl.DataFrame) -> Totals:
+        """Return what the flows sum to that stand in the shown groups of an either-side key, each once."""
+        followed = _numbered(shown.select(query.keys))
+        about = ("covered", query.where, query.keys, query.sampling, query.contained, tuple(followed.rows()))
+        sums = Totals()
+        new: Wanted = {}
+        for name, clip in wanted.items():
+            kept = self._partials.get((name, clip, *about)) if self._keep else None
+            if kept is None:
+                new[name] = clip
+            else:
+                sums += Totals(*kept.row(0))
+        for clip, names in [(clip, [name]) for name, clip in new.items()] if self._keep else _passes(new):
+            flows = self.store.scan([by_name[name] for name in names], top.columns(query, clip is not None))
+            frame = top.covered(flows, query, clip, followed).collect(engine="streaming")
+            sums += Totals(*frame.row(0))
+            if self._keep:
+                self._partials.put((names[0], clip, *about), frame)
+        return sums
 
     # -- series
 
@@ -306,15 +349,16 @@ class LocalBackEnd:
         """Return the keys that a series tells apart, numbered: those shown, and for an open question some more."""
         if not query.keys:
             return pl.DataFrame(schema={"group": pl.Int32})
-        keys = shown.select(query.keys)
-        if not self._keep:
-            return _numbered(keys)
-        question = replace(query, interval=None, limit=None, bins=None, order="octets", ascending=False)
+        now = shown.select(query.keys)
+        # Groups that overlap can't be given to the others afterwards, so that there are none to spare.
+        if not self._keep or keys.either(query.keys):
+            return _numbered(now)
+        question = _groups_of(query)
         seen = self._open.setdefault(question, _Seen())
-        if seen.followed is None or keys.join(seen.followed, on=list(query.keys), how="anti", nulls_equal=True).height:
+        if seen.followed is None or now.join(seen.followed, on=list(query.keys), how="anti", nulls_equal=True).height:
             spare = replace(query, limit=None if query.limit is None else query.limit * SPARE_GROUPS)
             best = top.ranked(state, spare, 1).select(query.keys)
-            seen.followed = _numbered(pl.concat([keys, best]).unique(maintain_order=True))
+            seen.followed = _numbered(pl.concat([now, best]).unique(maintain_order=True))
         return seen.followed
 
     def _binned(self, query: Query, merged: pl.DataFrame, grid: Grid, shown: pl.DataFrame, followed: pl.DataFrame) -> pl.DataFrame:
@@ -356,9 +400,10 @@ class LocalBackEnd:
     # -- both
 
     def _dressed(self, shown: pl.DataFrame, query: Query) -> pl.DataFrame:
-        frame = top.address_octets(shown, query.keys)
+        frame = address_octets(shown)
+        ways = EACH_WAY if query.folding is not Folding.NONE else ()
         times = [pl.col("start").alias("first"), pl.col("end").alias("last")] if query.times else []
-        return frame.select(*query.keys, *top.SUMS, *times)
+        return frame.select(*query.keys, *top.SUMS, *ways, *times)
 
     def _reach(self, query: Query, parts: list[Part], state: pl.DataFrame) -> tuple[int | None, int | None]:
         """Return the first start and last end: from the names where that is exact, else from the flows where they were read."""
@@ -388,12 +433,17 @@ class LocalBackEnd:
             settling_from=_settling(status, query.interval),
             drops=_count(status, "drops"),
             lost=_count(status, "sequence_lost"),
-            unread=tuple(f"{path.name}: {reason}" for path, reason in self.store.broken.items()),
+            unread=self.store.unread(),
         )
 
 
 def _key(query: Query, name: PartName, clip: Interval | None) -> tuple[Any, ...]:
-    return (name, clip, query.where, query.keys, query.sampling, query.contained and clip is not None, query.times)
+    return (name, clip, query.where, query.keys, query.sampling, query.contained and clip is not None, query.times, query.folding)
+
+
+def _groups_of(query: Query) -> Query:
+    """Return what questions share that need the same groups."""
+    return replace(query, interval=None, limit=None, bins=None, order="octets", ascending=False, having=ANY)
 
 
 def _passes(wanted: Wanted) -> list[tuple[Interval | None, list[PartName]]]:

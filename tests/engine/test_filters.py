@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nftui.engine.filter_fields import NO_NUMBERS
 from nftui.engine.filters import (
     ANY,
     FIELDS,
@@ -24,10 +25,12 @@ from nftui.engine.filters import (
     Filter,
     Flags,
     Kind,
+    Named,
     Not,
     OneOf,
     Operator,
     Or,
+    Place,
     Relation,
     Text,
     all_of,
@@ -260,7 +263,11 @@ ERRORS: list[tuple[str, int, str, str]] = [
     ("ip 10", 3, "10", "write net 10"),
     ("ip 10.0.0.256", 3, "10.0.0.256", "not an address"),
     ("ip tor", 3, "tor", "exit nodes is not held"),
-    ("host www.example.com", 5, "www.example.com", "names are not supported yet"),
+    ("host or port 80", 5, "or", "not an address"),
+    ("net 10.0.0.1/office", 4, "10.0.0.1/office", "length of a network"),
+    ("next ip example.org", 8, "example.org", "not an address"),
+    ("host = ", 7, "", "an address"),
+    ("host > example.org", 5, ">", "takes no comparator"),
     ("net 10/33", 4, "10/33", "0 to 32"),
     ("net ::/129", 4, "::/129", "0 to 128"),
     ("net 10.0.0.0 255.0.255.0", 13, "255.0.255.0", "not a mask"),
@@ -274,9 +281,12 @@ ERRORS: list[tuple[str, int, str, str]] = [
     ("80", 0, "80", "port 80"),
     ("10.0.0.1", 0, "10.0.0.1", "ip 10.0.0.1"),
     ("10.0.0.0/8", 0, "10.0.0.0/8", "net 10.0.0.0/8"),
-    ("geo IN", 0, "geo", "'geo' is not supported yet"),
-    ("src geo IN", 4, "geo", "'geo' is not supported yet"),
-    ("asorg ~ x", 0, "asorg", "not supported yet"),
+    ("geo India", 4, "India", "write its two letters"),
+    ("geo in [DE India]", 11, "India", "write its two letters"),
+    ("geo > DE", 4, ">", "takes no comparator"),
+    ("next geo DE", 0, "next", "no direction next"),
+    ("asorg > x", 6, ">", "takes no comparator"),
+    ("asorg in [a b]", 9, "[", "takes no list"),
     ("@include other", 0, "@include", "not supported yet"),
     ("src nat vlan 1", 0, "src", "no direction src nat"),
     ("src nat event 1", 0, "src", "no direction src"),
@@ -363,7 +373,7 @@ def test_any_text_parses_or_names_a_column(written: str) -> None:
 
 IPV4 = st.builds(lambda n, bits: IPv4Network((n, bits), strict=False), st.integers(0, 2**32 - 1), st.integers(0, 32))
 IPV6 = st.builds(lambda n, bits: IPv6Network((n, bits), strict=False), st.integers(0, 2**128 - 1), st.integers(0, 128))
-NUMERIC = [(name, way) for name, field in FIELDS.items() if field.kind not in (Kind.ADDRESS, Kind.TEXT) for way in field.columns]
+NUMERIC = [(name, way) for name, field in FIELDS.items() if field.kind not in NO_NUMBERS for way in field.columns]
 TEXTS = [(name, way) for name, field in FIELDS.items() if field.kind is Kind.TEXT for way in field.columns]
 WORDS = st.text(min_size=1, max_size=20).filter(lambda word: "\n" not in word and not {"'", '"'} <= set(word))
 
@@ -377,6 +387,8 @@ def comparisons(draw: st.DrawFn) -> Filter:
     return Compare(name, draw(st.sampled_from(Operator)), draw(value), direction)
 
 
+ENDS = [Direction.NONE, Direction.SRC, Direction.DST]
+
 LEAVES = st.one_of(
     st.just(ANY),
     st.builds(Family, st.sampled_from([4, 6])),
@@ -388,6 +400,11 @@ LEAVES = st.one_of(
     st.builds(Flags, st.integers(1, 255), st.booleans()),
     st.sampled_from([Relation(name, way) for name, ways in RELATIONS.items() for way in ways]),
     st.tuples(st.sampled_from(TEXTS), WORDS, st.booleans()).map(lambda drawn: Text(drawn[0][0], drawn[1], drawn[0][1], drawn[2])),
+    st.builds(Named, st.from_regex(r"[^\s/%:,\[\]()'\"0-9][^\s/%:,\[\]()'\"]{0,30}", fullmatch=True), st.sampled_from(ENDS)),
+    st.builds(
+        Place, st.just("geo"), st.lists(st.from_regex("[A-Za-z]{2}", fullmatch=True), min_size=1).map(tuple), st.sampled_from(ENDS)
+    ),
+    st.builds(Place, st.just("asorg"), st.tuples(WORDS), st.sampled_from(ENDS), st.booleans()),
     comparisons(),
 )
 
@@ -416,6 +433,15 @@ def test_printing_is_the_inverse_of_parsing(tree: Filter) -> None:
         ("first seen > -1h", "first seen > 2023-11-14T21:13:20"),
         ("src xip 192.0.2.1 or nport 5", "src nat ip 192.0.2.1 or nat port 5"),
         ("src or dst tunip 192.0.2.1", "tun ip 192.0.2.1"),
+        ("src or dst host Example.ORG", "ip example.org"),
+        ("src and dst host office", "src ip 'office' and dst ip 'office'"),
+        ("ip in [10.0.0.1 a.example 10.0.0.0/8 b-1]", "ip in [10.0.0.0/8 10.0.0.1] or ip a.example or ip 'b-1'"),
+        ("src net office", "src ip 'office'"),
+        ("host 'any'", "ip 'any'"),
+        ("geo in or dst geo 'De' or US", "geo IN or dst geo DE or dst geo US"),
+        ("geo in [de FR, de]", "geo in [DE FR]"),
+        ("src asorg ~ Google", "src asorg ~ 'google'"),
+        ("not asorg 'Example Net'", "not asorg 'example net'"),
         ("asa event denied ingress", "asa xevent 1001"),
         ("exporter id 5 and engine type 1", "observation domain id 5 and engine-type 1"),
         ("src port in pblock", "src port in nat pblock"),

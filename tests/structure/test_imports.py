@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.rules": ("engine", "capture"),
     "engine.reload": ("engine", "capture"),
     "engine.notify": (),
+    "engine.flow_files": ("engine", "capture"),  # files that are asked without importing them
     "engine.importing": ("engine", "capture"),  # the same for files
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
@@ -39,17 +40,32 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("app", "screens", "engine", "export"),
     # the commands, each a thin layer over the rest
     "account": ("engine",),
-    "asking": ("engine", "export", "filtering"),
+    "asking": ("engine", "export", "filtering", "naming"),
+    "statistics": ("asking", "engine", "export", "naming"),
+    "naming": ("engine",),
     "filtering": ("engine",),
     "filters": ("engine",),
     "configuring": ("engine",),
     "collecting": ("engine", "capture", "protocols"),
+    "importing": ("collecting", "engine", "capture"),
     "checks": ("checks", "engine", "capture", "machine"),
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("account", "asking", "collecting", "configuring", "dashboard", "demo", "doctor", "filters", "protocols"),
+    "cli": (
+        "account",
+        "asking",
+        "collecting",
+        "configuring",
+        "dashboard",
+        "demo",
+        "doctor",
+        "filters",
+        "importing",
+        "protocols",
+        "statistics",
+    ),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
@@ -57,10 +73,19 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine", "filters"),
+    "msgspec": ("config", "collecting", "demo.network", "engine", "filters", "naming"),
     "tomlkit": ("engine.saved_filter", "engine.settings"),
     "platformdirs": ("config",),
-    "socket": ("capture", "demo", "dashboard", "engine.if_mib", "engine.listening", "engine.notify", "engine.workers"),
+    "socket": (
+        "capture",
+        "demo",
+        "dashboard",
+        "engine.if_mib",
+        "engine.listening",
+        "engine.notify",
+        "engine.resolving",
+        "engine.workers",
+    ),
     "subprocess": ("dashboard", "engine.child", "engine.workers"),  # the children: collector, exporters; keeper, asker; workers
 }
 """Library -> the parts that may use it."""
@@ -142,7 +167,7 @@ LOADS_WITHOUT: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the collector": (("nftui.engine.collector", "nftui.collecting"), SCREEN | {"scapy", "pyroute2"}),
     "the engine": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("engine",))), SCREEN | {"scapy", "pyroute2"}),
     "what asks over SNMP": (("nftui.engine.snmp", "nftui.engine.if_mib"), SCREEN | {"polars", "numpy"}),
-    "questions": (("nftui.asking",), SCREEN | {"scapy", "pyroute2"}),
+    "questions": (("nftui.asking", "nftui.statistics"), SCREEN | {"scapy", "pyroute2"}),
     "the simulation": (("nftui.demo",), SCREEN | {"scapy", "pyroute2", "polars"}),
     "the screens": (("nftui.app",), {"scapy", "pyroute2"}),
 }
