@@ -49,9 +49,9 @@ class Cursor:
     def _fail(self, token: Token, problem: str, hint: str = "") -> NoReturn:
         raise FilterError(self._text, token.column, token.text, problem, hint)
 
-    def _read(self, token: Token, reader: Callable[[str], T], word: str) -> T:
-        """Read a word of a token as a value; an error is the token's."""
+    def _read(self, token: Token, reader: Callable[[str], T], word: str, hint: str = "") -> T:
+        """Read a word of a token as a value; an error is the token's, with a hint that is better than the reader's if there is."""
         try:
             return reader(word)
         except Refused as refused:
-            self._fail(token, str(refused), refused.hint)
+            self._fail(token, str(refused), hint or refused.hint)

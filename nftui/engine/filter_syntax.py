@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import NoReturn
 
 from nftui.engine.filter_fields import FIRST_TIME, LAST_TIME, Kind
 from nftui.engine.filter_names import NAMED, RANGES
@@ -15,6 +16,8 @@ from nftui.engine.names import PROTOCOLS, SERVICES
 from nftui.errors import FilterError
 
 LONGEST_VALUE = 64
+FEW_NAMES = 10
+"""Up to so many names of values are listed in a hint."""
 AGO = {"s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6, "w": 604800 * 10**6}
 """Microseconds of the units in which a relative time is written."""
 MULTIPLIERS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -27,8 +30,10 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _NUMBER = re.compile(r"([0-9]+)(?:\.([0-9]+))?([kmgt]?)", re.IGNORECASE)
+_WITH_UNIT = re.compile(r"(?:AS)?([0-9]+[kmgt]?)(?:i?b|bit|bps|pps)?(?:/s)?", re.IGNORECASE)
+"""A number with what people write before or behind it: 10MB, AS64496."""
 _HEX = re.compile(r"0x[0-9a-f]{1,32}", re.IGNORECASE)
-_MAC = re.compile(r"[0-9a-f]{1,2}([:-])(?:[0-9a-f]{1,2}\1){4}[0-9a-f]{1,2}", re.IGNORECASE)
+_MAC = re.compile(r"[0-9a-f]{1,2}([:-])(?:[0-9a-f]{1,2}\1){4}[0-9a-f]{1,2}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}", re.IGNORECASE)
 _TIME = re.compile(
     r"([0-9]{4})(?:-([0-9]{1,2})(?:-([0-9]{1,2})(?:[T ]([0-9]{1,2})(?::([0-9]{1,2})(?::([0-9]{1,2})(?:\.([0-9]{1,6}))?)?)?)?)?)?Z?",
     re.IGNORECASE,
@@ -99,6 +104,8 @@ def _scan(text: str) -> Iterator[Token]:
         match = _TOKEN.match(text, column)
         if match is None:
             character = text[column]
+            if (offset := _OFFSET.search(text, 0, column)) is not None:
+                refuse_offset(text, offset[1], offset.start())
             problem, hint = _STRAY.get(character, ("unexpected character {}", "quote it where it belongs to a text"))
             raise FilterError(text, column, character, problem.format(shown(character)), hint)
         kind, found = str(match.lastgroup), match.group()
@@ -107,11 +114,26 @@ def _scan(text: str) -> Iterator[Token]:
         column = match.end()
 
 
+_OFFSET = re.compile(r"\b(tcp|udp|icmp|icmp6|ip|ip6|ether|arp)\s*\[", re.IGNORECASE)
+"""How pcap reads octets of a packet: `tcp[13] & 2 != 0`."""
+
+
+def refuse_offset(text: str, word: str, column: int) -> NoReturn:
+    """Report an offset into packets.
+
+    Raises:
+        FilterError: Always.
+    """
+    problem = f"offsets into packets, {word}[…], are not seen in flows"
+    raise FilterError(text, column, word, problem, "write flags S for TCP flags; else use the probe's BPF filter")
+
+
 _STRAY: dict[str, tuple[str, str]] = {
     "'": ("the quote {} is not closed", "add the closing quote on the same line"),
     '"': ("the quote {} is not closed", "add the closing quote on the same line"),
     "&": ("unexpected {}", "write and"),
     "|": ("unexpected {}", "write or"),
+    ";": ("unexpected {}", "separate values by commas or spaces, terms by and or or"),
 }
 
 
@@ -128,7 +150,10 @@ def number(word: str) -> int:
         return int(word, 16)
     match = _NUMBER.fullmatch(word)
     if match is None or len(word) > LONGEST_VALUE:
-        raise Refused(f"expected a number, found {shown(word)}", "numbers are decimal or 0x…, with one suffix k m g t at most")
+        hint = "numbers are decimal or 0x…, with one suffix k m g t at most"
+        if (unit := _WITH_UNIT.fullmatch(word[:LONGEST_VALUE])) is not None:
+            hint = f"write {unit[1]}"
+        raise Refused(f"expected a number, found {shown(word)}", hint)
     whole, fraction, suffix = match[1], (match[2] or "").rstrip("0"), match[3].lower()
     scale: int = 10 ** len(fraction)
     value, rest = divmod(int(whole + fraction) * MULTIPLIERS[suffix], scale)
@@ -137,34 +162,39 @@ def number(word: str) -> int:
     return value
 
 
-def _named(names: dict[str, int], what: str) -> Callable[[str], int]:
-    """Return a reader of numbers or names."""
+def _named(names: dict[str, int], what: str, more: Iterable[str] = ()) -> Callable[[str], int]:
+    """Return a reader of numbers or names; `more` are further names, which somebody else reads."""
+    known = [*names, *more]
 
     def read(word: str) -> int:
         if (value := names.get(word.lower())) is not None:
             return value
         if word[:1].isdigit():
             return number(word)
-        raise Refused(f"{shown(word)} is not {what}", _suggestion(word, names) or "write its number")
+        raise Refused(f"{shown(word)} is not {what}", _suggestion(word, known))
 
     return read
 
 
-def _suggestion(word: str, names: dict[str, int]) -> str:
+def _suggestion(word: str, names: list[str]) -> str:
     from difflib import get_close_matches
 
     close = get_close_matches(word.lower()[:LONGEST_VALUE], names, 1)
-    return f"did you mean {close[0]}?" if close else ""
+    if close:
+        return f"did you mean {close[0]}?"
+    return "write its number" if len(names) > FEW_NAMES else f"write its number, or {', '.join(names)}"
 
 
 def mac(word: str) -> int:
-    """Read a MAC address, six octets in hexadecimal.
+    """Read a MAC address, six octets in hexadecimal, or three pairs of them as `0011.2233.4455`.
 
     Raises:
         Refused: No MAC address.
     """
     if not _MAC.fullmatch(word):
         raise Refused(f"expected a MAC address, found {shown(word)}", "write it as 00:11:22:33:44:55")
+    if "." in word:
+        return int(word.replace(".", ""), 16)
     return int.from_bytes(bytes(int(octet, 16) for octet in re.split("[:-]", word)), "big")
 
 
@@ -233,7 +263,7 @@ def _address(word: str) -> IPv4Address | IPv6Address:
     if word.lower() == "tor":
         raise Refused("the list of Tor's exit nodes is not held", "write the addresses in a list, ip in [192.0.2.1 198.51.100.1]")
     if re.fullmatch(r"[0-9.]+|.*[:%].*", word) or not word:
-        raise Refused(f"{shown(word)} is not an address")
+        raise Refused(f"{shown(word)} is not an address", "write it as 192.0.2.1 or 2001:db8::1")
     raise Refused(f"{shown(word)} is not an address", "write the address")
 
 
@@ -302,7 +332,9 @@ READERS: dict[Kind, Callable[[str], int]] = {
     Kind.NUMBER: number,
     Kind.FLAGS: number,
     Kind.MAC: mac,
-    **{kind: _named(names, _MEANT.get(kind, f"{kind.value} that is known")) for kind, names in _NAMES.items()},
+    **{
+        kind: _named(names, _MEANT.get(kind, f"{kind.value} that is known"), RANGES.get(kind, ())) for kind, names in _NAMES.items()
+    },
 }
 """How a number of each kind is read; `address`, `time` and `words` read the other kinds."""
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from nftui.engine.filter_fields import FIELDS, Direction, Kind
 from nftui.engine.filter_names import FIREWALL_REASONS
-from nftui.engine.filter_syntax import Token, looks_like, shown
+from nftui.engine.filter_syntax import MULTIPLIERS, Token, looks_like, refuse_offset, shown
 from nftui.engine.filter_tree import ANY, Filter
 from nftui.engine.filter_values import Phrase, Values
 from nftui.engine.filter_words import (
@@ -51,7 +51,7 @@ class Terms(Values):
         if self._field(0)[0] or (token.key in DIRECTION_WORDS and not self._is_not_held()):
             return self._phrase_term(ANY)
         if token.key in QUALIFIERS and self._peek().key == "[":
-            self._fail(token, f"offsets into packets, {token.text}[…], are not seen in flows", "use the probe's BPF filter")
+            refuse_offset(self._text, token.text, token.column)
         if token.key in CONSTANTS:
             self._next()
             found = CONSTANTS[token.key]
@@ -150,13 +150,16 @@ class Terms(Values):
         """Report a token that begins no term."""
         word = token.key
         if token.kind != "word" or word in BINDING:
-            self._fail(token, f"expected a term, found {token.shown}", "such as port 80, ip 10.0.0.1 or proto tcp")
+            hint = "remove the quotes" if token.kind == "quoted" else "such as port 80, ip 10.0.0.1 or proto tcp"
+            self._fail(token, f"expected a term, found {token.shown}", hint)
+        if (at := word.find(":")) > 0 and word[:at] in QUALIFIERS:
+            self._fail(token, f"unexpected ':' in {token.shown}", f"write {word[:at]} port {token.bare[at + 1 :]}")
         self._refused(token)
         if looks_like(Kind.ADDRESS, word) and ("." in word or ":" in word):
             self._fail(token, f"the address {token.shown} stands alone", f"write {'net' if '/' in word else 'ip'} {token.bare}")
         if word.isdigit():
             self._fail(token, f"the number {token.shown} stands alone", f"write port {word}, or what else is {word}")
-        close = get_close_matches(word[:64], WORDS, 1)
+        close = get_close_matches(word[:64], WORDS, 1) if len(word) > 1 else []
         self._fail(token, f"unknown word {token.shown}", f"did you mean {close[0]}?" if close else "such as port 80 or ip 10.0.0.1")
 
     def _refused(self, token: Token) -> None:
@@ -177,14 +180,20 @@ class Terms(Values):
         """Report that no field follows a direction."""
         token = self._token
         self._refused(token)
-        directions = {DIRECTIONS[word] for word in [" ".join(words)] if word in DIRECTIONS} or ENDS
-        fitting = [
-            phrase[0]
-            for phrase, name in PHRASES.items()
-            if len(phrase) == 1 and directions <= {*FIELDS[name].columns, FIELDS[name].same}
-        ]
+        spelling = " ".join(word for word in words if word)
+        directions = {DIRECTIONS[spelling]} if spelling in DIRECTIONS else ENDS
+        phrases = {phrase[0]: name for phrase, name in PHRASES.items() if len(phrase) == 1}
+        fitting = [word for word, name in phrases.items() if directions <= {*FIELDS[name].columns, FIELDS[name].same}]
         close = get_close_matches(token.key[:64], fitting, 1) if token.kind == "word" else []
-        hint = f"did you mean {close[0]}?" if close else "such as src port 80 or dst ip 10.0.0.1"
+        hint = "such as src port 80 or dst ip 10.0.0.1"
+        if "ip" in fitting and looks_like(Kind.ADDRESS, token.text):
+            hint = f"write {spelling} ip {token.bare}"
+        elif token.key == "[" and words[-1] == "in":
+            hint = f"write {words[0].replace('in', 'src')} ip in [192.0.2.1 198.51.100.0/24]"
+        elif close:
+            hint = f"did you mean {close[0]}?"
+        elif fitting and directions != ENDS:
+            hint = f"{spelling} goes with {', '.join(dict.fromkeys(phrases[word] for word in fitting))}"
         self._fail(token, f"expected a field after {shown(self._before.text)}, found {token.shown}", hint)
 
     def _side_by_side(self, token: Token) -> NoReturn:
@@ -196,7 +205,14 @@ class Terms(Values):
             more = self._peek() if token.key == "," else token
             listed = f"write {self._last.word} in [{before.bare} {more.bare}] for several"
             hint = "join the two with 'or'" if self._last.field.kind in UNLISTED else listed
+            if self._last.field.kind is Kind.TIME and ":" in token.text:
+                hint = f"write {before.bare}T{token.bare}"
             self._fail(token, f"unexpected {token.shown} after {before.shown}", hint)
         if before.key in QUALIFIERS and looks_like(Kind.PORT, token.text):
             self._fail(token, f"unexpected {token.shown} after {before.shown}", f"write {before.bare} port {token.bare}")
-        self._fail(token, f"expected 'and' or 'or' before {token.shown}", "join the two terms with one of them")
+        hint = "join the two terms with one of them"
+        if token.key in MULTIPLIERS and before.text.isdigit():
+            hint = f"write {before.text}{token.text}, without a space"
+        elif token.key not in WORDS and (close := get_close_matches(token.key[:64], ("and", "or"), 1, 0.5)):
+            hint = f"did you mean {close[0]}?"
+        self._fail(token, f"expected 'and' or 'or' before {token.shown}", hint)

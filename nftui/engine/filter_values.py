@@ -26,7 +26,7 @@ from nftui.engine.filter_tree import (
     all_of,
     any_of,
 )
-from nftui.engine.filter_words import BINDING, NEGATIONS, NETWORKS, OPERATORS, UNLISTED
+from nftui.engine.filter_words import BINDING, NEGATIONS, NETWORKS, NUMBERS_OF, OPERATORS, SLIPS, UNLISTED, VALUES
 
 NO_NAMES = {*BINDING, *NEGATIONS, "any", "in", "tor"}
 """Words that are no names of hosts, unless in quotes."""
@@ -147,9 +147,14 @@ class Values(Cursor):
 
     def _expect_value(self, phrase: Phrase) -> Token:
         token = self._token
-        if token.kind not in ("word", "quoted"):
-            hint = phrase.listed if token.key in ("(", "[") and phrase.field.kind not in UNLISTED else ""
-            self._fail(token, f"expected {phrase.field.kind.value} after {shown(phrase.word)}, found {token.shown}", hint)
+        if token.kind not in ("word", "quoted") or token.key in BINDING:
+            kind = phrase.field.kind
+            hint = f"such as {phrase.directions[0].value} {phrase.word} {VALUES[kind]}".replace("  ", " ")
+            if token.key in ("(", "[") and kind not in UNLISTED:
+                hint = phrase.listed
+            elif (meant := SLIPS.get((self._before.key, token.key))) is not None:
+                hint = f"write {meant}"
+            self._fail(token, f"expected {kind.value} after {shown(phrase.word)}, found {token.shown}", hint)
         return self._next()
 
     def _words(self, phrase: Phrase, operator: Operator | None, start: Token) -> Filter:
@@ -239,7 +244,7 @@ class Values(Cursor):
         """Read a value of the phrase's field within its limits."""
         kind = phrase.field.kind
         reader = partial(time, now=self._now) if kind is Kind.TIME else READERS[kind]
-        value = self._read(token, reader, word)
+        value = self._read(token, reader, word, NUMBERS_OF.get(phrase.name, ""))
         if not phrase.field.low <= value <= phrase.field.high:
             self._fail(token, f"{phrase.word} {shown(word)} is out of range", f"{phrase.field.low} to {phrase.field.high}")
         return value

@@ -95,13 +95,13 @@ PACKET_LEVEL = {"ether", "gateway", "broadcast", "multicast"}
 """Words of pcap filters that flows can't answer."""
 
 NOT_HELD: dict[tuple[str, ...], tuple[str, str]] = {
-    ("client",): ("flows hold no latency", ""),
-    ("server",): ("flows hold no latency", ""),
-    ("latency",): ("flows hold no latency", ""),
-    ("app", "latency"): ("flows hold no latency", ""),
+    ("client",): ("flows hold no latency", "leave the term out"),
+    ("server",): ("flows hold no latency", "leave the term out"),
+    ("latency",): ("flows hold no latency", "leave the term out"),
+    ("app", "latency"): ("flows hold no latency", "leave the term out"),
     ("payload",): ("flows hold no payload", "use the probe's BPF filter"),
-    ("pf",): ("flows hold nothing of the packet filter pf", ""),
-    ("process",): ("flows hold no process", ""),
+    ("pf",): ("flows hold nothing of the packet filter pf", "leave the term out"),
+    ("process",): ("flows hold no process", "leave the term out"),
     ("label",): ("flows hold no label", "of MPLS, write mpls label1 16"),
     ("observation", "point"): ("flows hold no observation point", "write observation domain id 1"),
     ("nat", "pblock", "step"): ("of port blocks flows hold start and end", "write nat pblock start 1024"),
@@ -116,15 +116,54 @@ NOT_HELD: dict[tuple[str, ...], tuple[str, str]] = {
         "nfdump's numbers of exporters are its own",
         "write router ip 192.0.2.1, or exporter id for its domain",
     ),
-    ("tz",): ("flows hold no time zone", ""),
+    ("tz",): ("flows hold no time zone", "leave the term out"),
 }
 """Phrases of the language for what no flow of the store can hold: what is said of them."""
+
+SLIPS: dict[tuple[str, str], str] = {
+    ("=", ">"): ">=",
+    ("=", "<"): "<=",
+    ("<", ">"): "!=",
+    ("=", "!"): "!=",
+    (">", "<"): "!=",
+    ("=", "="): "=",
+}
+"""Comparators as people type them, and as they are spelled."""
+
+VALUES: dict[Kind, str] = {
+    Kind.NUMBER: "100",
+    Kind.PORT: "80",
+    Kind.PROTOCOL: "tcp",
+    Kind.FLAGS: "S",
+    Kind.MAC: "00:11:22:33:44:55",
+    Kind.TIME: "> -15m",
+    Kind.ADDRESS: "192.0.2.1",
+    Kind.TEXT: "~ web",
+    Kind.DSCP: "ef",
+    Kind.ETHERTYPE: "0x86dd",
+    Kind.FLOW_DIRECTION: "ingress",
+    Kind.FORWARDING: "drop",
+    Kind.NAT_EVENT: "add44",
+    Kind.FIREWALL_EVENT: "denied",
+    Kind.FIREWALL_REASON: "1001",
+    Kind.COUNTRY: "DE",
+    Kind.ORGANISATION: "~ example",
+}
+"""Of each kind a value for a hint."""
+
+NUMBERS_OF: dict[str, str] = {
+    "duration": "durations are in milliseconds, as duration > 5000",
+    "if": "write the interface's number, as if 3",
+    "icmp-type": "write its number, as icmp-type 8",
+    "icmp-code": "write its number, as icmp-code 0",
+}
+"""Hints for fields of numbers of which people try something else."""
 
 NOT_YET = frozenset(("@include",))
 """Words of the language that no tree stands for yet."""
 
 HEADS: dict[str, str] = {
-    head: ", ".join(sorted({" ".join(phrase[1:]) for phrase in PHRASES if phrase[0] == head and len(phrase) > 1}))
+    head: ", ".join(dict.fromkeys(" ".join(phrase[1:]) for phrase in PHRASES if phrase[0] == head and len(phrase) > 1))
     for head in ("mpls", "observation", "engine", "asa", "app", "pblock")
 }
 """Words that begin phrases and are nothing alone, and what may follow them."""
