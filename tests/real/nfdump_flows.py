@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,9 @@ from tests import peers
 from tests.running import collecting, free_port, wait_for
 
 SECOND = 1_000_000
-BASE = 1_700_000_000 * SECOND
 SPAN = 600 * SECOND
-BOOT = BASE - 3600 * SECOND
 PREFIX = np.array([0] * 10 + [255, 255], np.uint8)
+NETWORK = np.frombuffer(bytes.fromhex("20010db8000000000000000000000000"), np.uint8)
 # RFC 3954, section 8, where `netflow` has no fields; of IPv6 the same numbers.
 MORE = (
     Field("source_vlan", 58, 58, 2),
@@ -39,70 +39,75 @@ MORE = (
 )
 
 
-def flows(count: int, seed: int) -> Columns:
-    """Return random flows of which few tie: counters are large and odd, values come from few.
+def flows(count: int, seed: int, same: float = 0.2) -> Columns:
+    """Return random flows of the last minutes, in the order of their start.
 
-    Every field is filled, as nfdump can't tell 0 from absent; some flows have the same address, port, AS, interface, VLAN, mask or
-    MAC at both ends.
+    Every field is filled, as nfdump can't tell 0 from absent. Counters are large and odd, and values come from few, so that sums
+    seldom tie; a third of the flows belongs to connections of others, half of these the other way round.
+
+    Args:
+        count: How many.
+        seed: Of the random numbers.
+        same: Of how many the address, port, AS, interface, VLAN, mask or MAC is the same at both ends, each by itself.
     """
     random = np.random.default_rng(seed)
-    source, destination = _addresses(random, count)
-    start = BASE + random.integers(0, SPAN // 1000, count) * 1000
-    packets = random.integers(1, 5000, count)
-    icmp_free = random.choice([6, 6, 6, 17, 17, 47], count)
 
     def few(low: int, high: int) -> NDArray[np.int64]:
-        # The square makes some values far more frequent than others, so that sums seldom tie.
+        # The square makes some values far more frequent than others.
         return low + (random.random(count) ** 2 * (high - low)).astype(np.int64)
 
-    def other_side(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.where(random.random(count) < 0.2, one, other)
+    def ends(low: int, high: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        one, other = few(low, high), few(low, high)
+        other = np.where(other == one, low + (one - low + 1) % (high - low), other)
+        return one, np.where(random.random(count) < same, one, other)
 
-    port, number, interface = few(1, 2000), few(64500, 64560), few(1, 12)
-    vlan, mask, mac = few(1, 40), few(8, 30), few(1, 20)
-    return {
-        "source_address": source,
-        "destination_address": destination,
-        "next_hop": _four(random, count, 0x0A630000, 6),
-        "source_port": port,
-        "destination_port": other_side(port, few(1, 2000)),
-        "protocol": icmp_free,
-        "tcp_flags": np.where(icmp_free == 6, random.integers(1, 64, count), 0),
+    packets, start = random.integers(1, 5000, count), np.sort(random.integers(0, SPAN // 1000, count)) * 1000
+    start += (time.time_ns() // 1_000_000_000 - 900) * SECOND
+    columns: dict[str, NDArray[Any]] = {
+        "protocol": random.choice([6, 6, 6, 17, 17, 47], count),
         "tos": few(0, 60),
         "destination_tos": few(0, 60),
         "flow_direction": random.integers(0, 2, count),
-        "source_as": number,
-        "destination_as": other_side(number, few(64500, 64560)),
-        "ingress_interface": interface,
-        "egress_interface": other_side(interface, few(1, 12)),
-        "source_mask": mask,
-        "destination_mask": other_side(mask, few(8, 30)),
-        "source_vlan": vlan,
-        "destination_vlan": other_side(vlan, few(1, 40)),
-        "source_mac": mac,
-        "destination_mac": other_side(mac, few(1, 20)),
-        "post_source_mac": other_side(mac, few(1, 20)),
-        "post_destination_mac": few(1, 20),
         "mpls_label_1": few(16, 40) << 4,
         "packets": packets,
         "octets": packets * random.integers(40, 1500, count) + random.integers(0, 40, count),
         "flow_start": start,
         "flow_end": start + np.where(random.random(count) < 0.2, 0, random.integers(0, 60_000, count)) * 1000,
     }
+    columns["source_address"], columns["destination_address"], columns["next_hop"] = _addresses(random, count, same)
+    for one, other, low, high in (
+        ("source_port", "destination_port", 1, 300), ("source_as", "destination_as", 64500, 64560),
+        ("ingress_interface", "egress_interface", 1, 12), ("source_mask", "destination_mask", 8, 30),
+        ("source_vlan", "destination_vlan", 1, 40), ("source_mac", "post_source_mac", 1, 20),
+        ("destination_mac", "post_destination_mac", 21, 40),
+    ):  # fmt: skip
+        columns[one], columns[other] = ends(low, high)
+    connection = ("protocol", "source_address", "destination_address", "source_port", "destination_port")
+    of = np.where(random.random(count) < 1 / 3, random.integers(0, count, count), np.arange(count))
+    turned = (of != np.arange(count)) & (random.random(count) < 0.5)
+    columns |= {name: columns[name][of] for name in connection}
+    for one, other in (("source_address", "destination_address"), ("source_port", "destination_port")):
+        turn = turned[:, None] if columns[one].ndim == 2 else turned
+        columns[one], columns[other] = np.where(turn, columns[other], columns[one]), np.where(turn, columns[one], columns[other])
+    six = ~netflow.is_ipv4(columns["source_address"])
+    columns["next_hop"] = np.where(six[:, None], NETWORK, columns["next_hop"]).astype(np.uint8)
+    columns["tcp_flags"] = np.where(columns["protocol"] == 6, random.integers(1, 64, count), 0)
+    return columns
 
 
-def _addresses(random: np.random.Generator, count: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return both ends, of the same family; a fifth of the flows has the same at both."""
+def _addresses(
+    random: np.random.Generator, count: int, same: float
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return both ends, of the same family, and a next hop of IPv4."""
     six = random.random(count) < 0.2
     ends = []
-    for base in (0x0A000000, 0x0A008000):
+    for base, host in ((0x0A000000, 1), (0x0A008000, 9)):
         four = _four(random, count, base, 300)
-        network = np.frombuffer(bytes.fromhex("20010db8000000000000000000000000"), np.uint8)
-        wide = np.tile(network, (count, 1))
-        wide[:, 7], wide[:, 15] = random.integers(0, 6, count), random.integers(1, 9, count)
+        wide = np.tile(NETWORK, (count, 1))
+        wide[:, 7], wide[:, 15] = random.integers(0, 6, count), random.integers(host, host + 8, count)
         ends.append(np.where(six[:, None], wide, four).astype(np.uint8))
-    same = random.random(count) < 0.2
-    return ends[0], np.where(same[:, None], ends[0], ends[1]).astype(np.uint8)
+    alike = random.random(count) < same
+    return ends[0], np.where(alike[:, None], ends[0], ends[1]).astype(np.uint8), _four(random, count, 0x0A630000, 6)
 
 
 def _four(random: np.random.Generator, count: int, base: int, hosts: int) -> NDArray[np.uint8]:
@@ -113,8 +118,9 @@ def _four(random: np.random.Generator, count: int, base: int, hosts: int) -> NDA
 def datagrams(columns: Columns) -> list[bytes]:
     """Return flows as NetFlow v9, templates first; MACs and labels are written as numbers of their size."""
     exported = np.full(len(columns["flow_end"]), int(columns["flow_end"].max()) // SECOND * SECOND + SECOND, np.int64)
+    boot = int(columns["flow_start"].min()) // SECOND * SECOND - 3600 * SECOND
     made = tuple(map(_with_more, netflow.templates(columns, netflow.HEAD + TIMES, netflow.TAIL)))
-    uptimes = {name: (columns[name] // 1000 - BOOT // 1000) for name in ("flow_start", "flow_end")}
+    uptimes = {name: (columns[name] // 1000 - boot // 1000) for name in ("flow_start", "flow_end")}
     octets = {
         field.column: np.ascontiguousarray(columns[field.column].astype(">u8")).view(np.uint8).reshape(-1, 8)[:, 8 - field.octets :]
         for field in MORE
@@ -125,11 +131,11 @@ def datagrams(columns: Columns) -> list[bytes]:
     for part, sequences in zip(parts, numbers, strict=True):
         header = part.datagrams["header"]
         header["version"], header["count"], header["source_id"] = 9, part.records, 1
-        header["sys_uptime"], header["unix_seconds"] = (part.moments - BOOT) // 1000, part.moments // SECOND
+        header["sys_uptime"], header["unix_seconds"] = (part.moments - boot) // 1000, part.moments // SECOND
         header["sequence"] = sequences
     body = netflow.described(made)
     moment = int(exported[0])
-    leading = struct.pack(">HHIIII", 9, len(made), (moment - BOOT) // 1000, moment // SECOND, 0, 1)
+    leading = struct.pack(">HHIIII", 9, len(made), (moment - boot) // 1000, moment // SECOND, 0, 1)
     leading += struct.pack(">HH", 0, 4 + len(body)) + body
     return netflow.join(parts, order, after, leading).payloads
 
