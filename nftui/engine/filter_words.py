@@ -146,6 +146,8 @@ VALUES: dict[Kind, str] = {
     Kind.NAT_EVENT: "add44",
     Kind.FIREWALL_EVENT: "denied",
     Kind.FIREWALL_REASON: "1001",
+    Kind.COUNTRY: "DE",
+    Kind.ORGANISATION: "~ example",
 }
 """Of each kind a value for a hint."""
 

@@ -16,8 +16,8 @@ from nftui.printable import printable
 
 Network = IPv4Network | IPv6Network
 
-LARGEST = 16 << 20
-"""Octets of a hosts file that are read."""
+LARGEST = 4 << 20
+"""Octets of a hosts file that are read: it is read wherever a name is looked for."""
 LONGEST_NAME = 253
 LOOK_PAUSE_S = 1.0
 """Between two looks at whether the file was changed."""

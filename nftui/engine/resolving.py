@@ -39,6 +39,9 @@ MOST_KEPT = 65_536
 KEPT_S, ABSENT_S, FAILED_S = 86_400.0, 3_600.0, 60.0
 """How long holds what was found, that there is no name, and that nobody answered: the system's resolver tells no TTL."""
 LARGEST_FILE = 32 << 20
+HELD_S, REFUSED_S = 300.0, 30.0
+"""How long holds what a name stands for, and that it stands for nothing."""
+MOST_NAMES = 1_000
 MOST_ADDRESSES = 64
 """That one name may stand for."""
 _LABEL = re.compile(r"[A-Za-z0-9_-]{1,63}")
@@ -82,7 +85,8 @@ class Resolver:
             reverse: Asks for a name: returns it, or None where there is none; raises OSError where nobody answers.
         """
         self.hosts = Hosts(Path(settings.hosts).expanduser() if settings.hosts else None)
-        self._asks, self._timeout = settings.resolve, settings.timeout
+        self.asks, self._timeout = settings.resolve, settings.timeout
+        """Whether DNS is asked."""
         self._reverse = reverse or system_name
         self._changed = Condition()
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -91,7 +95,10 @@ class Resolver:
         self._running: dict[str, float] = {}
         self._threads = self._free = 0
         self._cache, self._dirty = cache, False
-        if self._asks and cache is not None:
+        self._addresses: OrderedDict[str, tuple[tuple[Network, ...] | ResolveError, float]] = OrderedDict()
+        self.revision = 0
+        """Another number whenever something was found."""
+        if self.asks and cache is not None:
             self._load(cache)
 
     # -- names of addresses
@@ -110,7 +117,7 @@ class Resolver:
         with self._changed:
             for address in addresses:
                 name = self.hosts.name(address)
-                if name is None and self._asks:
+                if name is None and self.asks:
                     entry = self._known.get(address)
                     if entry is not None:
                         self._known.move_to_end(address)
@@ -138,10 +145,10 @@ class Resolver:
         for at in range(0, len(wanted), step):
             some = wanted[at : at + step]
             found.update(self.look(some))
-            if self._asks:
+            if self.asks:
                 self._settle(some, end)
                 found.update(self.look(some))
-        return found, sum(not self._answered(address) for address in wanted if address not in found) if self._asks else 0
+        return found, sum(not self._answered(address) for address in wanted if address not in found) if self.asks else 0
 
     def close(self) -> None:
         """Keep what was found for the next run; a file that can't be written is none."""
@@ -230,6 +237,7 @@ class Resolver:
         while len(self._known) > MOST_KEPT:
             self._known.popitem(last=False)
         self._dirty = True
+        self.revision += 1
         self._changed.notify_all()
 
     def _load(self, cache: Path) -> None:
@@ -257,9 +265,29 @@ class Resolver:
             return own
         if usable(name) is None:
             raise ResolveError(name, "is neither an address nor the name of a host", "write the address")
-        if not self._asks:
+        if not self.asks:
             raise ResolveError(name, "is a name, and names are not looked up", "allow it with --names, or names.resolve = true")
-        return _addresses_within(name, self._timeout)
+        with self._changed:
+            found, until = self._addresses.get(name.lower(), ((), 0.0))
+        if until < time.time():
+            try:
+                found, holds = _addresses_within(name, self._timeout), HELD_S
+            except ResolveError as error:
+                found, holds = error, REFUSED_S
+            with self._changed:
+                self._addresses[name.lower()] = found, time.time() + holds
+                self.revision += 1
+                while len(self._addresses) > MOST_NAMES:
+                    self._addresses.popitem(last=False)
+        if isinstance(found, ResolveError):
+            raise found
+        return found
+
+    def stands_for(self, name: str) -> tuple[Network, ...]:
+        """Return what a name stands for, as far as it is known now; () where it isn't."""
+        with self._changed:
+            found = self.hosts.networks(name) or self._addresses.get(name.lower(), ((), 0.0))[0]
+        return () if isinstance(found, ResolveError) else found
 
 
 def system_name(address: str) -> str | None:
