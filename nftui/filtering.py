@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from nftui import config
 from nftui.engine.files import read_small
-from nftui.engine.filter_emptiness import what_empties
+from nftui.engine.filter_emptiness import holds, what_empties
 from nftui.engine.filter_includes import Included, include
 from nftui.engine.filter_lints import lints, minds_icmp
 from nftui.engine.filters import LONGEST, Filter, all_of, parse
-from nftui.engine.query import BackEnd, Kind, Query
+from nftui.engine.query import BackEnd, Query
 from nftui.errors import FilterError, UsageError
 from nftui.printable import printable
 
@@ -80,7 +80,7 @@ def write_notes(options: argparse.Namespace, query: Query, back_end: Callable[[]
 
 def notes(asked: list[Asked], query: Query, back_end: BackEnd, flows: int) -> Iterator[str]:
     """Yield the notes about filters, one line each."""
-    icmp = flows > 0 and any(minds_icmp(one.whole.text) for one in asked) and _holds_icmp(query, back_end)
+    icmp = flows > 0 and any(minds_icmp(one.whole.text) for one in asked) and holds(back_end, query, ICMP)
     for one in asked:
         for lint in lints(one.whole.text, icmp=icmp):
             source, text, column = one.whole.written(lint.column)
@@ -91,11 +91,6 @@ def notes(asked: list[Asked], query: Query, back_end: BackEnd, flows: int) -> It
             yield f"{source or 'filter'}, {place}column {within + 1}: {told}"
     if not flows:
         yield from map(str, what_empties(back_end, query))
-
-
-def _holds_icmp(query: Query, back_end: BackEnd) -> bool:
-    asked = replace(query, kind=Kind.GROUPS, keys=(), order="octets", ascending=False, limit=1, bins=None, times=False, where=ICMP)
-    return back_end.answer(asked).total.flows > 0
 
 
 def _asked(options: argparse.Namespace) -> list[Asked]:

@@ -127,6 +127,15 @@ def test_what_is_given_together_must_all_match(run: Run, home: Path, store: Path
         assert json.loads(run(command, "--data", store, "--filter", "tcp", "-o", "json").stdout)["query"]["filter"] == "proto tcp"
 
 
+def test_a_saved_filter_includes_what_its_file_holds_when_it_is_asked(run: Run, home: Path, store: Path) -> None:
+    (home / "filters").mkdir(parents=True)
+    (home / "filters" / "servers").write_text("192.168.0.1")
+    run("filters", "save", "to servers", "dst ip in [@include servers]")
+    assert json.loads(run("summary", "--data", store, "--filter", "to servers", "-o", "json").stdout)["rows"][0]["flows"] == 2
+    (home / "filters" / "servers").write_text("192.168.0.1 192.168.0.22")
+    assert json.loads(run("summary", "--data", store, "--filter", "to servers", "-o", "json").stdout)["rows"][0]["flows"] == 4
+
+
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 
 from nftui.engine.filter_tree import ANY, And, Filter, Or, all_of, text
-from nftui.engine.query import BackEnd, Kind, Query
+from nftui.engine.query import BackEnd, Folding, Kind, Query
 
 MOST_QUESTIONS = 24
 MOST_SECONDS = 5.0
@@ -44,6 +44,15 @@ class _Enough(Exception):
     """The questions or the time are used up."""
 
 
+def holds(back_end: BackEnd, query: Query, where: Filter) -> bool:
+    """Return whether what a question looks at, its filter left aside, has a flow that matches another filter."""
+    total = replace(
+        query, kind=Kind.GROUPS, keys=(), order="octets", ascending=False, limit=1, bins=None, times=False,
+        folding=Folding.NONE, having=ANY, where=where,
+    )  # fmt: skip
+    return back_end.answer(total).total.flows > 0
+
+
 def what_empties(back_end: BackEnd, query: Query, *, seconds: float = MOST_SECONDS) -> list[Emptying]:
     """Find the smallest clause of a filter that matches nothing; of alternatives, of each.
 
@@ -79,7 +88,7 @@ class _Search:
 
     def __init__(self, back_end: BackEnd, query: Query, deadline: float) -> None:
         self._back_end, self._deadline = back_end, deadline
-        self._query = replace(query, kind=Kind.GROUPS, keys=(), order="octets", ascending=False, limit=1, bins=None, times=False)
+        self._query = query
         self._known: dict[Filter, bool] = {}
         self.asked = 0
 
@@ -89,7 +98,7 @@ class _Search:
             if self.asked >= MOST_QUESTIONS or time.monotonic() > self._deadline:
                 raise _Enough
             self.asked += 1
-            self._known[where] = self._back_end.answer(replace(self._query, where=where)).total.flows > 0
+            self._known[where] = holds(self._back_end, self._query, where)
         return self._known[where]
 
     def smallest(self, where: Filter) -> tuple[tuple[Filter, ...], bool]:

@@ -126,12 +126,10 @@ def _names(words: list[Token]) -> Iterator[Lint]:
 
 def _host_bits(words: list[Token]) -> Iterator[Lint]:
     """Note networks of which bits behind their length are set; they are cleared."""
-    for before, token, after in zip([None, *words], words, [*words[1:], None], strict=False):
-        if token.kind == "end":
-            continue
+    for at, token in enumerate(words[:-1]):
         base, slash, length = token.text.partition("/")
-        if not slash and before is not None and before.key in NETWORKS and after is not None:
-            mask = words[words.index(after) + 1] if after.key == "mask" else after
+        if not slash and at and words[at - 1].key in NETWORKS:
+            mask = words[at + 2] if words[at + 1].key == "mask" and at + 2 < len(words) else words[at + 1]
             length = mask.text if mask.text.count(".") == 3 else ""
         if not length or not (base[:1].isdigit() or ":" in base):
             continue

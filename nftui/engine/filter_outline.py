@@ -127,7 +127,7 @@ class _Outliner:
         text = self._text[start:end]
         inherits, found = self._filter(text)
         if not inherits:
-            self._phrase = text
+            self._phrase = _single(words, text)
         return Clause("term", start, end, found, words=words, inherits=inherits)
 
     def _ends_term(self, first: int) -> bool:
@@ -148,6 +148,16 @@ class _Outliner:
         before, both = self._read(self._phrase), self._read(f"({self._phrase}) or {text}")
         assert isinstance(both, Or)
         return True, any_of(*both.terms[len(before.terms) if isinstance(before, Or) else 1 :])
+
+
+def _single(words: tuple[Token, ...], text: str) -> str:
+    """Return a term with the first value of its list alone: its phrase is all that a lone value takes."""
+    keys = [word.key for word in words]
+    at = keys.index("[") if "[" in keys else 0
+    if at < 2 or keys[at - 1] != "in":
+        return text
+    start = words[0].column
+    return text[: words[at - 1].column - start] + text[words[at + 1].column - start : _end(words[at + 1]) - start]
 
 
 def _end(token: Token) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -84,3 +87,10 @@ def test_no_field_is_more_than_its_values(field: str, text: str) -> None:
     assert written.count(" and ") == (1 if items else 0)
     assert written.count(" or ") == max(len(items) - 1, 0)
     parse(written)
+
+
+@pytest.mark.peer("nfdump")
+def test_the_expression_is_nfdumps(require_peer: Callable[[str], str]) -> None:
+    lists = {"source_ip": "10.0.0.1,2001:db8::/32", "destination_ip": "10.0.0.0/8", "exporter": "192.0.2.1", "protocol": "tcp,47"}
+    written = expression(BasicFilter(**lists, source_port="80,443", destination_port="53"))
+    assert subprocess.run([require_peer("nfdump"), "-Z", written], check=False).returncode == 0

@@ -11,7 +11,7 @@ import pytest
 from nftui.engine.filter_emptiness import MOST_QUESTIONS, what_empties
 from nftui.engine.filters import parse, text
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.query import Answer, Interval, Kind, Query
+from nftui.engine.query import Answer, Folding, Interval, Kind, Query
 from tests.running import nftui
 
 FIXTURE = Path(__file__).parents[1] / "data" / "ten-flows.pcap"
@@ -68,6 +68,7 @@ def test_whatever_was_asked_only_totals_are(store: Path) -> None:
         Query(kind=Kind.FLOWS, order="flow_start", limit=None),
         Query(keys=("source_address",), bins=5, times=True),
         Query(contained=True, sampling=False),
+        Query(keys=("source_address", "destination_address"), folding=Folding.GUESS, having=parse("bytes > 1T")),
     ]
     for query in queries:
         (one,) = what_empties(LocalBackEnd(store), replace(query, where=parse("port 80 and port 9999")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -90,6 +91,22 @@ def test_icmp_matters_only_where_it_may_be() -> None:
 def test_a_bound_holds() -> None:
     assert len(lints(" or ".join(["not net 10.0.0.1/8"] * 500))) == MOST
     assert lints("any " * 40_000) == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "port in [" + "80 " * 4_000 + "] " + "or 443 " * 1_500,
+        "net 10.0.0.1 mask 255.0.0.0 or " * 2_000 + "any",
+        "not (" * 49 + "port 80 or port 81 and port 82" + ")" * 49,
+        "port 80 or 443 and " * 1_000 + "port 53",
+    ],
+    ids=["list", "mask", "deep", "mixed"],
+)
+def test_long_filters_take_no_time(written: str) -> None:
+    began = process_time()
+    assert lints(written, icmp=True)
+    assert process_time() - began < 5
 
 
 # -- nfdump's form -----------------------------------------------------------------------------------------------------------
