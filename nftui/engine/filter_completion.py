@@ -26,10 +26,11 @@ from nftui.engine.filter_words import (
     PHRASES,
     QUALIFIED,
     QUALIFIERS,
+    UNLISTED,
     WORDS,
 )
 from nftui.engine.filters import LONGEST, parse
-from nftui.engine.names import PROTOCOLS, SERVICES
+from nftui.engine.names import COMMON_SERVICES, PROTOCOLS, SERVICES
 from nftui.errors import FilterError
 
 MOST = 100
@@ -131,6 +132,8 @@ _SPELLINGS: dict[Kind, str] = {
     Kind.MAC: "00:11:22:33:44:55",
     Kind.TIME: "2023",
     Kind.TEXT: "'x'",
+    Kind.COUNTRY: "DE",
+    Kind.ORGANISATION: "'x'",
 }
 """A value of each kind; of the others `1` is one."""
 
@@ -273,7 +276,7 @@ def _keywords(place: _Place, wanted: tuple[str, Direction] | None) -> list[str]:
         found |= QUALIFIED
     if wanted is not None:
         found.add("not")
-        if FIELDS[wanted[0]].kind in (Kind.FLAGS, Kind.TEXT):
+        if FIELDS[wanted[0]].kind in UNLISTED:
             found = {"not"}  # any other word would be a value
     return sorted(found, key=lambda word: (_STARTS.index(word) if word in _STARTS else len(_STARTS), word))
 
@@ -332,7 +335,8 @@ def _values(place: _Place, field: str, direction: Direction) -> Iterator[tuple[s
         yield from (("now", "value", "this moment"), ("-15m", "value", "15 minutes ago"), ("-1h", "value", "an hour ago"))
     elif kind is Kind.NUMBER and FIELDS[field].high > 0xFFFF_FFFF and _DIGITS.fullmatch(place.stem):
         yield from ((place.stem + unit, "unit", MEANINGS[unit]) for unit in MULTIPLIERS if unit)
-    names = SERVICES if kind is Kind.PORT else PROTOCOLS if kind is Kind.PROTOCOL else NAMED.get(kind, {})
+    common = {name: SERVICES[name] for name in COMMON_SERVICES}
+    names = {**common, **SERVICES} if kind is Kind.PORT else PROTOCOLS if kind is Kind.PROTOCOL else NAMED.get(kind, {})
     for name, number in names.items():
         yield name, "value", f"{kind.value.removeprefix('a ').removeprefix('an ')} {number}"
     for name, (low, high) in RANGES.get(kind, {}).items():
