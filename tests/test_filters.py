@@ -169,7 +169,7 @@ def test_notes_where_they_are_asked_for(run: Run, store: Path) -> None:
         "note: filter, column 1: 'port 53' looks at ICMP, too, of which type and code stand where ports do; write "
     )
     assert notes("proto tcp and dst port 53", "--notes") == [
-        "note: no flow in this range matches proto tcp and dst port 53 together, though some match each"
+        "note: no flow in this range matches proto tcp and dst port 53 together, but without one of them some do"
     ]
     assert notes("port 53 and not proto icmp and not proto icmp6", "-t", "2023-11-14T22:13:17Z", "--notes", "--no-notes") == []
     assert notes("port 53", "-t", "2001", "--notes") == ["note: there are no flows in this range at all"]

@@ -16,7 +16,21 @@ from nftui.engine.filter_includes import INCLUDE
 from nftui.engine.filter_names import NAMED, RANGES
 from nftui.engine.filter_outline import joins
 from nftui.engine.filter_syntax import MULTIPLIERS, Token, tokens
-from nftui.engine.filter_tree import FLAG_LETTERS, AddressIn, And, Compare, Family, Filter, Flags, Not, OneOf, Or, Text
+from nftui.engine.filter_tree import (
+    FLAG_LETTERS,
+    AddressIn,
+    And,
+    Compare,
+    Family,
+    Filter,
+    Flags,
+    Named,
+    Not,
+    OneOf,
+    Or,
+    Place,
+    Text,
+)
 from nftui.engine.filter_words import (
     BINDING,
     CONSTANTS,
@@ -26,11 +40,11 @@ from nftui.engine.filter_words import (
     PHRASES,
     QUALIFIED,
     QUALIFIERS,
-    UNLISTED,
+    VALUES,
     WORDS,
 )
 from nftui.engine.filters import LONGEST, parse
-from nftui.engine.names import COMMON_SERVICES, PROTOCOLS, SERVICES
+from nftui.engine.names import PROTOCOLS, SERVICES
 from nftui.errors import FilterError
 
 MOST = 100
@@ -78,6 +92,7 @@ MEANINGS: dict[str, str] = {
     ">": "more",
     "<=": "at most",
     ">=": "at least",
+    "~": "has it somewhere",
     "any": "every flow",
     "src": "of the source",
     "dst": "of the destination",
@@ -125,19 +140,42 @@ MEANINGS: dict[str, str] = {
     "t": "millions of millions",
     **dict(zip("FSRPAUEC", ("FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"), strict=True)),
 }
-_SPELLINGS: dict[Kind, str] = {
-    Kind.ADDRESS: "10.0.0.1",
-    Kind.PROTOCOL: "tcp",
-    Kind.FLAGS: "S",
-    Kind.MAC: "00:11:22:33:44:55",
-    Kind.TIME: "2023",
-    Kind.TEXT: "'x'",
-    Kind.COUNTRY: "DE",
-    Kind.ORGANISATION: "'x'",
-}
-"""A value of each kind; of the others `1` is one."""
+_SPELLINGS: dict[Kind, str] = {kind: value.split()[-1] for kind, value in VALUES.items()}
+"""A value of each kind."""
+_ANY_VALUE = tuple(dict.fromkeys(_SPELLINGS[kind] for kind in (Kind.ADDRESS, Kind.PORT, *VALUES)))
 
-OPERATORS = ("=", "!=", "<", ">", "<=", ">=", "in [")
+LIKELY = frozenset(
+    [
+        "https",
+        "http",
+        "domain",
+        "dns",
+        "ssh",
+        "ntp",
+        "smtp",
+        "submission",
+        "imaps",
+        "imap",
+        "snmp",
+        "syslog",
+        "ldap",
+        "ldaps",
+        "smb",
+        "rdp",
+        "mysql",
+        "postgresql",
+        "sip",
+        "bgp",
+        "tcp",
+        "udp",
+        "icmp",
+        "icmp6",
+        "gre",
+        "esp",
+    ]
+)
+"""Names that come before the others of their kind."""
+OPERATORS = ("=", "!=", "<", ">", "<=", ">=", "~", "in [")
 _DIGITS = re.compile(r"[0-9]+")
 _WORD = re.compile(r"[A-Za-z0-9_:./@-]+")
 
@@ -276,7 +314,7 @@ def _keywords(place: _Place, wanted: tuple[str, Direction] | None) -> list[str]:
         found |= QUALIFIED
     if wanted is not None:
         found.add("not")
-        if FIELDS[wanted[0]].kind in UNLISTED:
+        if FIELDS[wanted[0]].kind in (Kind.FLAGS, Kind.TEXT, Kind.ORGANISATION):
             found = {"not"}  # any other word would be a value
     return sorted(found, key=lambda word: (_STARTS.index(word) if word in _STARTS else len(_STARTS), word))
 
@@ -335,9 +373,8 @@ def _values(place: _Place, field: str, direction: Direction) -> Iterator[tuple[s
         yield from (("now", "value", "this moment"), ("-15m", "value", "15 minutes ago"), ("-1h", "value", "an hour ago"))
     elif kind is Kind.NUMBER and FIELDS[field].high > 0xFFFF_FFFF and _DIGITS.fullmatch(place.stem):
         yield from ((place.stem + unit, "unit", MEANINGS[unit]) for unit in MULTIPLIERS if unit)
-    common = {name: SERVICES[name] for name in COMMON_SERVICES}
-    names = {**common, **SERVICES} if kind is Kind.PORT else PROTOCOLS if kind is Kind.PROTOCOL else NAMED.get(kind, {})
-    for name, number in names.items():
+    names = SERVICES if kind is Kind.PORT else PROTOCOLS if kind is Kind.PROTOCOL else NAMED.get(kind, {})
+    for name, number in sorted(names.items(), key=lambda item: item[0] not in LIKELY):
         yield name, "value", f"{kind.value.removeprefix('a ').removeprefix('an ')} {number}"
     for name, (low, high) in RANGES.get(kind, {}).items():
         yield name, "value", f"{low} to {high}"
@@ -378,15 +415,14 @@ def _parses(text: str) -> bool:
 def _continuations(term: str) -> Iterator[str]:
     """Yield texts of which one completes a term that has a continuation."""
     keys = term.lower().split()
-    spellings = list(dict.fromkeys([*_SPELLINGS.values(), "1"]))
     if "[" in term:
         yield "]"
-        yield from (f"{value} ]" for value in spellings)
+        yield from (f"{value} ]" for value in _ANY_VALUE)
         return
-    yield from spellings
-    yield from (f"[ {value} ]" for value in spellings)
+    yield from _ANY_VALUE
+    yield from (f"[ {value} ]" for value in _ANY_VALUE)
     for phrase, field in PHRASES.items():
-        value = _SPELLINGS.get(FIELDS[field].kind, "1")
+        value = _SPELLINGS[FIELDS[field].kind]
         yield from (f"{' '.join(phrase[at:])} {value}" for at in range(1, len(phrase)) if tuple(keys[-at:]) == phrase[:at])
     for name in RELATIONS:
         words = name.split()
@@ -398,7 +434,7 @@ def _continuations(term: str) -> Iterator[str]:
         if run and f"{spelling} ".startswith(run + " "):
             rest = spelling.removeprefix(run)
             fields = [name for name, field in FIELDS.items() if direction in {*field.columns, field.same}]
-            yield from (f"{rest} {name} {_SPELLINGS.get(FIELDS[name].kind, '1')}" for name in fields[:1])
+            yield from (f"{rest} {name} {_SPELLINGS[FIELDS[name].kind]}" for name in fields[:1])
 
 
 @lru_cache(maxsize=8192)
@@ -420,7 +456,7 @@ def _goes_on(term: str) -> bool:
 def _wanted(term: str) -> tuple[str, Direction] | None:
     """Return the field, and its direction, of which a value may stand next."""
     closed = " ]" if term.count("[") > term.count("]") else ""
-    for value in dict.fromkeys([*_SPELLINGS.values(), "1"]):
+    for value in _ANY_VALUE:
         try:
             return _compared(parse(f"{term}{value}{closed}"))
         except FilterError:
@@ -431,8 +467,8 @@ def _wanted(term: str) -> tuple[str, Direction] | None:
 def _compared(tree: Filter) -> tuple[str, Direction] | None:
     while isinstance(tree, (And, Or, Not)):
         tree = tree.term if isinstance(tree, Not) else tree.terms[-1]
-    if isinstance(tree, AddressIn):
+    if isinstance(tree, (AddressIn, Named)):
         return "ip", tree.direction
     if isinstance(tree, Flags):
         return "flags", Direction.NONE
-    return (tree.field, tree.direction) if isinstance(tree, (Compare, OneOf, Text)) else None
+    return (tree.field, tree.direction) if isinstance(tree, (Compare, OneOf, Text, Place)) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nftui.engine.filter_tree import ANY, And, Filter, Or, all_of, text
@@ -11,6 +10,8 @@ from nftui.engine.query import BackEnd, Kind, Query
 
 MOST_QUESTIONS = 24
 MOST_SECONDS = 5.0
+ONE_BY_ONE = 8
+"""Of no more terms each is asked for alone first: one that matches nothing says more than two that don't meet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Emptying:
     Attributes:
         terms: The smallest part of the filter that was found to match nothing: one clause, or several that match something each
             but nothing together; () where the range holds no flows at all.
-        least: Whether it is known that none of several can be left out.
+        least: Whether none of several can be left out; where not, the questions or the time did not suffice to tell.
         questions: How many were asked.
     """
 
@@ -33,8 +34,10 @@ class Emptying:
             return "there are no flows in this range at all"
         if len(self.terms) == 1:
             return f"no flow in this range matches {text(self.terms[0])}"
+        if not self.least:
+            return f"no flow in this range matches the {len(self.terms)} terms together; which of them is to blame was not found"
         listed = ", ".join(_bracketed(term) for term in self.terms[:-1])
-        return f"no flow in this range matches {listed} and {_bracketed(self.terms[-1])} together, though some match each"
+        return f"no flow in this range matches {listed} and {_bracketed(self.terms[-1])} together, but without one of them some do"
 
 
 class _Enough(Exception):
@@ -90,33 +93,30 @@ class _Search:
         return self._known[where]
 
     def smallest(self, where: Filter) -> tuple[tuple[Filter, ...], bool]:
-        """Return terms of an empty filter that are empty together, as few as the questions suffice for, and whether they did."""
+        """Return terms of an empty filter that are empty together, none of which can be left out, and whether that is known."""
         terms = where.terms if isinstance(where, And) else (where,)
-        if len(terms) == 1:
-            return terms, True
-        for term in terms:
-            try:
-                if not self.matches(term):
-                    return (term,), True
-            except _Enough:
-                return terms, False
-        return self._without_needless(terms, lambda left: not self.matches(all_of(*left)))
+        try:
+            if len(terms) <= ONE_BY_ONE:
+                for term in terms:
+                    if len(terms) == 1 or not self.matches(term):
+                        return (term,), True
+            return self._needed((), terms, changed=False), True
+        except _Enough:
+            return terms, False
 
-    def _without_needless(
-        self, terms: tuple[Filter, ...], empty: Callable[[tuple[Filter, ...]], bool]
-    ) -> tuple[tuple[Filter, ...], bool]:
-        """Leave out each term without which it is still empty."""
-        at = 0
-        while len(terms) > 2 and at < len(terms):
-            fewer = terms[:at] + terms[at + 1 :]
-            try:
-                if empty(fewer):
-                    terms = fewer
-                    continue
-            except _Enough:
-                return terms, False
-            at += 1
-        return terms, True
+    def _needed(self, held: tuple[Filter, ...], terms: tuple[Filter, ...], *, changed: bool) -> tuple[Filter, ...]:
+        """Return those of the terms that it takes, beside those held, to match nothing: by halves, a few questions for each.
+
+        Source: U. Junker, "QUICKXPLAIN: Preferred Explanations and Relaxations for Over-Constrained Problems", AAAI 2004.
+        """
+        if changed and not self.matches(all_of(*held)):
+            return ()
+        if len(terms) == 1:
+            return terms
+        first, second = terms[: len(terms) // 2], terms[len(terms) // 2 :]
+        of_second = self._needed(held + first, second, changed=True)
+        of_first = self._needed(held + of_second, first, changed=bool(of_second))
+        return of_first + of_second
 
 
 def _bracketed(term: Filter) -> str:

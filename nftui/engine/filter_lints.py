@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from nftui.engine.filter_fields import FIELDS, Direction, Operator
@@ -20,10 +20,12 @@ from nftui.engine.filter_tree import (
     Compare,
     Filter,
     Flags,
+    Named,
     Network,
     Not,
     OneOf,
     Or,
+    Place,
     text,
 )
 from nftui.engine.filter_words import COMPARING, DIRECTION_WORDS, NEGATIONS, NETWORKS, OPERATORS, PHRASES, QUALIFIERS, WORDS
@@ -173,29 +175,24 @@ def _negations(whole: Clause) -> Iterator[Lint]:
             continue
         ends = _ends(leaf)
         if ends:
-            first, second = (text(Not(_at(leaf, end))) for end in ends)
+            assert isinstance(leaf, Leaf)
+            first, second = (text(Not(replace(leaf, direction=end))) for end in ends)
             problem = f"{shown(text(Not(leaf)))} takes flows of which neither end is that"
             suggestion = f"write {first} or {second} to look at one end" if len(first) <= LONGEST_SPELLING else ""
             yield Lint("negation", clause.start, clause.end - clause.start, problem, suggestion)
 
 
+Leaf = AddressIn | Compare | Named | OneOf | Place
+
+
 def _ends(leaf: Filter) -> tuple[Direction, ...]:
     """Return the two ends either of which a comparison without direction may match; () where it has one column only."""
-    if not isinstance(leaf, (AddressIn, Compare, OneOf)) or leaf.direction is not Direction.NONE:
+    if not isinstance(leaf, Leaf) or leaf.direction is not Direction.NONE:
         return ()
-    columns = FIELDS["ip" if isinstance(leaf, AddressIn) else leaf.field].columns
+    columns = FIELDS["ip" if isinstance(leaf, (AddressIn, Named)) else leaf.field].columns
     if len(columns.get(Direction.NONE, ())) < 2:
         return ()
     return next((ends for ends in ENDS if set(ends) <= set(columns)), ())
-
-
-def _at(leaf: Filter, end: Direction) -> Filter:
-    if isinstance(leaf, AddressIn):
-        return AddressIn(leaf.networks, end)
-    if isinstance(leaf, Compare):
-        return Compare(leaf.field, leaf.operator, leaf.value, end)
-    assert isinstance(leaf, OneOf)
-    return OneOf(leaf.field, leaf.values, end)
 
 
 def _ports(whole: Clause) -> Iterator[Lint]:

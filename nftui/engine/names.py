@@ -43,11 +43,6 @@ EXPORTS: dict[int, str] = {
 """Values of the column `protocol_version`: how a flow was exported."""
 
 SERVICES: dict[str, int] = {name: port for port, names in _table("services.csv") for name in names}
-COMMON_SERVICES = (
-    "https", "http", "domain", "ssh", "ntp", "smtp", "imaps", "imap", "submission", "snmp", "syslog", "ldap", "ldaps", "rdp",
-    "microsoft-ds", "telnet", "ftp", "bgp", "sip", "mysql", "postgresql", "nfs", "rsync", "isakmp", "openvpn", "tftp", "mdns",
-)  # fmt: skip
-"""Services that people ask for first."""
 """Of TCP, UDP and SCTP alike: a filter's port says nothing of the protocol, and no name here has two ports."""
 
 

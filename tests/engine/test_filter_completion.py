@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nftui.engine.filter_completion import MOST, Completion, complete
 from nftui.engine.filter_fields import Direction
 from nftui.engine.filter_syntax import tokens
+from nftui.engine.filter_words import VALUES
 from nftui.engine.filters import Filter, parse, text
 from nftui.errors import FilterError
 from tests.engine.test_filters import LEAVES, grown
@@ -119,7 +120,7 @@ def finished(written: str) -> bool:
         else:
             return True
         found = offered(written)
-        for value in ("1", "10.0.0.1", "tcp", "S", "2023", "00:11:22:33:44:55", "'x'"):
+        for value in ("1", *(example.split()[-1] for example in VALUES.values())):
             for end in ("", " ]"):
                 try:
                     parse(written + value + end + ")" * (written.count("(") - written.count(")")))
@@ -143,6 +144,19 @@ def test_whatever_is_accepted_goes_on(data: st.DataObject) -> None:
             break
         written += data.draw(st.sampled_from(found)) + " "
     assert finished(written), written
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(
+        st.sampled_from([*"()[]'\"#,=~\n ", "port ", "src ", "or ", "80 ", "@include ", "nat ", "\x1b", "\u20ac"]), max_size=8
+    ),
+    st.integers(-2, 40),
+)
+def test_no_text_raises(words: list[str], cursor: int) -> None:
+    written = "".join(words)
+    for one in complete(written, cursor, known):
+        assert 0 <= one.start <= one.end <= len(written)
 
 
 KEYWORDS = {
@@ -171,7 +185,7 @@ KEYWORDS = {
 @given(st.recursive(LEAVES, grown, max_leaves=4), st.data())
 def test_the_next_word_of_any_filter_is_offered(tree: Filter, data: st.DataObject) -> None:
     written = text(tree)
-    places = [token for token in tokens(written) if token.key in KEYWORDS and token.kind != "quoted"]
+    places = [token for token in tokens(written) if token.text in KEYWORDS and token.kind != "quoted"]
     if not places:
         return
     token = data.draw(st.sampled_from(places))

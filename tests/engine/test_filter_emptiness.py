@@ -74,11 +74,24 @@ def test_whatever_was_asked_only_totals_are(store: Path) -> None:
         assert str(one) == "no flow in this range matches port 9999"
 
 
+def test_one_of_many_is_found_with_few_questions(store: Path) -> None:
+    many = [f"bytes > {n}" for n in range(40)]
+    for place in (0, 17, 40):
+        clauses, asked = found(store, " and ".join([*many[:place], "port 9999", *many[place:]]))
+        assert clauses == [["port 9999"]]
+        assert asked < MOST_QUESTIONS
+    clauses, asked = found(store, " and ".join(["proto tcp", *many, "dst port 53"]))
+    assert clauses == [["proto tcp", "dst port 53"]]
+    assert asked < MOST_QUESTIONS
+
+
 def test_questions_are_bounded(store: Path) -> None:
-    many = " and ".join(f"bytes > {n}" for n in range(40))
-    clauses, asked = found(store, f"{many} and port 9999")
-    assert asked == MOST_QUESTIONS
-    assert len(clauses[0]) == 41
+    apart = " and ".join(f"not ip 10.0.{n // 10}.{n % 10}" for n in range(100))
+    hosts = " and ".join(f"not ip {address}" for address in ("192.168.0.1", "8.8.8.8", "192.168.0.22", "172.16.0.9", "192.168.0.9"))
+    back_end = Counting(store, keep=False)
+    (one,) = what_empties(back_end, Query(where=parse(f"{apart} and {hosts} and bytes < 127 and packets > 0 and packets < 2")))
+    assert (back_end.asked, one.questions, one.least, len(one.terms)) == (MOST_QUESTIONS, MOST_QUESTIONS, False, 108)
+    assert str(one) == "no flow in this range matches the 108 terms together; which of them is to blame was not found"
     back_end = Counting(store)
     assert what_empties(back_end, Query(where=parse("port 9999")), seconds=-1) == []
     assert back_end.asked == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -123,3 +125,28 @@ def test_each_column_is_traced_to_where_it_was_written(home: Path) -> None:
     place = whole.text.index("443")
     assert whole.written(place) == ("filters/web", "port 80 or port 443 # the web", 16)
     assert whole.written(0) == ("", "tcp and @include web", 0)
+
+
+@pytest.mark.peer("nfdump")
+@pytest.mark.parametrize(
+    ("held", "written", "taken"),
+    [
+        ("port 80 or", "@include held port 443", True),
+        ("port 80 or", "@include held prot 443", False),
+        ("port 80 or", "@include held", False),
+        ("10.0.0.1 10.0.0.2", "ip in [ @include held ]", True),
+        ("port 80 # the web", "not @include held\nand proto tcp", True),
+        ("port 80)", "(@include held", True),
+        ("(port 80", "@include held\nor port 443)", True),
+    ],
+)
+def test_is_text_for_nfdump_too(home: Path, held: str, written: str, taken: bool, require_peer: Callable[[str], str]) -> None:
+    (home / "held").write_text(held)
+    done = subprocess.run([require_peer("nfdump"), "-Z", written], cwd=home, capture_output=True, check=False)
+    assert (done.returncode == 0) == taken
+    try:
+        parse_with_includes(written, home)
+    except FilterError:
+        assert not taken
+    else:
+        assert taken

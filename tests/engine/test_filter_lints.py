@@ -37,6 +37,8 @@ NOTED: list[tuple[str, str, int, str]] = [
     ("tcp and !port > 1024", "negation", 8, "not src port > 1024 or not dst port > 1024"),
     ("not if 3", "negation", 0, "not in if 3 or not out if 3"),
     ("not net 10.0.0.0/8", "negation", 0, "not src net 10.0.0.0/8 or not dst net 10.0.0.0/8"),
+    ("not host www.example.com", "negation", 0, "not src ip www.example.com or not dst ip www.example.com"),
+    ("not geo DE", "negation", 0, "not src geo DE or not dst geo DE"),
     ("less 100", "packets", 0, "in nfdump bpp <= 100"),
 ]
 
