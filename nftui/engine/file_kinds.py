@@ -96,7 +96,7 @@ def _between(path: Path) -> list[Path]:
     last = beside if beside.exists() else Path(match[2])
     if not last.exists():
         raise CaptureFileError(str(path), f"no such file: {beside}")
-    top = Path(os.path.commonpath([first.absolute(), last.absolute()]))
+    ends = first.resolve(), last.resolve()
+    top = Path(os.path.commonpath(ends))
     top = top.parent if top.is_file() else top
-    ends = first.absolute(), last.absolute()
-    return [one for one in _below(top) if ends[0] <= one.absolute() <= ends[1] and kind_of(one) is not None]
+    return [one for one in _below(top) if ends[0] <= one <= ends[1] and kind_of(one) is not None]

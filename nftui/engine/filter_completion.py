@@ -145,34 +145,11 @@ _SPELLINGS: dict[Kind, str] = {kind: value.split()[-1] for kind, value in VALUES
 _ANY_VALUE = tuple(dict.fromkeys(_SPELLINGS[kind] for kind in (Kind.ADDRESS, Kind.PORT, *VALUES)))
 
 LIKELY = frozenset(
-    [
-        "https",
-        "http",
-        "domain",
-        "dns",
-        "ssh",
-        "ntp",
-        "smtp",
-        "submission",
-        "imaps",
-        "imap",
-        "snmp",
-        "syslog",
-        "ldap",
-        "ldaps",
-        "smb",
-        "rdp",
-        "mysql",
-        "postgresql",
-        "sip",
-        "bgp",
-        "tcp",
-        "udp",
-        "icmp",
-        "icmp6",
-        "gre",
-        "esp",
-    ]
+    (
+        *("https", "http", "domain", "dns", "ssh", "ntp", "smtp", "submission", "imap", "imaps", "snmp", "syslog", "ldap", "ldaps"),
+        *("smb", "rdp", "mysql", "postgresql", "sip", "bgp"),
+        *QUALIFIERS,
+    )
 )
 """Names that come before the others of their kind."""
 OPERATORS = ("=", "!=", "<", ">", "<=", ">=", "~", "in [")

@@ -140,7 +140,7 @@ class FlowFiles(Store):
         else:
             counts = FileCounts()
             try:
-                for _ in file.frames((), counts):
+                for _ in file.frames(("octets",), counts):
                     pass
             except CaptureFileError as error:
                 self.broken[file.path] = str(error).removeprefix(f"{file.path}: ")

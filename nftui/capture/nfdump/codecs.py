@@ -51,7 +51,7 @@ def _bzip2(octets: bytes) -> bytes:
         found = stream.decompress(octets, MAX_BLOCK + 1)
     except (OSError, ValueError, EOFError) as error:
         raise BrokenBlock(str(error)) from error
-    if not stream.eof:
+    if len(found) > MAX_BLOCK or not stream.eof:
         raise BrokenBlock("too large" if len(found) > MAX_BLOCK else "ends within the block")
     return found
 

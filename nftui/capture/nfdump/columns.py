@@ -25,7 +25,7 @@ NUMBERS = {"u1": 1, "u2": 2, "u4": 4, "u8": 8}
 WIDTHS = {
     **NUMBERS,
     **{f"+{name}": width for name, width in NUMBERS.items()},
-    **{f"octets{width}": width for width in range(1, 9)},
+    **{f"octets{width}": width for width in range(1, 17)},
     "ms": 8,
     "time4": 8,
     "time6": 10,
@@ -39,6 +39,10 @@ WIDTHS = {
 }
 """Octets that each way of reading takes. A plus says that 0 is no value; `time4` and `time6` are milliseconds of 16 bits, with
 seconds of 32 bits so many octets behind their beginning."""
+
+
+ADDRESSES = ("v4", "v6")
+COUNTERS = frozenset(("octets", "packets", "out_octets", "out_packets", "flow_count"))
 
 
 class Field(NamedTuple):
@@ -94,7 +98,7 @@ def read(buffer: Buffer, places: Places, field: Field, left_out: Callable[[str, 
         left_out: Is told of values that a column can't hold, and how many.
     """
     reading, places = field.reading, places + field.offset
-    if reading in ("v4", "v6"):
+    if reading in ADDRESSES:
         return addresses(buffer, places, reading), None
     if reading == "ms":
         return _time(buffer.gather(places, "u8"))
@@ -106,9 +110,7 @@ def read(buffer: Buffer, places: Places, field: Field, left_out: Callable[[str, 
     if reading == "acl":
         return _acl(field.column, buffer, places)
     if reading.startswith("octets"):
-        wide = np.zeros((len(places), 8), np.uint8)
-        wide[:, 8 - WIDTHS[reading] :] = buffer.rows(places, WIDTHS[reading])
-        return _number(wide.view(">u8")[:, 0].astype(np.uint64), None, field.column, left_out)
+        return _application(buffer.rows(places, WIDTHS[reading]), field.column, left_out)
     raw = buffer.gather(places, "u4" if reading == "label" else reading.removeprefix("+"))
     there = raw != 0 if reading[0] in "+l" else None
     if reading == "label":
@@ -121,7 +123,7 @@ def _number(
 ) -> Values:
     dtype = NUMPY[column]
     # A counter has to leave room for sums; anything else must only fit.
-    most = ABSURD - 1 if raw.dtype.itemsize == 8 else np.iinfo(dtype).max
+    most = ABSURD - 1 if column in COUNTERS else np.iinfo(dtype).max
     if raw.dtype.itemsize >= dtype.itemsize and len(raw) and int(raw.max()) > most:
         fits = raw <= raw.dtype.type(most)
         left_out(f"{column} beyond its range", int((~fits).sum()))
@@ -143,10 +145,27 @@ def addresses(buffer: Buffer, places: Places, reading: str) -> Octets:
     return words.view(np.uint8)
 
 
+def filled(one: Octets, other: Octets) -> Octets:
+    """Return addresses of two fields: of the other one where it is not zero."""
+    mapped = (other[:, :10] == 0).all(axis=1) & (other[:, 10:12] == 0xFF).all(axis=1)
+    zero = (other[:, 12:] == 0).all(axis=1) & (mapped | (other[:, :12] == 0).all(axis=1))
+    return np.where(zero[:, None], one, other)
+
+
 def _time(raw: npt.NDArray[Any]) -> Values:
     """Return milliseconds as a time in microseconds; none is 0."""
     there = (raw != 0) & (raw <= np.uint64(LATEST // 1000))
     return np.where(there, raw, 0).astype(np.int64) * 1000, there
+
+
+def _application(rows: Octets, column: str, left_out: Callable[[str, int], None]) -> Values:
+    """Return the ids of applications, as `values.application` does: of more than 8 octets the first and the last seven."""
+    wide = np.zeros((len(rows), 8), np.uint8)
+    if rows.shape[1] > 8:
+        wide[:, 0], wide[:, 1:] = rows[:, 0], rows[:, -7:]
+    else:
+        wide[:, 8 - rows.shape[1] :] = rows
+    return _number(wide.view(">u8")[:, 0].astype(np.uint64), None, column, left_out)
 
 
 def _text(column: str, rows: Octets) -> pl.Series:
@@ -157,8 +176,8 @@ def _text(column: str, rows: Octets) -> pl.Series:
 
 
 def _acl(column: str, buffer: Buffer, places: Places) -> pl.Series:
-    words = np.stack([buffer.gather(places + at, "u4").astype(">u4") for at in (0, 4, 8)], axis=1)
-    octets = np.ascontiguousarray(words).view(np.uint8).reshape(len(places), 12)
+    words = np.stack([buffer.gather(places + at, "u4") for at in (0, 4, 8)], axis=1)
+    octets = np.ascontiguousarray(words.astype(">u4")).view(np.uint8).reshape(len(places), 12)
     if not len(octets):
         return pl.Series(column, [], pl.Binary)
     series = pl.Series(column, octets).cast(pl.List(pl.UInt8)).cast(pl.Binary)

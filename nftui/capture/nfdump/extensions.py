@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nftui.capture.nfdump.columns import Buffer, Field, number
+from nftui.capture.nfdump.columns import ADDRESSES, Buffer, Field, number
 from nftui.capture.nfdump.records import Marks
 
 TYPES = (11,)
@@ -19,7 +19,8 @@ EXPORTER, FLAGS, VERSION = 8, 10, 11
 """Where a record's header has these."""
 MAX_EXTENSIONS = 64
 APPLICATION = 27
-"""The extension of an application's id, of 1 octet and more."""
+MAX_APPLICATION = 16
+"""The extension of an application's id, and how many octets of it are read."""
 
 
 def _fields(*fields: tuple[str, int, str]) -> tuple[Field, ...]:
@@ -125,20 +126,22 @@ def signature(buffer: Buffer, place: int) -> Marks | None:
 
 
 def layout(marks: Marks, order: str) -> Layout:
-    """Return how records of a signature are read; an extension that is repeated counts the first time."""
-    fields: dict[str, Field] = {}
+    """Return how records of a signature are read; of one extension that is repeated the first counts."""
+    fields: dict[tuple[str, str], Field] = {}
     unread: list[int] = []
     for offset, _, word in marks[2:]:
         kind, length = (word & 0xFFFF, word >> 16) if order == "<" else (word >> 16, word & 0xFFFF)
         known = LONGER.get((kind, length)) or EXTENSIONS.get(kind)
-        if kind == APPLICATION and 4 < length <= 12:
+        if kind == APPLICATION and 4 < length <= 4 + MAX_APPLICATION:
             known = (Field("application_id", 0, f"octets{length - 4}"),)
         if known is None:
             unread.append(kind)
             continue
         for field in known:
             if field.end + 4 <= length:
-                fields.setdefault(field.column, field._replace(offset=offset + 4 + field.offset))
+                at = field._replace(offset=offset + 4 + field.offset)
+                # A record may have addresses of both kinds, of which one is zero.
+                fields.setdefault((field.column, field.reading if field.reading in ADDRESSES else ""), at)
     return Layout(tuple(fields.values()), tuple(unread))
 
 

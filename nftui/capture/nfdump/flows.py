@@ -10,7 +10,7 @@ import polars as pl
 
 from nftui.capture.batch import Columns, frame_of, icmp
 from nftui.capture.nfdump import extensions, maps
-from nftui.capture.nfdump.columns import Buffer, Places, nulls, read
+from nftui.capture.nfdump.columns import Buffer, Places, filled, nulls, read
 from nftui.capture.nfdump.exporters import Exporters
 from nftui.capture.nfdump.extensions import Layout
 from nftui.capture.nfdump.records import Marks, groups
@@ -114,7 +114,10 @@ class FlowReader:
         for field in layout.fields:
             if self._wanted is None or field.column in self._wanted:
                 value = read(buffer, places, field, left_out)
-                if isinstance(value, pl.Series) or value[0].ndim == 2:
+                earlier = columns.get(field.column)
+                if isinstance(earlier, tuple) and isinstance(value, tuple):
+                    columns[field.column] = filled(earlier[0], value[0]), None
+                elif isinstance(value, pl.Series) or value[0].ndim == 2:
                     columns[field.column] = value
                 else:
                     numbers[field.column] = value

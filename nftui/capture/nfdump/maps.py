@@ -23,7 +23,7 @@ from nftui.capture.nfdump.records import Marks
 
 TYPES = (10, 1)
 MAP_TYPE = 2
-EXPORTER = 24
+EXPORTER = 28
 FIXED = {10: 32, 1: 28}
 """Octets of the beginning, by type."""
 IPV6, PACKETS_64, OCTETS_64 = 1, 2, 4

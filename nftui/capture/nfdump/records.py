@@ -135,7 +135,7 @@ def _stitched(buffer: Buffer, start: int, end: int, types: tuple[int, ...], foun
             break
         kind, size = (int(one) for one in np.ndarray((2,), buffer.order + "u2", buffer.octets, offset=at))
         if size < 4 or at + size > end:
-            problem = "record of an impossible size"
+            problem = "record of an impossible size" if size < 4 else "block ends within a record"
             break
         others.append(Other(kind, at, size))
         at += size
