@@ -59,7 +59,12 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "msgspec": ("config", "collecting", "demo.network", "engine"),
     "platformdirs": ("config",),
     "socket": ("capture", "demo", "dashboard", "engine.if_mib", "engine.listening", "engine.notify", "engine.workers"),
-    "subprocess": ("dashboard", "engine.child", "engine.workers"),  # the children: collector, exporters; keeper, asker; workers
+    "subprocess": (
+        "checks.nfdump",
+        "dashboard",
+        "engine.child",
+        "engine.workers",
+    ),  # a version; collector, exporters; keeper, asker; workers
 }
 """Library -> the parts that may use it."""
 
