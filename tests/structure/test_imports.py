@@ -86,7 +86,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "engine.resolving",
         "engine.workers",
     ),
-    "subprocess": ("dashboard", "engine.child", "engine.workers"),  # the children: collector, exporters; keeper, asker; workers
+    # a version; collector, exporters; keeper, asker; workers
+    "subprocess": ("checks.nfdump", "dashboard", "engine.child", "engine.workers"),
 }
 """Library -> the parts that may use it."""
 
