@@ -16,6 +16,9 @@ from nftui.engine.query import KEYS, RECORD_KEYS, Answer, Interval, Kind, Measur
 from nftui.engine.ranges import parse_range
 from nftui.errors import StoreError, UsageError
 from nftui.export import rows, text
+from nftui.export.flow_records import write_records
+from nftui.output import octets_out
+from nftui.progress import Bar
 from nftui.schema import POLARS
 
 STATISTICS: dict[str, tuple[str, ...]] = {
@@ -64,13 +67,17 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if limit is not None and limit < 0:
         raise UsageError(f"-c {limit}: a count is 0 or more")
     query = Query(kind=Kind.FLOWS, order=order, ascending=ascending, limit=limit, **_shared(options, given=given))
-    answer = _ask(data, query)
-    frame = answer.flows
-    assert frame is not None
+    records = _back_end(data).records(query)
     form = _form(options)
-    _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(rows.flow_rows(corrected(frame)), form))
-    if on_terminal and frame.height < answer.total.flows:
-        print(f"{frame.height:,} of {answer.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
+    with Bar("flows", shown=None if not on_terminal else False) as bar:
+        if options.output == "text":
+            listed = (row for frame in records.frames() for row in rows.flow_rows(corrected(frame)))
+            _print(text.flow_lines(listed, form))
+        else:
+            write_records(octets_out(), records, options.output, bar)
+        sys.stdout.flush()
+    if on_terminal and records.flows < records.total.flows:
+        print(f"{records.flows:,} of {records.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
     return 0
 
 
@@ -222,7 +229,9 @@ def _write(
     names: Sequence[str],
     lines: Callable[[], Iterable[str]],
 ) -> None:
-    if options.output == "json":
+    if options.output == "parquet":
+        rows.write_parquet(octets_out(), listed, names)
+    elif options.output == "json":
         rows.write_json(sys.stdout, answer, listed)
     elif options.output == "ndjson":
         rows.write_ndjson(sys.stdout, listed)

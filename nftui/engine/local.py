@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
 from nftui.engine import series, top
 from nftui.engine.account import Account, AccountReader
 from nftui.engine.filters import ANY
+from nftui.engine.ordered import Records
 from nftui.engine.partials import Partials
 from nftui.engine.query import Answer, Coverage, Interval, Kind, Query, Totals
 from nftui.engine.records import Lister
@@ -34,10 +36,13 @@ SPARE_GROUPS = 3
 """An open question's series follows this many times the shown groups, so that a newcomer in the list seldom costs a new pass."""
 FEW_PARTS = 8
 """More small parts than this that are new to a series are read in one pass."""
+FEW_RECORDS = 100_000
+"""Up to so many records are held all at once."""
 ATTEMPTS = 4
 SPREAD_FLOWS = 4_000_000
 """A series looks at no more flows at a time: it holds some 40 octets of each."""
 
+T = TypeVar("T")
 Wanted = dict[PartName, Interval | None]
 """Parts that a question stands on, and the range each must be clipped to: None where all its flows lie inside."""
 
@@ -109,9 +114,39 @@ class LocalBackEnd:
             StoreError: The store can't be read. A file of it that can't be opened is passed over, and named in the coverage.
         """
         began = time.perf_counter()
+        return self._attempted(lambda: self._answer(query, began))
+
+    def records(self, query: Query) -> Records:
+        """Return flow records to be read in order, as many as there are, in bounded memory.
+
+        Args:
+            query: Of kind FLOWS.
+        Raises:
+            StoreError: As `answer`; reading the frames may raise it, too.
+        """
+        began = time.perf_counter()
+        if query.limit is not None and query.limit <= FEW_RECORDS:
+            answer = self.answer(query)
+            frame = answer.flows
+            assert frame is not None
+            return Records(
+                query, tuple(frame.columns), frame.height, answer.total, answer.coverage, answer.interval, lambda: iter([frame])
+            )
+        return self._attempted(lambda: self._records(query, began))
+
+    def _records(self, query: Query, began: float) -> Records:
+        parts = self.store.parts(query.interval)
+        held = _held(parts)
+        ordered, columns, sums = self._lister.ordered(query, parts, lambda: self.store.parts(query.interval))
+        coverage = self._coverage(query, parts, held, {part.name for part in parts}, began, (sums.sampling or 1) > 1)
+        count = sums.flows if query.limit is None else min(sums.flows, query.limit)
+        total = Totals(sums.octets, sums.packets, sums.flows)
+        return Records(query, columns, count, total, coverage, query.interval or held, lambda: ordered.frames(columns))
+
+    def _attempted(self, ask: Callable[[], T]) -> T:
         for attempt in range(ATTEMPTS):
             try:
-                return self._answer(query, began)
+                return ask()
             except (FileNotFoundError, SegmentError, pl.exceptions.PolarsError) as error:
                 # A part was superseded between listing and reading; what is really damaged fails again.
                 self._open.clear()

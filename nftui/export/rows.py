@@ -10,17 +10,19 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import polars as pl
 
 from nftui.engine.filters import text as filter_text
-from nftui.engine.query import Answer, Query
+from nftui.engine.query import Answer, Coverage, Query
 from nftui.printable import csv_field, printable
 from nftui.schema import BY_NAME
 from nftui.units import SECOND, address_text, rfc3339
 
 Row = dict[str, Any]
+TIMES = ("time", "previous_time", "first", "last")
+"""Fields that are times, of rows that aren't flows."""
 
 
 def value(name: str, raw: object) -> Any:
@@ -126,11 +128,14 @@ def query_fields(query: Query) -> Row:
     }
 
 
+def json_head(query: Query, coverage: Coverage) -> str:
+    """Return how an answer's object begins, up to its rows."""
+    return f'{{"query": {json.dumps(query_fields(query))}, "coverage": {json.dumps(coverage.as_dict())}, "rows": ['
+
+
 def write_json(out: TextIO, answer: Answer, rows: Iterable[Row]) -> None:
     """Write one object: `query`, `coverage`, `rows`; a row at a time, so that a long list needs no memory."""
-    out.write(
-        f'{{"query": {json.dumps(query_fields(answer.query))}, "coverage": {json.dumps(answer.coverage.as_dict())}, "rows": ['
-    )
+    out.write(json_head(answer.query, answer.coverage))
     separator = "\n"
     for row in rows:
         out.write(separator + json.dumps(row, ensure_ascii=True))
@@ -153,13 +158,27 @@ def write_csv(out: TextIO, rows: Iterable[Row], names: Sequence[str]) -> None:
 
 def write_markdown(out: TextIO, rows: Iterable[Row], names: Sequence[str]) -> None:
     """Write a table."""
-    out.write("| " + " | ".join(_cell(name) for name in names) + " |\n|" + " --- |" * len(names) + "\n")
-    out.writelines("| " + " | ".join(_cell(row.get(name)) for name in names) + " |\n" for row in rows)
+    out.write(markdown_heading(names))
+    out.writelines("| " + " | ".join(markdown_cell(row.get(name)) for name in names) + " |\n" for row in rows)
+
+
+def markdown_heading(names: Sequence[str]) -> str:
+    """Return the two lines that a table begins with."""
+    return "| " + " | ".join(markdown_cell(name) for name in names) + " |\n|" + " --- |" * len(names) + "\n"
+
+
+def markdown_cell(raw: object) -> str:
+    """Return a value as a cell; text can't end it."""
+    return "" if raw is None else printable(raw).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def write_parquet(out: BinaryIO, rows: Iterable[Row], names: Sequence[str]) -> None:
+    """Write a table whose times are times."""
+    frame = pl.DataFrame([{name: row.get(name) for name in names} for row in rows], infer_schema_length=None)
+    times = [name for name in TIMES if frame.schema.get(name) == pl.String]
+    frame = frame.with_columns(pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC", strict=False) for name in times)
+    frame.write_parquet(out, compression="zstd")
 
 
 def _field(raw: object) -> object:
     return "" if raw is None else csv_field(raw) if isinstance(raw, str) else raw
-
-
-def _cell(raw: object) -> str:
-    return "" if raw is None else printable(raw).replace("\\", "\\\\").replace("|", "\\|")

@@ -39,14 +39,16 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("app", "screens", "engine", "export"),
     # the commands, each a thin layer over the rest
     "account": ("engine",),
-    "asking": ("engine", "export"),
+    "asking": ("engine", "export", "output", "progress"),
+    "output": ("export",),
+    "progress": (),
     "collecting": ("engine", "capture", "protocols"),
     "checks": ("checks", "engine", "capture", "machine"),
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "protocols"),
+    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "output", "protocols"),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
