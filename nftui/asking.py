@@ -1,4 +1,4 @@
-"""The commands that ask: `flows`, `top`, `series`, `summary`."""
+"""The commands that ask: `flows`, `series`, `summary`; and what all that ask have in common."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from nftui.engine.filters import parse
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.query import KEYS, RECORD_KEYS, Answer, Interval, Kind, Measure, Query
+from nftui.engine.query import KEYS, Answer, Interval, Kind, Measure, Query
 from nftui.engine.ranges import parse_range
 from nftui.errors import StoreError, UsageError
 from nftui.export import rows, text
@@ -21,36 +21,11 @@ from nftui.output import octets_out
 from nftui.progress import Bar
 from nftui.schema import POLARS
 
-STATISTICS: dict[str, tuple[str, ...]] = {
-    **{name: keys for name, keys in KEYS.items() if keys},
-    "record": RECORD_KEYS,
-    "srcas": ("source_as",),
-    "dstas": ("destination_as",),
-    "inif": ("ingress_interface",),
-    "outif": ("egress_interface",),
-    "router": ("exporter_address",),
-    "tos": ("tos",),
-    "flags": ("tcp_flags",),
-}
-ORDERS = {"bytes": "octets", "octets": "octets", "packets": "packets", "flows": "flows", "bps": "bps", "pps": "pps", "bpp": "bpp"}
 RESOLUTIONS = {"low": 6, "medium": 12, "high": 24, "ultra": 30}
 STEPS = {"hourly": 3600, "daily": 86_400}
 MOST_BINS = 100_000
 TERMINAL_FLOWS = 1000
 HOUR_US = 3600 * 1_000_000
-GROUP_FIELDS = (
-    "octets",
-    "packets",
-    "flows",
-    "bps",
-    "pps",
-    "bpp",
-    "octets_percent",
-    "packets_percent",
-    "flows_percent",
-    "first",
-    "last",
-)
 
 
 def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
@@ -78,39 +53,6 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
         sys.stdout.flush()
     if on_terminal and records.flows < records.total.flows:
         print(f"{records.flows:,} of {records.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
-    return 0
-
-
-def top(data: Path, options: argparse.Namespace, *, given: bool) -> int:
-    """Print one top list a statistic; as text with the summary, the time window and the cost below."""
-    began, began_cpu = time.perf_counter(), time.process_time()
-    if options.limit < 0:
-        raise UsageError(f"-n {options.limit}: a number of groups is 0 (all) or more")
-    shared = _shared(options, given=given)
-    named = [_statistic(word, options.metric) for word in options.statistic or ["record"]]
-    back_end = _back_end(data)
-    answers = [
-        (name, back_end.answer(Query(keys=keys, order=order, limit=options.limit or None, times=True, **shared)))
-        for name, keys, order in named
-    ]
-    if options.output == "text":
-        form = _form(options)
-        for name, answer in answers:
-            _print(text.top_block(answer, name, form))
-            print()
-        totals = answers[0][1]
-        wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
-        scanned = totals.coverage.flows_scanned
-        _print(text.summary_block(totals, form, wall=wall, cpu=cpu, processed=scanned, skipped=len(totals.coverage.unread)))
-        return 0
-    several = len(answers) > 1
-    listed: list[dict[str, Any]] = []
-    fields: list[str] = ["statistic"] if several else []
-    for name, answer in answers:
-        fields += [key for key in answer.query.keys if key not in fields]
-        mark = {"statistic": f"{name}/{answer.query.order}"} if several else {}
-        listed += [{**mark, **row} for row in rows.group_rows(answer)]
-    _write(options, answers[0][1], listed, [*fields, *GROUP_FIELDS], lambda: ())
     return 0
 
 
@@ -176,16 +118,6 @@ def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
     }
 
 
-def _statistic(word: str, metric: str) -> tuple[str, tuple[str, ...], str]:
-    name, _, order = word.partition("/")
-    if name not in STATISTICS:
-        raise UsageError(f"-s {printable_word(word)}: no such statistic; take one of {', '.join(STATISTICS)}")
-    order = order or ("flows" if metric == "flows" else metric)
-    if order not in ORDERS:
-        raise UsageError(f"-s {printable_word(word)}: no such order; take one of {', '.join(ORDERS)}")
-    return name, STATISTICS[name], ORDERS[order]
-
-
 def _bins(resolution: str, interval: Interval | None, back_end: LocalBackEnd) -> tuple[int, Interval | None]:
     """Return the number of bins, and the range they stand on: hours and days are those of the clock, in UTC."""
     if resolution in RESOLUTIONS:
@@ -228,11 +160,13 @@ def _write(
     listed: Iterable[dict[str, Any]],
     names: Sequence[str],
     lines: Callable[[], Iterable[str]],
+    more: dict[str, Any] | None = None,
 ) -> None:
+    """Write an answer to stdout in the form that is asked for; `more` goes beside the rows of JSON."""
     if options.output == "parquet":
         rows.write_parquet(octets_out(), listed, names)
     elif options.output == "json":
-        rows.write_json(sys.stdout, answer, listed)
+        rows.write_json(sys.stdout, answer, listed, more)
     elif options.output == "ndjson":
         rows.write_ndjson(sys.stdout, listed)
     elif options.output == "csv":

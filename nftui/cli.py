@@ -160,10 +160,7 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     flows.add_argument("-c", "--count", type=int, metavar="N", help="at most N (default: all in a pipe, 1,000 on a terminal)")
     flows.add_argument("-O", "--order", metavar="KEY", default="flow_start", help="a column, highest last as `KEY/asc` (default)")
     flows.set_defaults(run=_flows)
-    top = commands.add_parser("top", parents=[asking], help="statistics, as nfdump -s")
-    top.add_argument("-s", "--statistic", action="append", metavar="STAT[/ORDER]", help="repeatable; default record/bytes")
-    top.add_argument("-n", "--limit", type=int, default=10, metavar="N")
-    top.set_defaults(run=_top)
+    _add_ranking(commands, asking)
     series = commands.add_parser("series", parents=[asking], help="the data table: sums of the metric a bin")
     series.add_argument("--by", metavar="KEY", default="dstip", help="srcip, dstip, srcport, dstport, proto, none")
     series.add_argument("-n", "--limit", type=int, default=10, metavar="N")
@@ -173,6 +170,24 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     series.set_defaults(run=_series)
     summary = commands.add_parser("summary", parents=[asking], help="totals, rates, time range, coverage")
     summary.set_defaults(run=_summary)
+
+
+def _add_ranking(commands: argparse._SubParsersAction[_Parser], asking: _Parser) -> None:
+    ranking = _Parser(add_help=False, parents=[asking])
+    ranking.add_argument("-n", "--limit", type=int, default=10, metavar="N", help="groups shown, 0 for all (default 10)")
+    ranking.add_argument("-O", "--order", metavar="ORDER", help="bytes, packets, flows, bps, pps, bpp, duration, tstart, tend, …")
+    ranking.add_argument("-P", "--having", metavar="FILTER", help="only groups like this: 'packets > 1000 and bps > 1m'")
+    top = commands.add_parser("top", parents=[ranking], help="statistics, as nfdump -s, -A, -a and -b")
+    top.add_argument(
+        "-s", "--statistic", action="append", metavar="STAT[:p][/ORDER]…", help="repeatable; default record/bytes; :p by protocol"
+    )
+    top.add_argument("-A", "--aggregate", metavar="KEY[/MASK],…", help="what a record is: srcip4/24,srcip6/64,dstport")
+    top.add_argument("-a", "--records", action="store_true", help="records by protocol, addresses and ports (the default)")
+    top.add_argument("-b", "--both-ways", action="store_true", help="both directions of a connection in one record")
+    top.add_argument("-B", "--guess", action="store_true", help="the same, from the client where ports tell it")
+    top.set_defaults(run=_top)
+    pairs = commands.add_parser("pairs", parents=[ranking], help="pairs of addresses, and what went each way")
+    pairs.set_defaults(run=_pairs)
 
 
 def _dashboard(options: argparse.Namespace) -> int:
@@ -249,11 +264,19 @@ def _flows(options: argparse.Namespace) -> int:
 
 
 def _top(options: argparse.Namespace) -> int:
-    from nftui import asking
+    from nftui import statistics
     from nftui.output import output
 
     with output(options.output, options.out):
-        return asking.top(_data(options), options, given=hasattr(options, "data"))
+        return statistics.top(_data(options), options, given=hasattr(options, "data"))
+
+
+def _pairs(options: argparse.Namespace) -> int:
+    from nftui import statistics
+    from nftui.output import output
+
+    with output(options.output, options.out):
+        return statistics.pairs(_data(options), options, given=hasattr(options, "data"))
 
 
 def _series(options: argparse.Namespace) -> int:

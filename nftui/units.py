@@ -77,6 +77,11 @@ def address_text(octets: bytes) -> str:
     return str(IPv6Address(octets))
 
 
+def mac_text(number: int) -> str:
+    """Return a MAC address, a number of 48 bits, as `00:11:22:33:44:55`."""
+    return ":".join(f"{number >> shift & 255:02x}" for shift in range(40, -1, -8))
+
+
 def rfc3339(microseconds: int) -> str:
     """Return a time as RFC 3339 in UTC with microseconds: `2026-11-23T21:00:00.000000Z`."""
     clamped = min(max(microseconds, EARLIEST), LATEST)

@@ -16,9 +16,9 @@ from functools import partial
 
 import polars as pl
 
+from nftui.engine import keys
 from nftui.engine.query import Coverage, Interval, Query, Totals
 from nftui.engine.segments import Part
-from nftui.engine.top import address_number
 from nftui.errors import StoreError
 from nftui.schema import POLARS
 
@@ -235,7 +235,7 @@ def _number(order: str) -> pl.Expr | None:
         return pl.col(order).cast(pl.Int8)
     if dtype.is_integer():
         return pl.col(order)
-    number = address_number(order)
+    number = keys.key(order).sides[0]()
     return None if number.meta.eq(pl.col(order)) else number
 
 

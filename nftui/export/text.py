@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from nftui.engine.names import protocol_name
 from nftui.engine.query import Answer
-from nftui.export.rows import group_rows, rates, series_rows
+from nftui.export.rows import rates, series_rows
 from nftui.printable import cell_width, printable
-from nftui.schema import BY_NAME
 from nftui.units import IEC, SECOND, moment, scaled
 
 Row = dict[str, Any]
-ORDER_NAMES = {"octets": "bytes"}
 FLAG_LETTERS = "CEUAPRSF"
 
 
@@ -42,26 +40,6 @@ class Form:
             return str(count)
         text = scaled(count)
         return f"{text[:-1]} {text[-1]}" if text[-1].isalpha() else text
-
-
-def top_block(answer: Answer, statistic: str, form: Form) -> Iterator[str]:
-    """Yield a top list: two headings and a line a group."""
-    rows = group_rows(answer)
-    order = ORDER_NAMES.get(answer.query.order, answer.query.order)
-    record = statistic == "record"
-    if record:
-        yield f"Aggregated flows {answer.group_count}"
-        yield f"Top {len(rows)} flows ordered by {order}:"
-    else:
-        yield f"Top {len(rows)} {heading(answer.query.keys)} ordered by {order}:"
-    keys = ("Proto", "Src IP Addr:Port", "Dst IP Addr:Port") if record else (heading(answer.query.keys),)
-    names = ["Date first seen", "Duration", *keys]
-    names += ["Packets", "Bytes", "Flows"] if record else ["Flows(%)", "Packets(%)", "Bytes(%)", "pps", "bps", "bpp"]
-    cells = [
-        [*_when(group), *(_record(row) if record else [_keys(row, answer)]), *_sums(row, record, form)]
-        for row, group in zip(rows, answer.groups.iter_rows(named=True), strict=True)
-    ]
-    yield from table(names, cells, {"Date first seen", "Proto", heading(answer.query.keys)})
 
 
 def summary_block(answer: Answer, form: Form, *, wall: float, cpu: float, processed: int, skipped: int) -> Iterator[str]:
@@ -101,7 +79,7 @@ def flow_lines(rows: Iterator[Row], form: Form) -> Iterator[str]:
     for row in rows:
         start, end = _microseconds(row.get("flow_start")), _microseconds(row.get("flow_end"))
         length = (end - start) / SECOND if start is not None and end is not None else 0.0
-        proto, source, destination = _record(row)
+        proto, source, destination = record_cells(row)
         flags = flags_text(row.get("tcp_flags")) if row.get("protocol") == 6 else "........"
         yield (
             f"{clock(start) if start is not None else '-':<23} {length:>9.3f} {proto:<5} {source:>22} -> {destination:<22} "
@@ -152,22 +130,8 @@ def flags_text(flags: object) -> str:
     return "".join(letter if number & (0x80 >> place) else "." for place, letter in enumerate(FLAG_LETTERS))
 
 
-def heading(keys: tuple[str, ...]) -> str:
-    """Return the title of a group's column."""
-    return ", ".join(BY_NAME[key].label for key in keys) or "all"
-
-
-def _keys(row: Row, answer: Answer) -> str:
-    return ", ".join(_key(key, row[key]) for key in answer.query.keys) or "all"
-
-
-def _key(name: str, raw: object) -> str:
-    if raw is None:
-        return "-"
-    return protocol_name(raw) if name == "protocol" and isinstance(raw, int) else printable(raw)
-
-
-def _record(row: Row) -> list[str]:
+def record_cells(row: Row) -> list[str]:
+    """Return the protocol and both ends, `10.0.0.1:80`, of a flow or a group."""
     protocol = row.get("protocol")
     ends = []
     for side in ("source", "destination"):
@@ -176,30 +140,6 @@ def _record(row: Row) -> list[str]:
         separator = "." if ":" in text else ":"
         ends.append(f"{text}{separator}{'-' if port is None else port}")
     return ["-" if protocol is None else protocol_name(protocol), *ends]
-
-
-def _when(group: Row) -> list[str]:
-    first, last = group.get("first"), group.get("last")
-    if first is None or last is None:
-        return ["-", "-"]
-    return [clock(first), f"{(last - first) / SECOND:.3f}"]
-
-
-def _sums(row: Row, record: bool, form: Form) -> list[str]:
-    if record:
-        return [form.count(row["packets"]), form.octets(row["octets"]), form.count(row["flows"])]
-
-    def share(name: str, write: Callable[[int], str]) -> str:
-        return f"{write(row[name])}({row[f'{name}_percent']:.1f})"
-
-    return [
-        share("flows", form.count),
-        share("packets", form.count),
-        share("octets", form.octets),
-        form.count(row["pps"]),
-        form.count(row["bps"]),
-        form.count(row["bpp"]),
-    ]
 
 
 def _microseconds(text: object) -> int | None:

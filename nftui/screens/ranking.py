@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from nftui.engine.keys import key as key_of
 from nftui.engine.query import Answer, Measure
-from nftui.schema import BY_NAME
 from nftui.screens import cells
 from nftui.screens.view import time_form, time_text
 from nftui.screens.widgets.chart import Areas
@@ -112,7 +112,7 @@ class Ranking:
             return scaled(row["octets"] / row["packets"]) if row["packets"] else "-"
 
         columns = [TableColumn("swatch", "", 1, lambda n, row: "■", colour=colour)]
-        columns += [TableColumn(key, BY_NAME[key].label, 18, key_text(key), grows=2, middle=True) for key in self.keys]
+        columns += [TableColumn(key, key_of(key).label, 18, key_text(key), grows=2, middle=True) for key in self.keys]
         if not self.keys:
             columns.append(TableColumn("all", "traffic", 18, lambda n, row: "all flows", grows=2))
         return [

@@ -42,13 +42,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "asking": ("engine", "export", "output", "progress"),
     "output": ("export",),
     "progress": (),
+    "statistics": ("asking", "engine", "export"),
     "collecting": ("engine", "capture", "protocols"),
     "checks": ("checks", "engine", "capture", "machine"),
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "output", "protocols"),
+    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "output", "protocols", "statistics"),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
@@ -140,7 +141,7 @@ LOADS_WITHOUT: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the collector": (("nftui.engine.collector", "nftui.collecting"), SCREEN | {"scapy", "pyroute2"}),
     "the engine": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("engine",))), SCREEN | {"scapy", "pyroute2"}),
     "what asks over SNMP": (("nftui.engine.snmp", "nftui.engine.if_mib"), SCREEN | {"polars", "numpy"}),
-    "questions": (("nftui.asking",), SCREEN | {"scapy", "pyroute2"}),
+    "questions": (("nftui.asking", "nftui.statistics"), SCREEN | {"scapy", "pyroute2"}),
     "the simulation": (("nftui.demo",), SCREEN | {"scapy", "pyroute2", "polars"}),
     "the screens": (("nftui.app",), {"scapy", "pyroute2"}),
 }
