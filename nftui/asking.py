@@ -12,7 +12,7 @@ from typing import Any
 from nftui.engine.filters import parse
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.query import KEYS, Answer, Interval, Kind, Measure, Query
+from nftui.engine.query import Answer, Interval, Kind, Query
 from nftui.engine.ranges import parse_range
 from nftui.errors import StoreError, UsageError
 from nftui.export import rows, text
@@ -21,9 +21,6 @@ from nftui.output import octets_out
 from nftui.progress import Bar
 from nftui.schema import POLARS
 
-RESOLUTIONS = {"low": 6, "medium": 12, "high": 24, "ultra": 30}
-STEPS = {"hourly": 3600, "daily": 86_400}
-MOST_BINS = 100_000
 TERMINAL_FLOWS = 1000
 HOUR_US = 3600 * 1_000_000
 
@@ -53,33 +50,6 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
         sys.stdout.flush()
     if on_terminal and records.flows < records.total.flows:
         print(f"{records.flows:,} of {records.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
-    return 0
-
-
-def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
-    """Print the data table: a row a bin, sums of the metric for the top groups and all others."""
-    if options.by not in KEYS:
-        raise UsageError(f"--by {printable_word(options.by)}: take one of {', '.join(KEYS)}")
-    if options.limit < 1:
-        raise UsageError(f"-n {options.limit}: a number of groups is 1 or more")
-    back_end = _back_end(data)
-    shared = _shared(options, given=given)
-    interval: Interval | None = shared["interval"]
-    bins, interval = _bins(options.resolution, interval, back_end)
-    measure = Measure(options.metric)
-    query = Query(
-        keys=KEYS[options.by],
-        measure=measure,
-        order=measure.value,
-        limit=options.limit,
-        bins=bins,
-        **{**shared, "interval": interval},
-    )
-    answer = back_end.answer(query)
-    listed = rows.series_rows(answer) if answer.total.flows or answer.total.octets else []
-    names = list(listed[0]) if listed else ["time"]
-    form = _form(options)
-    _write(options, answer, listed, names, lambda: text.series_table(answer, form) if listed else ["no flows in this range"])
     return 0
 
 
@@ -116,28 +86,6 @@ def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
         "sampling": not options.raw,
         "contained": options.contained,
     }
-
-
-def _bins(resolution: str, interval: Interval | None, back_end: LocalBackEnd) -> tuple[int, Interval | None]:
-    """Return the number of bins, and the range they stand on: hours and days are those of the clock, in UTC."""
-    if resolution in RESOLUTIONS:
-        return RESOLUTIONS[resolution], interval
-    if resolution in STEPS:
-        step = STEPS[resolution] * 1_000_000
-        held = interval or back_end.held()
-        if held is None:
-            return 1, interval
-        start, end = held.start // step * step, -(-held.end // step) * step
-        bins = (end - start) // step
-    else:
-        if not resolution.isdigit() or int(resolution) < 1:
-            raise UsageError(
-                f"--resolution {printable_word(resolution)}: take {', '.join([*RESOLUTIONS, *STEPS])} or a number of bins"
-            )
-        bins, start, end = int(resolution), 0, 0
-    if bins > MOST_BINS:
-        raise UsageError(f"--resolution {printable_word(resolution)}: {bins:,} bins are too many; at most {MOST_BINS:,}")
-    return (bins, Interval(start, end)) if end else (bins, interval)
 
 
 def _back_end(data: Path) -> LocalBackEnd:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -57,13 +58,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _joined(words: list[str]) -> list[str]:
-    """Join `-t -15m` to one word: argparse takes what begins with a dash for an option."""
+    """Join `-t -15m` to one word, as argparse takes what begins with a dash for an option; and `--previous` with its length.
+
+    Whether a word behind `--previous` is its length or a filter is told by what it looks like.
+    """
     joined: list[str] = []
     for word in words:
-        if joined and joined[-1] in ("-t", "--time") and word[:1] == "-" and word[1:2].isdigit():
-            joined[-1] += word if joined[-1] == "-t" else f"={word}"
+        last = joined[-1] if joined else ""
+        if last in ("-t", "--time") and word[:1] == "-" and word[1:2].isdigit():
+            joined[-1] += word if last == "-t" else f"={word}"
+        elif last == "--previous=" and re.fullmatch(r"([0-9.]+[smhdwSMHDW])+", word):
+            joined[-1] += word
         else:
-            joined.append(word)
+            joined.append("--previous=" if word == "--previous" else word)
     return joined
 
 
@@ -162,11 +169,14 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     flows.set_defaults(run=_flows)
     _add_ranking(commands, asking)
     series = commands.add_parser("series", parents=[asking], help="the data table: sums of the metric a bin")
-    series.add_argument("--by", metavar="KEY", default="dstip", help="srcip, dstip, srcport, dstport, proto, none")
+    series.add_argument("--by", metavar="KEY", default="dstip", help="any statistic of `top`: srcip, port, as, if, router, …; none")
     series.add_argument("-n", "--limit", type=int, default=10, metavar="N")
     series.add_argument(
         "--resolution", metavar="R", default="medium", help="low, medium, high, ultra, hourly, daily or a number of bins"
     )
+    series.add_argument("--rate", action="store_true", help="bit/s, packets or flows a second in place of sums")
+    series.add_argument("--stats", action="store_true", help="min, avg, max, last and 95th percentile below")
+    series.add_argument("--previous", metavar="LENGTH", help="the same groups before: the range's own length, or 1d, 1w, …")
     series.set_defaults(run=_series)
     summary = commands.add_parser("summary", parents=[asking], help="totals, rates, time range, coverage")
     summary.set_defaults(run=_summary)
@@ -280,11 +290,11 @@ def _pairs(options: argparse.Namespace) -> int:
 
 
 def _series(options: argparse.Namespace) -> int:
-    from nftui import asking
+    from nftui import series
     from nftui.output import output
 
     with output(options.output, options.out):
-        return asking.series(_data(options), options, given=hasattr(options, "data"))
+        return series.series(_data(options), options, given=hasattr(options, "data"))
 
 
 def _summary(options: argparse.Namespace) -> int:

@@ -152,14 +152,16 @@ class LocalBackEnd:
         read: set[PartName] = set()
         state = self._groups(query, wanted, by_name, read)
         groups = top.told(state, query)
-        shown = top.ranked(groups, query, interval.length)
+        shown = top.ranked(groups, query, interval.length) if query.only is None else top.named(groups, query)
         either = keys.either(query.keys)
         # Groups that overlap don't add up to the total.
         whole = self._groups(replace(query, keys=(), times=False), wanted, by_name, read) if either else state
         total = Totals(*(int(value or 0) for value in whole.select(pl.col(top.SUMS).sum()).row(0)))
         covered = None
         if either:
-            covered = self._covered(query, wanted, by_name, shown) if shown.height < state.height else total
+            covered = (
+                self._covered(query, wanted, by_name, shown) if query.only is not None or shown.height < state.height else total
+            )
         sampled = bool((state["sampling"].max() or 1) > 1) if state.height else False  # type: ignore[operator]
         first, last = self._reach(query, parts, state)
         grid = Grid(interval, query.bins) if query.bins else None

@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "asking": ("engine", "export", "output", "progress"),
     "output": ("export",),
     "progress": (),
+    "series": ("asking", "engine", "export"),
     "statistics": ("asking", "engine", "export"),
     "collecting": ("engine", "capture", "protocols"),
     "checks": ("checks", "engine", "capture", "machine"),
@@ -49,7 +50,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "output", "protocols", "statistics"),
+    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "output", "protocols", "series", "statistics"),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
