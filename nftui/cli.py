@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 for a failure, 2 for a mistake in the arguments.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options = argparse.Namespace()
     try:
         options = _parser().parse_args(_joined(arguments))
         run: Callable[[argparse.Namespace], int] = options.run
@@ -50,19 +52,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
+        # Polars raises it, and then Python once more: here both have been.
+        if (out := getattr(options, "out", None)) is not None:
+            return _fail(f"interrupted; {out} was not written", 130)
         return 130
     except OSError as error:
         return _fail(f"{error.filename or 'system'}: {error.strerror or error}", 1)
 
 
 def _joined(words: list[str]) -> list[str]:
-    """Join `-t -15m` to one word: argparse takes what begins with a dash for an option."""
+    """Join `-t -15m` to one word, as argparse takes what begins with a dash for an option; and `--previous` with its length.
+
+    Whether a word behind `--previous` is its length or a filter is told by what it looks like.
+    """
     joined: list[str] = []
     for word in words:
-        if joined and joined[-1] in ("-t", "--time") and word[:1] == "-" and word[1:2].isdigit():
-            joined[-1] += word if joined[-1] == "-t" else f"={word}"
+        last = joined[-1] if joined else ""
+        if last in ("-t", "--time") and word[:1] == "-" and word[1:2].isdigit():
+            joined[-1] += word if last == "-t" else f"={word}"
+        elif last == "--previous=" and re.fullmatch(r"([0-9.]+[smhdwSMHDW])+", word):
+            joined[-1] += word
         else:
-            joined.append(word)
+            joined.append("--previous=" if word == "--previous" else word)
     return joined
 
 
@@ -163,7 +174,8 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     )
     asking.add_argument("-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data)")
     asking.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
-    asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown"), default="text")
+    asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown", "parquet"), default="text")
+    asking.add_argument("--out", metavar="FILE", type=Path, help="write there: a file that appears whole, or not at all")
     asking.add_argument("-N", "--plain", action="store_true", help="plain numbers")
     asking.add_argument("--units", choices=("si", "iec"), default="si", help="of octets")
     asking.add_argument("--raw", action="store_true", help="counters as exported: sampling not applied")
@@ -176,11 +188,14 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     flows.set_defaults(run=_flows)
     _add_ranking(commands, asking)
     series = commands.add_parser("series", parents=[asking], help="the data table: sums of the metric a bin")
-    series.add_argument("--by", metavar="KEY", default="dstip", help="srcip, dstip, srcport, dstport, proto, none")
+    series.add_argument("--by", metavar="KEY", default="dstip", help="any statistic of `top`: srcip, port, as, if, router, …; none")
     series.add_argument("-n", "--limit", type=int, default=10, metavar="N")
     series.add_argument(
         "--resolution", metavar="R", default="medium", help="low, medium, high, ultra, hourly, daily or a number of bins"
     )
+    series.add_argument("--rate", action="store_true", help="bit/s, packets or flows a second in place of sums")
+    series.add_argument("--stats", action="store_true", help="min, avg, max, last and 95th percentile below")
+    series.add_argument("--previous", metavar="LENGTH", help="the same groups before: the range's own length, or 1d, 1w, …")
     series.set_defaults(run=_series)
     summary = commands.add_parser("summary", parents=[asking], help="totals, rates, time range, coverage")
     summary.set_defaults(run=_summary)
@@ -323,32 +338,42 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _flows(options: argparse.Namespace) -> int:
     from nftui import asking
+    from nftui.output import output
 
-    return asking.flows(_data(options), options, given=_given(options))
+    with output(options.output, options.out):
+        return asking.flows(_data(options), options, given=_given(options))
 
 
 def _top(options: argparse.Namespace) -> int:
     from nftui import statistics
+    from nftui.output import output
 
-    return statistics.top(_data(options), options, given=_given(options))
+    with output(options.output, options.out):
+        return statistics.top(_data(options), options, given=_given(options))
 
 
 def _pairs(options: argparse.Namespace) -> int:
     from nftui import statistics
+    from nftui.output import output
 
-    return statistics.pairs(_data(options), options, given=_given(options))
+    with output(options.output, options.out):
+        return statistics.pairs(_data(options), options, given=_given(options))
 
 
 def _series(options: argparse.Namespace) -> int:
-    from nftui import asking
+    from nftui import series
+    from nftui.output import output
 
-    return asking.series(_data(options), options, given=_given(options))
+    with output(options.output, options.out):
+        return series.series(_data(options), options, given=_given(options))
 
 
 def _summary(options: argparse.Namespace) -> int:
     from nftui import asking
+    from nftui.output import output
 
-    return asking.summary(_data(options), options, given=_given(options))
+    with output(options.output, options.out):
+        return asking.summary(_data(options), options, given=_given(options))
 
 
 def _given(options: argparse.Namespace) -> bool:

@@ -123,6 +123,8 @@ class DisplaySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The group-by at start."""
     max_values: int = 10
     """Groups shown at start; the rest is `other`."""
+    maximum_chart_resolution: int = 120
+    """Points of a chart, 2 to 1000; of more, neighbours become one."""
     keys: dict[str, str] = {}
     """Key bindings by id: `"live.pause" = "space"`."""
 
@@ -252,6 +254,7 @@ def _check(config: Config, name: str) -> None:
         ("names.timeout", config.names.timeout, 0.1, 60, " seconds"),
         ("display.refresh", display.refresh, 0.5, 60, " seconds"),
         ("display.max_values", display.max_values, 1, 250, ""),
+        ("display.maximum_chart_resolution", display.maximum_chart_resolution, 2, 1000, ""),
     )
     for key, value, least, most, unit in ranges:
         if not least <= value <= most:

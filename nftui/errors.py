@@ -11,7 +11,9 @@
     │   ├── StoreLocked    another collector holds it
     │   └── SegmentError   one file of it
     ├── CaptureFileError   a file to import that can't be read
-    └── CodecMissing       a file is compressed in a way for which a library is missing
+    ├── CodecMissing       a file is compressed in a way for which a library is missing
+    └── ExportError        a file that can't be written
+        └── Cancelled      the writing was given up, as was asked
 
 Each says in one line what was wrong, with the offending value, and how to mend it; the command line prints it as it is.
 """
@@ -129,3 +131,11 @@ class CodecMissing(NftuiError):
         super().__init__(
             f"{path + ': ' if path else ''}compressed with {codec}, for which a library is missing: pip install 'nftui[nfdump]'"
         )
+
+
+class ExportError(NftuiError):
+    """A file of an answer that can't be written."""
+
+
+class Cancelled(ExportError):
+    """The writing of an answer was given up, as was asked; nothing of it is left behind."""

@@ -140,7 +140,7 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
     answers = [back_end.answer(query) for query in queries]
     if options.output != "text":
         _rows(options, asked, answers)
-        _explain(data, options, answers[0])
+        _explain(data, options, answers[0].query, answers[0].total.flows)
         return 0
     naming = naming_of(options)
     naming.read_interfaces(back_end.account().interfaces)
@@ -154,7 +154,7 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
     wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
     scanned, skipped = totals.coverage.flows_scanned, len(totals.coverage.unread)
     _print(text.summary_block(totals, form, wall=wall, cpu=cpu, processed=scanned, skipped=skipped))
-    _explain(data, options, totals)
+    _explain(data, options, totals.query, totals.total.flows)
     return 0
 
 

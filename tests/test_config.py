@@ -49,6 +49,7 @@ units = "iec"
 range = "-1h"
 by = "srcip"
 max_values = 5
+maximum_chart_resolution = 80
 [display.keys]
 "view.pause" = "p"
 [elements]
@@ -116,6 +117,7 @@ def test_every_key_is_taken() -> None:
         ("[display]\nunits = 'metric'", "display.units is 'metric'"),
         ("[display]\nmax_values = 0", "display.max_values is 0"),
         ("[display]\nmax_values = 251", "display.max_values is 251"),
+        ("[display]\nmaximum_chart_resolution = 1", "display.maximum_chart_resolution is 1"),
         ("[display]\ntheme = 1", "display.theme"),
         ("[display.keys]\na = 1", "display.keys"),
         ("[elements]\n1 = 1", "elements"),
