@@ -15,7 +15,10 @@ from nftui.engine.query import KEYS, Answer, Interval, Kind, Measure, Query
 from nftui.engine.ranges import parse_range
 from nftui.errors import StoreError, UsageError
 from nftui.export import rows, text
+from nftui.export.flow_records import write_records
 from nftui.naming import naming_of
+from nftui.output import octets_out
+from nftui.progress import Bar
 from nftui.schema import POLARS
 
 RESOLUTIONS = {"low": 6, "medium": 12, "high": 24, "ultra": 30}
@@ -39,14 +42,17 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if limit is not None and limit < 0:
         raise UsageError(f"-c {limit}: a count is 0 or more")
     query = Query(kind=Kind.FLOWS, order=order, ascending=ascending, limit=limit, **_shared(options, given=given))
-    answer = _ask(data, query)
-    frame = answer.flows
-    assert frame is not None
+    records = _back_end(data).records(query)
     form = _form(options)
-    listed = naming_of(options).learned(rows.flow_rows(corrected(frame)))
-    _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(listed, form))
-    if on_terminal and frame.height < answer.total.flows:
-        print(f"{frame.height:,} of {answer.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
+    with Bar("flows", shown=None if not on_terminal else False) as bar:
+        if options.output == "text":
+            listed = (row for frame in records.frames() for row in rows.flow_rows(corrected(frame)))
+            _print(text.flow_lines(naming_of(options).learned(listed), form))
+        else:
+            write_records(octets_out(), naming_of(options).records(records), options.output, bar)
+        sys.stdout.flush()
+    if on_terminal and records.flows < records.total.flows:
+        print(f"{records.flows:,} of {records.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
     return 0
 
 
@@ -161,7 +167,9 @@ def _write(
     """Write an answer to stdout in the form that is asked for; `more` goes beside the rows of JSON."""
     if options.output != "text":
         listed, names = naming_of(options).extended(listed, names)
-    if options.output == "json":
+    if options.output == "parquet":
+        rows.write_parquet(octets_out(), listed, names)
+    elif options.output == "json":
         rows.write_json(sys.stdout, answer, listed, more)
     elif options.output == "ndjson":
         rows.write_ndjson(sys.stdout, listed)

@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 for a failure, 2 for a mistake in the arguments.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options = argparse.Namespace()
     try:
         options = _parser().parse_args(_joined(arguments))
         run: Callable[[argparse.Namespace], int] = options.run
@@ -50,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
+        # Polars raises it, and then Python once more: here both have been.
+        if (out := getattr(options, "out", None)) is not None:
+            return _fail(f"interrupted; {out} was not written", 130)
         return 130
     except OSError as error:
         return _fail(f"{error.filename or 'system'}: {error.strerror or error}", 1)
@@ -149,7 +153,8 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     asking.add_argument("filter", nargs="*", metavar="FILTER", help="a filter expression: 'dst port 443 and net 10.0.0.0/8'")
     asking.add_argument("-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data)")
     asking.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
-    asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown"), default="text")
+    asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown", "parquet"), default="text")
+    asking.add_argument("--out", metavar="FILE", type=Path, help="write there: a file that appears whole, or not at all")
     asking.add_argument("-N", "--plain", action="store_true", help="plain numbers")
     asking.add_argument("--units", choices=("si", "iec"), default="si", help="of octets")
     asking.add_argument("--raw", action="store_true", help="counters as exported: sampling not applied")
@@ -256,32 +261,42 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _flows(options: argparse.Namespace) -> int:
     from nftui import asking
+    from nftui.output import output
 
-    return asking.flows(_data(options), options, given=hasattr(options, "data"))
+    with output(options.output, options.out):
+        return asking.flows(_data(options), options, given=hasattr(options, "data"))
 
 
 def _top(options: argparse.Namespace) -> int:
     from nftui import statistics
+    from nftui.output import output
 
-    return statistics.top(_data(options), options, given=hasattr(options, "data"))
+    with output(options.output, options.out):
+        return statistics.top(_data(options), options, given=hasattr(options, "data"))
 
 
 def _pairs(options: argparse.Namespace) -> int:
     from nftui import statistics
+    from nftui.output import output
 
-    return statistics.pairs(_data(options), options, given=hasattr(options, "data"))
+    with output(options.output, options.out):
+        return statistics.pairs(_data(options), options, given=hasattr(options, "data"))
 
 
 def _series(options: argparse.Namespace) -> int:
     from nftui import asking
+    from nftui.output import output
 
-    return asking.series(_data(options), options, given=hasattr(options, "data"))
+    with output(options.output, options.out):
+        return asking.series(_data(options), options, given=hasattr(options, "data"))
 
 
 def _summary(options: argparse.Namespace) -> int:
     from nftui import asking
+    from nftui.output import output
 
-    return asking.summary(_data(options), options, given=hasattr(options, "data"))
+    with output(options.output, options.out):
+        return asking.summary(_data(options), options, given=hasattr(options, "data"))
 
 
 def _config(options: argparse.Namespace) -> Config:

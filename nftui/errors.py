@@ -10,7 +10,9 @@
     ├── StoreError         the data directory
     │   ├── StoreLocked    another collector holds it
     │   └── SegmentError   one file of it
-    └── CaptureFileError   a file to import that can't be read
+    ├── CaptureFileError   a file to import that can't be read
+    └── ExportError        a file that can't be written
+        └── Cancelled      the writing was given up, as was asked
 
 Each says in one line what was wrong, with the offending value, and how to mend it; the command line prints it as it is.
 """
@@ -112,3 +114,11 @@ class CaptureFileError(NftuiError):
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
         super().__init__(f"{path}: {reason}")
+
+
+class ExportError(NftuiError):
+    """A file of an answer that can't be written."""
+
+
+class Cancelled(ExportError):
+    """The writing of an answer was given up, as was asked; nothing of it is left behind."""

@@ -39,8 +39,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("app", "screens", "engine", "export"),
     # the commands, each a thin layer over the rest
     "account": ("engine",),
-    "asking": ("engine", "export", "naming"),
+    "asking": ("engine", "export", "naming", "output", "progress"),
     "naming": ("engine",),
+    "output": ("export",),
+    "progress": (),
     "statistics": ("asking", "engine", "export", "naming"),
     "collecting": ("engine", "capture", "protocols"),
     "checks": ("checks", "engine", "capture", "machine"),
@@ -48,7 +50,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "protocols", "statistics"),
+    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "output", "protocols", "statistics"),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
