@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from nftui.engine.filters import parse
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import KEYS, Answer, Interval, Kind, Measure, Query
@@ -106,13 +107,14 @@ def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
 def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
     """Return what all asking commands have in common, as arguments of `Query`."""
     now = time.time_ns() // 1000
+    words = " ".join(options.filter)
     if options.time is not None:
         interval = parse_range(options.time, now)
     else:
         interval = None if given else Interval(now - HOUR_US, now)
     return {
         "interval": interval,
-        "where": naming_of(options).filter(" ".join(options.filter)),
+        "where": naming_of(options).resolved(parse(words), words),
         "sampling": not options.raw,
         "contained": options.contained,
     }

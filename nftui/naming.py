@@ -17,7 +17,7 @@ from nftui import config
 from nftui.engine import keys, places
 from nftui.engine.account import Interfaces
 from nftui.engine.filter_resolving import names_in, resolved
-from nftui.engine.filters import Filter, parse
+from nftui.engine.filters import Filter
 from nftui.engine.ordered import Records
 from nftui.engine.places import ASORG, GEO
 from nftui.engine.resolving import Resolver
@@ -76,13 +76,13 @@ class Naming:
         if self._resolver.hosts.note:
             print(f"note: {self._resolver.hosts.note}", file=sys.stderr)
 
-    def filter(self, words: str) -> Filter:
-        """Parse a filter, look up its names, and say what they stand for.
+    def resolved(self, tree: Filter, text: str) -> Filter:
+        """Look up the names of a filter that was parsed from a text, and say what they stand for.
 
         Raises:
-            FilterError: It can't be understood, or a name of it stands for nothing.
+            FilterError: A name of it stands for nothing.
         """
-        tree = resolved(parse(words), self._resolver, self._places, words)
+        tree = resolved(tree, self._resolver, self._places, text)
         for name, networks in names_in(tree).items():
             listed = ", ".join(str(one.network_address if one.prefixlen == one.max_prefixlen else one) for one in networks)
             print(f"note: {printable(name)} is {listed}", file=sys.stderr)
