@@ -47,7 +47,7 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
             listed = (row for frame in records.frames() for row in rows.flow_rows(corrected(frame)))
             _print(text.flow_lines(naming_of(options).learned(listed), form))
         else:
-            write_records(octets_out(), records, options.output, bar)
+            write_records(octets_out(), naming_of(options).records(records), options.output, bar)
         sys.stdout.flush()
     if on_terminal and records.flows < records.total.flows:
         print(f"{records.flows:,} of {records.total.flows:,} flows shown; -c N shows more", file=sys.stderr)

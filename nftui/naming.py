@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -17,12 +18,13 @@ from nftui.engine import keys, places
 from nftui.engine.account import Interfaces
 from nftui.engine.filter_resolving import names_in, resolved
 from nftui.engine.filters import Filter
+from nftui.engine.ordered import Records
 from nftui.engine.places import ASORG, GEO
 from nftui.engine.resolving import Resolver
 from nftui.errors import NftuiError
 from nftui.printable import printable
 from nftui.schema import BY_NAME
-from nftui.units import address_octets
+from nftui.units import address_octets, address_text
 
 Row = dict[str, Any]
 
@@ -30,6 +32,8 @@ PATIENCE_S = 10.0
 """The longest that one command waits for names of addresses, however many there are."""
 AT_A_TIME = 1_000
 """Rows whose addresses are looked up together."""
+MOST_ASKED = 20_000
+"""Addresses of records for machines whose names are looked up; there may be millions."""
 WIDEST = 60
 """Cells that a name takes in text."""
 PLACES = {GEO: "country", ASORG: "as_organization"}
@@ -125,14 +129,11 @@ class Naming:
 
     def learn(self, rows: Iterable[Row]) -> None:
         """Look up the addresses of some rows, where names were asked for, waiting as long as there is patience left."""
-        if not self._shown:
-            return
-        addresses = {
-            value
-            for row in rows
-            for name, value in row.items()
-            if _is_address(name) and isinstance(value, str) and value not in self._asked
-        }
+        if self._shown:
+            self._ask({value for row in rows for name, value in row.items() if _is_address(name) and isinstance(value, str)})
+
+    def _ask(self, wanted: set[str]) -> None:
+        addresses = wanted - self._asked
         if not addresses:
             return
         self._asked |= addresses
@@ -152,6 +153,35 @@ class Naming:
             told = [self._names.get(address), self._located.get((GEO, address))]
             if any(told):
                 self.labels[address] = printable(", ".join(one for one in told if one), WIDEST)
+
+    # -- records by the frame
+
+    def records(self, records: Records) -> Records:
+        """Return records with the same further columns; of very many addresses the first ones have names."""
+        if not self._shown:
+            return records
+        columns = [field for name in records.columns for field in (name, *(self._fields(name) if _is_address(name) else {}))]
+        return replace(
+            records, columns=tuple(columns), frames=lambda: (self._named(frame).select(columns) for frame in records.frames())
+        )
+
+    def _named(self, frame: pl.DataFrame) -> pl.DataFrame:
+        added: list[pl.Series] = []
+        for name in filter(_is_address, frame.columns):
+            distinct = frame[name].unique(maintain_order=True).drop_nulls()
+            some = {
+                octets: address_text(octets) for octets in distinct.head(max(MOST_ASKED - len(self._asked), AT_A_TIME)).to_list()
+            }
+            self._ask(set(some.values()) if len(self._asked) < MOST_ASKED else set())
+            for field, what in self._fields(name).items():
+                if what == "name":
+                    known = {octets: self._names[text] for octets, text in some.items() if text in self._names}
+                    column = frame[name].replace_strict(known, default=None, return_dtype=pl.String)
+                else:
+                    ranges = self._places.ranges(what)
+                    column = pl.Series(ranges.words, dtype=pl.String).gather(ranges.look_up(frame[name]))
+                added.append(column.alias(field))
+        return frame.with_columns(added)
 
     # -- interfaces
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from nftui import cli, naming
@@ -157,3 +158,38 @@ def test_interfaces_have_the_name_that_all_exporters_give_them(command: Command)
     (command.folder / "store" / "interfaces.json").write_text(json.dumps({"version": 1, "exporters": known}))
     out = command.run("top", "-s", "if")[1]
     assert "1 (ge-0/0/1)" in out and "2 (up\\x1blink)" in out and "3 (" not in out
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson", "json", "markdown", "parquet"])
+def test_records_have_the_same_fields_in_every_form(command: Command, form: str) -> None:
+    file = command.folder / f"flows.{form}"
+    status, _, err = command.run("flows", "--names", "host 10.0.0.3", "-o", form, "--out", file)
+    assert status == 0, err
+    if form == "parquet":
+        listed = pl.read_parquet(file).to_dicts()
+    elif form == "csv":
+        listed = list(csv.DictReader(io.StringIO(file.read_text())))
+    elif form == "markdown":
+        heading, _, *lines = (line.strip("| \n").split(" | ") for line in file.read_text().splitlines())
+        listed = [dict(zip(heading, line, strict=True)) for line in lines]
+    else:
+        listed = (
+            json.loads(file.read_text())["rows"] if form == "json" else [json.loads(line) for line in file.read_text().splitlines()]
+        )
+    first, second = listed
+    assert (first["source_address_name"], second["destination_address_name"]) == ("dns.example", "dns.example")
+    assert (first["source_country"], first["destination_country"], second["source_country"]) == ("DE", "US", "US")
+    shown = (
+        "Google\x1b LLC" if form in ("json", "ndjson", "parquet") else "Google\\x1b LLC" if form == "csv" else "Google\\\\x1b LLC"
+    )
+    assert first["destination_as_organization"] == shown
+    names = list(first)
+    assert names.index("source_address_name") == names.index("source_address") + 1 or form in ("json", "ndjson")
+
+
+def test_of_very_many_addresses_the_first_are_named(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(naming, "MOST_ASKED", 1)
+    monkeypatch.setattr(naming, "AT_A_TIME", 1)
+    found = [row for row in command.rows("flows", "--names") if "source_address_name" in row or "destination_address_name" in row]
+    assert len(found) < 10
+    assert all("source_country" in row for row in command.rows("flows", "--names", "src net 10.0.0.0/8")), "places cost nothing"

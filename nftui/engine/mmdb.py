@@ -91,15 +91,18 @@ def _tree(octets: npt.NDArray[np.uint8], nodes: int, record_size: int) -> Indice
     """Return the two records of each node, shape (nodes, 2)."""
     if len(octets) < nodes * record_size // 4 or nodes < 1:
         raise ValueError("its search tree is cut off")
-    rows = octets.reshape(nodes, record_size // 4).astype(np.int64)
-    if record_size == 28:
-        # The octet in the middle holds the upper four bits of both.
-        left = (rows[:, 3] >> 4) << 24 | rows[:, 0] << 16 | rows[:, 1] << 8 | rows[:, 2]
-        right = (rows[:, 3] & 15) << 24 | rows[:, 4] << 16 | rows[:, 5] << 8 | rows[:, 6]
-        return np.stack([left, right], axis=1)
-    halves = rows.reshape(nodes, 2, record_size // 8)
-    weights = 256 ** np.arange(record_size // 8 - 1, -1, -1, dtype=np.int64)
-    return halves @ weights
+    rows = octets.reshape(nodes, record_size // 4)
+    tree = np.empty((nodes, 2), np.int64)
+    each = record_size // 8
+    for side, places in ((0, range(each)), (1, range(len(rows[0]) - each, len(rows[0])))):
+        # Of 28 bits the octet in the middle holds the upper four of both.
+        middle = rows[:, 3] >> 4 if side == 0 else rows[:, 3] & 15
+        record = middle.astype(np.uint32) if record_size == 28 else np.zeros(nodes, np.uint32)
+        for place in places:
+            record <<= 8
+            record |= rows[:, place]
+        tree[:, side] = record
+    return tree
 
 
 def _all_leaves(tree: Indices, version: int) -> Leaves:

@@ -42,6 +42,7 @@ LONGEST_TEXT = 200
 VERSION = 1
 MOST_EDGES = 64
 """Of filters asked last that are kept."""
+_UPPER = pl.Series([2**64], dtype=pl.UInt128)
 _SIDES = {"source_address": "source", "destination_address": "destination"}
 
 
@@ -313,7 +314,7 @@ def _ranges(leaves: mmdb.Leaves, numbers: mmdb.Indices, words: tuple[str, ...]) 
 
 
 def _of_arrays(high: mmdb.Numbers, low: mmdb.Numbers, values: mmdb.Indices, words: tuple[str, ...]) -> Ranges:
-    starts = pl.Series(high).cast(pl.UInt128) * pl.Series([2**64], dtype=pl.UInt128) + pl.Series(low).cast(pl.UInt128)
+    starts = pl.Series(high).cast(pl.UInt128) * _UPPER + pl.Series(low).cast(pl.UInt128)
     dtype = pl.Int32 if words else pl.Int64
     numbers = pl.Series("value", np.insert(values, 0, -1)).cast(dtype)
     return Ranges(starts, numbers.set(numbers < 0, None), words)
@@ -323,8 +324,8 @@ def _keep(path: Path, made: Mapping[str, Ranges]) -> None:
     """Write what was made; where that can't be, it is made again the next time."""
     arrays: dict[str, Any] = {}
     for what, ranges in made.items():
-        octets = np.frombuffer(b"".join(start.to_bytes(16, "big") for start in ranges.starts.to_list()), ">u8").reshape(-1, 2)
-        arrays |= {f"{what}_high": octets[:, 0].astype(np.uint64), f"{what}_low": octets[:, 1].astype(np.uint64)}
+        halves = {"high": ranges.starts // _UPPER, "low": ranges.starts % _UPPER}
+        arrays |= {f"{what}_{name}": half.cast(pl.UInt64).to_numpy() for name, half in halves.items()}
         arrays[f"{what}_values"] = ranges.values.slice(1).fill_null(-1).cast(pl.Int64).to_numpy()
         arrays[f"{what}_words"] = np.frombuffer(json.dumps(ranges.words).encode(), np.uint8)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")

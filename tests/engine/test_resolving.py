@@ -6,7 +6,9 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -101,6 +103,9 @@ def test_threads_that_hang_are_left_behind_up_to_a_limit() -> None:
     hold.set()
     found, left = resolver.wait(addresses(20, start=200), 5)
     assert len(found) == 20 and left == 0
+    end = time.monotonic() + 5
+    while not resolver.look(server.asked[:1]) and time.monotonic() < end:
+        time.sleep(0.01)
     assert resolver.look(server.asked[:1]) == {server.asked[0]: "late.example"}, "what came late is taken all the same"
 
 
@@ -232,3 +237,39 @@ def test_localhost_is_found_by_the_system() -> None:
     assert "127.0.0.1/32" in [str(network) for network in Resolver(DNS).addresses("localhost")]
     found, left = Resolver(NameSettings(resolve=True)).wait(["127.0.0.1"], 10)
     assert left == 0 and "127.0.0.1" in found
+
+
+def test_what_a_name_stands_for_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def found(name: str, seconds: float) -> tuple[Any, ...]:
+        asked.append(name)
+        if name == "nobody.example":
+            raise ResolveError(name, "has no address", "write the address")
+        return (ip_network("192.0.2.1/32"),)
+
+    monkeypatch.setattr(resolving, "_addresses_within", found)
+    resolver = Resolver(DNS)
+    assert resolver.stands_for("www.example") == ()
+    for _ in range(3):
+        assert [str(one) for one in resolver.addresses("WWW.example")] == ["192.0.2.1/32"]
+        with pytest.raises(ResolveError, match="has no address"):
+            resolver.addresses("nobody.example")
+    assert asked == ["WWW.example", "nobody.example"]
+    assert [str(one) for one in resolver.stands_for("www.example")] == ["192.0.2.1/32"] and resolver.stands_for(
+        "nobody.example"
+    ) == ()
+    monkeypatch.setattr(resolving, "MOST_NAMES", 5)
+    for number in range(20):
+        resolver.addresses(f"host-{number}.example")
+    assert len(resolver._addresses) == 5
+
+
+def test_a_name_that_nobody_answers_for_takes_the_time_of_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    hold = threading.Event()
+    monkeypatch.setattr(resolving.socket, "getaddrinfo", lambda *words, **more: hold.wait(20) and [])
+    began = time.monotonic()
+    with pytest.raises(ResolveError, match=r"was not answered for within 0\.3 s"):
+        Resolver(DNS).addresses("slow.example")
+    assert time.monotonic() - began < 3
+    hold.set()
