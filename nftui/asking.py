@@ -9,18 +9,19 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nftui.engine.filters import parse
+from nftui import filtering
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.query import KEYS, Answer, Interval, Kind, Measure, Query
+from nftui.engine.query import Answer, Interval, Kind, Query
 from nftui.engine.ranges import parse_range
 from nftui.errors import StoreError, UsageError
 from nftui.export import rows, text
+from nftui.export.flow_records import write_records
+from nftui.naming import naming_of
+from nftui.output import octets_out
+from nftui.progress import Bar
 from nftui.schema import POLARS
 
-RESOLUTIONS = {"low": 6, "medium": 12, "high": 24, "ultra": 30}
-STEPS = {"hourly": 3600, "daily": 86_400}
-MOST_BINS = 100_000
 TERMINAL_FLOWS = 1000
 HOUR_US = 3600 * 1_000_000
 
@@ -39,40 +40,18 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if limit is not None and limit < 0:
         raise UsageError(f"-c {limit}: a count is 0 or more")
     query = Query(kind=Kind.FLOWS, order=order, ascending=ascending, limit=limit, **_shared(options, given=given))
-    answer = _ask(data, query, options)
-    frame = answer.flows
-    assert frame is not None
+    records = _back_end(data, options).records(query)
     form = _form(options)
-    _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(rows.flow_rows(corrected(frame)), form))
-    if on_terminal and frame.height < answer.total.flows:
-        print(f"{frame.height:,} of {answer.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
-    return 0
-
-
-def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
-    """Print the data table: a row a bin, sums of the metric for the top groups and all others."""
-    if options.by not in KEYS:
-        raise UsageError(f"--by {printable_word(options.by)}: take one of {', '.join(KEYS)}")
-    if options.limit < 1:
-        raise UsageError(f"-n {options.limit}: a number of groups is 1 or more")
-    back_end = _back_end(data, options)
-    shared = _shared(options, given=given)
-    interval: Interval | None = shared["interval"]
-    bins, interval = _bins(options.resolution, interval, back_end)
-    measure = Measure(options.metric)
-    query = Query(
-        keys=KEYS[options.by],
-        measure=measure,
-        order=measure.value,
-        limit=options.limit,
-        bins=bins,
-        **{**shared, "interval": interval},
-    )
-    answer = back_end.answer(query)
-    listed = rows.series_rows(answer) if answer.total.flows or answer.total.octets else []
-    names = list(listed[0]) if listed else ["time"]
-    form = _form(options)
-    _write(options, answer, listed, names, lambda: text.series_table(answer, form) if listed else ["no flows in this range"])
+    with Bar("flows", shown=None if not on_terminal else False) as bar:
+        if options.output == "text":
+            listed = (row for frame in records.frames() for row in rows.flow_rows(corrected(frame)))
+            _print(text.flow_lines(naming_of(options).learned(listed), form))
+        else:
+            write_records(octets_out(), naming_of(options).records(records), options.output, bar)
+        sys.stdout.flush()
+    if on_terminal and records.flows < records.total.flows:
+        print(f"{records.flows:,} of {records.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
+    _explain(data, options, query, records.total.flows)
     return 0
 
 
@@ -93,6 +72,7 @@ def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if options.output in ("json", "ndjson"):
         row["coverage"] = answer.coverage.as_dict()
     _write(options, answer, [row], fields, lines)
+    _explain(data, options, answer.query, answer.total.flows)
     return 0
 
 
@@ -105,32 +85,10 @@ def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
         interval = None if given else Interval(now - HOUR_US, now)
     return {
         "interval": interval,
-        "where": parse(" ".join(options.filter)),
+        "where": filtering.where(options, naming_of(options).resolved),
         "sampling": not options.raw,
         "contained": options.contained,
     }
-
-
-def _bins(resolution: str, interval: Interval | None, back_end: LocalBackEnd) -> tuple[int, Interval | None]:
-    """Return the number of bins, and the range they stand on: hours and days are those of the clock, in UTC."""
-    if resolution in RESOLUTIONS:
-        return RESOLUTIONS[resolution], interval
-    if resolution in STEPS:
-        step = STEPS[resolution] * 1_000_000
-        held = interval or back_end.held()
-        if held is None:
-            return 1, interval
-        start, end = held.start // step * step, -(-held.end // step) * step
-        bins = (end - start) // step
-    else:
-        if not resolution.isdigit() or int(resolution) < 1:
-            raise UsageError(
-                f"--resolution {printable_word(resolution)}: take {', '.join([*RESOLUTIONS, *STEPS])} or a number of bins"
-            )
-        bins, start, end = int(resolution), 0, 0
-    if bins > MOST_BINS:
-        raise UsageError(f"--resolution {printable_word(resolution)}: {bins:,} bins are too many; at most {MOST_BINS:,}")
-    return (bins, Interval(start, end)) if end else (bins, interval)
 
 
 def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
@@ -144,12 +102,19 @@ def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
     return LocalBackEnd(data, keep=False)
 
 
+def _explain(data: Path, options: argparse.Namespace, query: Query, flows: int) -> None:
+    """Write what there is to note about the filter, below the answer."""
+    filtering.write_notes(options, query, lambda: _back_end(data, options), flows)
+
+
 def _ask(data: Path, query: Query, options: argparse.Namespace) -> Answer:
     return _back_end(data, options).answer(query)
 
 
 def _form(options: argparse.Namespace) -> text.Form:
-    return text.Form(plain=options.plain, iec=options.units == "iec")
+    naming = naming_of(options)
+    labels = naming.labels if options.names else None
+    return text.Form(plain=options.plain, iec=options.units == "iec", labels=labels, interfaces=naming.interfaces)
 
 
 def _write(
@@ -161,7 +126,11 @@ def _write(
     more: dict[str, Any] | None = None,
 ) -> None:
     """Write an answer to stdout in the form that is asked for; `more` goes beside the rows of JSON."""
-    if options.output == "json":
+    if options.output != "text":
+        listed, names = naming_of(options).extended(listed, names)
+    if options.output == "parquet":
+        rows.write_parquet(octets_out(), listed, names)
+    elif options.output == "json":
         rows.write_json(sys.stdout, answer, listed, more)
     elif options.output == "ndjson":
         rows.write_ndjson(sys.stdout, listed)

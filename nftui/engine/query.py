@@ -98,6 +98,8 @@ class Query:
         folding: Whether groups are connections of both directions; not with `bins`. Keys come in pairs then, `source_…` and
             `destination_…`; where protocol and ports are among them, flows that aren't TCP or UDP stay as they are. Each group
             tells `EACH_WAY` beside the sums of both: `in_…` from source to destination, `out_…` back.
+        only: The groups that are shown, by the values of their keys as in an answer's `groups`, in this order, instead of the best
+            ones: so that one range can be told beside another. One that has no flows is shown with none.
         having: A filter over the groups: their sums, rates, times and keys. Groups that it leaves out belong to `other`.
     """
 
@@ -115,6 +117,7 @@ class Query:
     times: bool = False
     folding: Folding = Folding.NONE
     having: Filter = ANY
+    only: tuple[tuple[Any, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what nothing answers."""

@@ -207,6 +207,20 @@ def told(state: pl.DataFrame, query: Query) -> pl.DataFrame:
     return having.passing(state if query.folding is Folding.NONE else oriented(state, query), query)
 
 
+def named(state: pl.DataFrame, query: Query) -> pl.DataFrame:
+    """Return the groups that the query names, in its order; those without flows with sums of 0."""
+    if not query.keys:
+        return state
+    columns = {}
+    for place, name in enumerate(query.keys):
+        values = [values[place] for values in query.only or ()]
+        if state.schema[name] == pl.UInt128:
+            values = [None if value is None else int.from_bytes(value, "big") for value in values]
+        columns[name] = pl.Series(name, values, dtype=state.schema[name])
+    found = pl.DataFrame(columns).join(state, on=list(query.keys), how="left", nulls_equal=True, maintain_order="left")
+    return found.with_columns(pl.col(SUMS).fill_null(0), pl.col("sampling").fill_null(1)).select(state.columns)
+
+
 def ranked(state: pl.DataFrame, query: Query, length: int) -> pl.DataFrame:
     """Return the groups in the query's order, those that are shown; ties in the order of their keys.
 

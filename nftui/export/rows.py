@@ -10,18 +10,20 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import polars as pl
 
 from nftui.engine import keys
 from nftui.engine.filters import text as filter_text
-from nftui.engine.query import EACH_WAY, Answer, Query
+from nftui.engine.query import EACH_WAY, Answer, Coverage, Query
 from nftui.printable import csv_field, printable
 from nftui.schema import BY_NAME
 from nftui.units import SECOND, address_text, mac_text, rfc3339
 
 Row = dict[str, Any]
+TIMES = ("time", "previous_time", "first", "last")
+"""Fields that are times, of rows that aren't flows."""
 
 
 def value(name: str, raw: object) -> Any:
@@ -75,20 +77,6 @@ def other_row(answer: Answer) -> Row:
     return other
 
 
-def series_rows(answer: Answer) -> list[Row]:
-    """Return a series: `time`, a column a value (`octets` where nothing is grouped), `other`."""
-    if answer.series is None:
-        return []
-    labels = [group_label(answer, index) for index in range(answer.groups.height)]
-    rows = []
-    for row in answer.series.with_columns(pl.col("time").to_physical()).iter_rows():
-        fields: Row = {"time": rfc3339(row[0]), **dict(zip(labels, row[1:-1], strict=True))}
-        if answer.query.keys:
-            fields["other"] = row[-1]
-        rows.append(fields)
-    return rows
-
-
 def summary_row(answer: Answer) -> Row:
     """Return totals, rates and reach of an answer."""
     total = answer.total
@@ -139,10 +127,15 @@ def query_fields(query: Query) -> Row:
     }
 
 
+def json_head(query: Query, coverage: Coverage, more: Row | None = None) -> str:
+    """Return how an answer's object begins, up to its rows."""
+    head = {"query": query_fields(query), "coverage": coverage.as_dict(), **(more or {})}
+    return f'{json.dumps(head)[:-1]}, "rows": ['
+
+
 def write_json(out: TextIO, answer: Answer, rows: Iterable[Row], more: Row | None = None) -> None:
     """Write one object: `query`, `coverage`, what is in `more`, `rows`; a row at a time, so that a long list needs no memory."""
-    head = {"query": query_fields(answer.query), "coverage": answer.coverage.as_dict(), **(more or {})}
-    out.write(f'{json.dumps(head)[:-1]}, "rows": [')
+    out.write(json_head(answer.query, answer.coverage, more))
     separator = "\n"
     for row in rows:
         out.write(separator + json.dumps(row, ensure_ascii=True))
@@ -165,13 +158,27 @@ def write_csv(out: TextIO, rows: Iterable[Row], names: Sequence[str]) -> None:
 
 def write_markdown(out: TextIO, rows: Iterable[Row], names: Sequence[str]) -> None:
     """Write a table."""
-    out.write("| " + " | ".join(_cell(name) for name in names) + " |\n|" + " --- |" * len(names) + "\n")
-    out.writelines("| " + " | ".join(_cell(row.get(name)) for name in names) + " |\n" for row in rows)
+    out.write(markdown_heading(names))
+    out.writelines("| " + " | ".join(markdown_cell(row.get(name)) for name in names) + " |\n" for row in rows)
+
+
+def markdown_heading(names: Sequence[str]) -> str:
+    """Return the two lines that a table begins with."""
+    return "| " + " | ".join(markdown_cell(name) for name in names) + " |\n|" + " --- |" * len(names) + "\n"
+
+
+def markdown_cell(raw: object) -> str:
+    """Return a value as a cell; text can't end it."""
+    return "" if raw is None else printable(raw).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def write_parquet(out: BinaryIO, rows: Iterable[Row], names: Sequence[str]) -> None:
+    """Write a table whose times are times."""
+    frame = pl.DataFrame([{name: row.get(name) for name in names} for row in rows], infer_schema_length=None)
+    times = [name for name in TIMES if frame.schema.get(name) == pl.String]
+    frame = frame.with_columns(pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC", strict=False) for name in times)
+    frame.write_parquet(out, compression="zstd")
 
 
 def _field(raw: object) -> object:
     return "" if raw is None else csv_field(raw) if isinstance(raw, str) else raw
-
-
-def _cell(raw: object) -> str:
-    return "" if raw is None else printable(raw).replace("\\", "\\\\").replace("|", "\\|")

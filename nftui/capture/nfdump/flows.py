@@ -46,7 +46,7 @@ class FlowReader:
         """
         self.exporters, self.maps = Exporters(), maps.Maps()
         self._old, self._columns, self._created = layout == 1, columns, created
-        wanted = None if columns is None else {*columns, *TIMES}
+        wanted = None if columns is None else {*columns, *TIMES[:2]}
         if wanted is not None and not wanted.isdisjoint(_ICMP):
             wanted |= {"protocol", "destination_port", *_ICMP}
         self._wanted = wanted
@@ -112,7 +112,7 @@ class FlowReader:
         columns: Columns = {}
         numbers: dict[str, Values] = {}
         for field in layout.fields:
-            if self._wanted is None or field.column in self._wanted:
+            if field.column != "received" and (self._wanted is None or field.column in self._wanted):
                 value = read(buffer, places, field, left_out)
                 earlier = columns.get(field.column)
                 if isinstance(earlier, tuple) and isinstance(value, tuple):
@@ -124,18 +124,23 @@ class FlowReader:
         if self._wanted is None or not self._wanted.isdisjoint(_ICMP):
             icmp(numbers)
         columns.update(numbers)
-        self._times(columns, len(places), counts)
+        self._times(columns, buffer, places, layout, counts)
         self._told(buffer, places, columns)
         return self._chosen(columns, len(places))
 
-    def _times(self, columns: Columns, rows: int, counts: FileCounts) -> None:
+    def _times(self, columns: Columns, buffer: Buffer, places: Places, layout: Layout, counts: FileCounts) -> None:
         """Give a time of receipt to flows that have none: when they ended, or began, or when the file was made."""
-        nothing = np.zeros(rows, np.int64)
-        start, end, received = (_filled(columns.get(name), nothing) for name in TIMES)
-        if not received.all():
-            received = np.where(received != 0, received, np.where(end != 0, end, np.where(start != 0, start, self._created)))
+        nothing = np.zeros(len(places), np.int64)
+        start, end = (_filled(columns.get(name), nothing) for name in TIMES[:2])
+        whole, received = bool(start.all()), nothing
+        if not whole or self._wanted is None or "received" in self._wanted:
+            field = next((one for one in layout.fields if one.column == "received"), None)
+            if field is not None:
+                received = _filled(read(buffer, places, field, lambda _reason, _times: None), nothing)
+            if not received.all():
+                received = np.where(received != 0, received, np.where(end != 0, end, np.where(start != 0, start, self._created)))
             columns["received"] = received, None
-        if not start.all():
+        if not whole:
             start = np.where(start != 0, start, np.where(end != 0, end, received))
         counts.first = min(counts.first, int(start.min()))
         counts.last = max(counts.last, int(start.max()), int(end.max()))
