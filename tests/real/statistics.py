@@ -1,6 +1,6 @@
 """nftui's statistics beside nfdump's, of the same flows.
 
-    python -m tests.real.statistics PEER --data DIR | -r DIR [--limit N] [STAT…]
+    python -m tests.real.statistics PEER [STAT…] --data DIR | -r [--limit N]
 
 compares all statistics that both know: PEER is a directory of nfcapd's files, and ours is a store with the same flows, or (`-r`)
 the same files. Values, order, shares, rates and durations have to be the same; groups that tie may stand in any order.
