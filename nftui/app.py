@@ -161,4 +161,5 @@ def _first_view(display: DisplaySettings) -> View:
         raise ConfigError(f"display.range: {error}") from error
     if display.by not in KEYS:
         raise ConfigError(f"display.by is {display.by!r}; there are: {', '.join(KEYS)}")
-    return View(chosen, home=chosen.length or 15 * MINUTE, by=display.by, limit=display.max_values)
+    bins = min(View().bins, display.maximum_chart_resolution)
+    return View(chosen, home=chosen.length or 15 * MINUTE, by=display.by, limit=display.max_values, bins=bins)

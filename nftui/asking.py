@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nftui.engine.filters import parse
+from nftui import filtering
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.query import KEYS, Answer, Interval, Kind, Measure, Query
+from nftui.engine.query import Answer, Interval, Kind, Query
 from nftui.engine.ranges import parse_range
 from nftui.errors import StoreError, UsageError
 from nftui.export import rows, text
@@ -22,9 +22,6 @@ from nftui.output import octets_out
 from nftui.progress import Bar
 from nftui.schema import POLARS
 
-RESOLUTIONS = {"low": 6, "medium": 12, "high": 24, "ultra": 30}
-STEPS = {"hourly": 3600, "daily": 86_400}
-MOST_BINS = 100_000
 TERMINAL_FLOWS = 1000
 HOUR_US = 3600 * 1_000_000
 
@@ -43,7 +40,7 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if limit is not None and limit < 0:
         raise UsageError(f"-c {limit}: a count is 0 or more")
     query = Query(kind=Kind.FLOWS, order=order, ascending=ascending, limit=limit, **_shared(options, given=given))
-    records = _back_end(data).records(query)
+    records = _back_end(data, options).records(query)
     form = _form(options)
     with Bar("flows", shown=None if not on_terminal else False) as bar:
         if options.output == "text":
@@ -54,40 +51,14 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
         sys.stdout.flush()
     if on_terminal and records.flows < records.total.flows:
         print(f"{records.flows:,} of {records.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
-    return 0
-
-
-def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
-    """Print the data table: a row a bin, sums of the metric for the top groups and all others."""
-    if options.by not in KEYS:
-        raise UsageError(f"--by {printable_word(options.by)}: take one of {', '.join(KEYS)}")
-    if options.limit < 1:
-        raise UsageError(f"-n {options.limit}: a number of groups is 1 or more")
-    back_end = _back_end(data)
-    shared = _shared(options, given=given)
-    interval: Interval | None = shared["interval"]
-    bins, interval = _bins(options.resolution, interval, back_end)
-    measure = Measure(options.metric)
-    query = Query(
-        keys=KEYS[options.by],
-        measure=measure,
-        order=measure.value,
-        limit=options.limit,
-        bins=bins,
-        **{**shared, "interval": interval},
-    )
-    answer = back_end.answer(query)
-    listed = rows.series_rows(answer) if answer.total.flows or answer.total.octets else []
-    names = list(listed[0]) if listed else ["time"]
-    form = _form(options)
-    _write(options, answer, listed, names, lambda: text.series_table(answer, form) if listed else ["no flows in this range"])
+    _explain(data, options, query, records.total.flows)
     return 0
 
 
 def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     """Print totals, rates, reach and coverage."""
     began, began_cpu = time.perf_counter(), time.process_time()
-    answer = _ask(data, Query(times=True, **_shared(options, given=given)))
+    answer = _ask(data, Query(times=True, **_shared(options, given=given)), options)
     row = rows.summary_row(answer)
     fields = list(row)
 
@@ -101,55 +72,43 @@ def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if options.output in ("json", "ndjson"):
         row["coverage"] = answer.coverage.as_dict()
     _write(options, answer, [row], fields, lines)
+    _explain(data, options, answer.query, answer.total.flows)
     return 0
 
 
 def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
     """Return what all asking commands have in common, as arguments of `Query`."""
     now = time.time_ns() // 1000
-    words = " ".join(options.filter)
     if options.time is not None:
         interval = parse_range(options.time, now)
     else:
         interval = None if given else Interval(now - HOUR_US, now)
     return {
         "interval": interval,
-        "where": naming_of(options).resolved(parse(words), words),
+        "where": filtering.where(options, naming_of(options).resolved),
         "sampling": not options.raw,
         "contained": options.contained,
     }
 
 
-def _bins(resolution: str, interval: Interval | None, back_end: LocalBackEnd) -> tuple[int, Interval | None]:
-    """Return the number of bins, and the range they stand on: hours and days are those of the clock, in UTC."""
-    if resolution in RESOLUTIONS:
-        return RESOLUTIONS[resolution], interval
-    if resolution in STEPS:
-        step = STEPS[resolution] * 1_000_000
-        held = interval or back_end.held()
-        if held is None:
-            return 1, interval
-        start, end = held.start // step * step, -(-held.end // step) * step
-        bins = (end - start) // step
-    else:
-        if not resolution.isdigit() or int(resolution) < 1:
-            raise UsageError(
-                f"--resolution {printable_word(resolution)}: take {', '.join([*RESOLUTIONS, *STEPS])} or a number of bins"
-            )
-        bins, start, end = int(resolution), 0, 0
-    if bins > MOST_BINS:
-        raise UsageError(f"--resolution {printable_word(resolution)}: {bins:,} bins are too many; at most {MOST_BINS:,}")
-    return (bins, Interval(start, end)) if end else (bins, interval)
+def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
+    if options.read:
+        from nftui.engine.flow_files import FlowFiles
+        from nftui.engine.importing import decode_captures
 
-
-def _back_end(data: Path) -> LocalBackEnd:
+        return LocalBackEnd(FlowFiles(options.read, decode_captures), keep=False)
     if not data.is_dir():
         raise StoreError(f"{data}: no such data directory; `nftui collect` or `nftui import` makes one, --data DIR names another")
     return LocalBackEnd(data, keep=False)
 
 
-def _ask(data: Path, query: Query) -> Answer:
-    return _back_end(data).answer(query)
+def _explain(data: Path, options: argparse.Namespace, query: Query, flows: int) -> None:
+    """Write what there is to note about the filter, below the answer."""
+    filtering.write_notes(options, query, lambda: _back_end(data, options), flows)
+
+
+def _ask(data: Path, query: Query, options: argparse.Namespace) -> Answer:
+    return _back_end(data, options).answer(query)
 
 
 def _form(options: argparse.Namespace) -> text.Form:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -60,13 +61,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _joined(words: list[str]) -> list[str]:
-    """Join `-t -15m` to one word: argparse takes what begins with a dash for an option."""
+    """Join `-t -15m` to one word, as argparse takes what begins with a dash for an option; and `--previous` with its length.
+
+    Whether a word behind `--previous` is its length or a filter is told by what it looks like.
+    """
     joined: list[str] = []
     for word in words:
-        if joined and joined[-1] in ("-t", "--time") and word[:1] == "-" and word[1:2].isdigit():
-            joined[-1] += word if joined[-1] == "-t" else f"={word}"
+        last = joined[-1] if joined else ""
+        if last in ("-t", "--time") and word[:1] == "-" and word[1:2].isdigit():
+            joined[-1] += word if last == "-t" else f"={word}"
+        elif last == "--previous=" and re.fullmatch(r"([0-9.]+[smhdwSMHDW])+", word):
+            joined[-1] += word
         else:
-            joined.append(word)
+            joined.append("--previous=" if word == "--previous" else word)
     return joined
 
 
@@ -103,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _add_collecting(commands, shared)
     _add_asking(commands, shared)
+    _add_keeping(commands, shared)
     return parser
 
 
@@ -131,8 +139,13 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
     collect.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
     collect.add_argument("--check", action="store_true", help="print what it would bind and which elements it takes")
     collect.set_defaults(run=_collect)
-    importing = commands.add_parser("import", parents=[shared], help="pcap files of flow exports into the store")
+    importing = commands.add_parser(
+        "import",
+        parents=[shared],
+        help="files of nfdump, captures of flow exports (pcap), Parquet, and directories of them into the store",
+    )
     importing.add_argument("paths", nargs="+", metavar="PATH", type=Path)
+    importing.add_argument("--again", action="store_true", help="import files that were imported before, too")
     importing.add_argument("-o", "--output", choices=("text", "json"), default="text")
     importing.set_defaults(run=_import)
     protocols = commands.add_parser("protocols", parents=[shared], help="protocols, vendors' names for them, and what decodes each")
@@ -151,6 +164,14 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
 def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     asking = _Parser(add_help=False, parents=[shared])
     asking.add_argument("filter", nargs="*", metavar="FILTER", help="a filter expression: 'dst port 443 and net 10.0.0.0/8'")
+    asking.add_argument(
+        "-r",
+        "--read",
+        action="append",
+        type=Path,
+        metavar="PATH",
+        help="ask files instead of the store, repeatable: of nfdump, pcap, Parquet; directories; DIR/FIRST:LAST",
+    )
     asking.add_argument("-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data)")
     asking.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
     asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown", "parquet"), default="text")
@@ -160,17 +181,21 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     asking.add_argument("--raw", action="store_true", help="counters as exported: sampling not applied")
     asking.add_argument("--names", action="store_true", help="names of addresses, by your hosts file and DNS; names in FILTER too")
     asking.add_argument("--metric", choices=("octets", "packets", "flows"), default="octets")
+    _add_filtering(asking)
     flows = commands.add_parser("flows", parents=[asking], help="list flow records")
     flows.add_argument("-c", "--count", type=int, metavar="N", help="at most N (default: all in a pipe, 1,000 on a terminal)")
     flows.add_argument("-O", "--order", metavar="KEY", default="flow_start", help="a column, highest last as `KEY/asc` (default)")
     flows.set_defaults(run=_flows)
     _add_ranking(commands, asking)
     series = commands.add_parser("series", parents=[asking], help="the data table: sums of the metric a bin")
-    series.add_argument("--by", metavar="KEY", default="dstip", help="srcip, dstip, srcport, dstport, proto, none")
+    series.add_argument("--by", metavar="KEY", default="dstip", help="any statistic of `top`: srcip, port, as, if, router, …; none")
     series.add_argument("-n", "--limit", type=int, default=10, metavar="N")
     series.add_argument(
         "--resolution", metavar="R", default="medium", help="low, medium, high, ultra, hourly, daily or a number of bins"
     )
+    series.add_argument("--rate", action="store_true", help="bit/s, packets or flows a second in place of sums")
+    series.add_argument("--stats", action="store_true", help="min, avg, max, last and 95th percentile below")
+    series.add_argument("--previous", metavar="LENGTH", help="the same groups before: the range's own length, or 1d, 1w, …")
     series.set_defaults(run=_series)
     summary = commands.add_parser("summary", parents=[asking], help="totals, rates, time range, coverage")
     summary.set_defaults(run=_summary)
@@ -192,6 +217,58 @@ def _add_ranking(commands: argparse._SubParsersAction[_Parser], asking: _Parser)
     top.set_defaults(run=_top)
     pairs = commands.add_parser("pairs", parents=[ranking], help="pairs of addresses, and what went each way")
     pairs.set_defaults(run=_pairs)
+
+
+def _add_filtering(asking: _Parser) -> None:
+    asking.add_argument("-f", "--filter-file", metavar="FILE", type=Path, help="read a filter from a file, as nfdump")
+    asking.add_argument("--filter", dest="saved", metavar="NAME", help="a saved filter; all filters that are given must match")
+    asking.add_argument(
+        "--notes",
+        action=argparse.BooleanOptionalAction,
+        help="on stderr, what a filter may mean otherwise than it seems (default: on a terminal)",
+    )
+
+
+def _add_keeping(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    told = _Parser(add_help=False, parents=[shared])
+    told.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    filters = commands.add_parser("filters", parents=[shared], help="saved filters").add_subparsers(
+        metavar="list|show|save|delete", required=True, dest="action", parser_class=_Parser
+    )
+    filters.add_parser("list", parents=[told], help="all of them, and files that can't be used").set_defaults(run=_filters_list)
+    showing = filters.add_parser("show", parents=[told], help="one of them")
+    showing.add_argument("name", metavar="NAME")
+    showing.set_defaults(run=_filters_show)
+    saving = filters.add_parser("save", parents=[shared], help="make or change one; what is not given stays")
+    saving.add_argument("name", metavar="NAME")
+    saving.add_argument("filter", nargs="*", metavar="FILTER", help="an expression; a filter has one, or lists:")
+    for option, of in (
+        ("--source-ip", "addresses and networks of the source"),
+        ("--destination-ip", "addresses and networks of the destination"),
+        ("--source-port", "ports of the source"),
+        ("--destination-port", "ports of the destination"),
+        ("--protocol", "protocols"),
+        ("--exporter", "addresses and networks of exporters"),
+    ):
+        saving.add_argument(option, metavar="LIST", help=f"{of}, with commas between")
+    saving.add_argument("--aggregate-by", metavar="KEY", help="srcip, dstip, srcport, dstport, proto, none (default dstip)")
+    saving.add_argument("--description", metavar="TEXT")
+    saving.set_defaults(run=_filters_save)
+    deleting = filters.add_parser("delete", parents=[shared], help="remove some")
+    deleting.add_argument("names", nargs="+", metavar="NAME")
+    deleting.set_defaults(run=_filters_delete)
+    config = commands.add_parser("config", parents=[shared], help="the configuration").add_subparsers(
+        metavar="show|get|set|path", required=True, dest="action", parser_class=_Parser
+    )
+    config.add_parser("show", parents=[told], help="every key, and where its value comes from").set_defaults(run=_config_show)
+    getting = config.add_parser("get", parents=[told], help="the value of a key")
+    getting.add_argument("key", metavar="SECTION.KEY")
+    getting.set_defaults(run=_config_get)
+    setting = config.add_parser("set", parents=[shared], help="give a key another value, in the file")
+    setting.add_argument("key", metavar="SECTION.KEY")
+    setting.add_argument("value", metavar="VALUE", help="as it is; of a list, with commas between")
+    setting.set_defaults(run=_config_set)
+    config.add_parser("path", parents=[told], help="which file is read").set_defaults(run=_config_path)
 
 
 def _dashboard(options: argparse.Namespace) -> int:
@@ -236,9 +313,9 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from nftui import collecting
+    from nftui import importing
 
-    return collecting.import_files(_data(options), _config(options), options.paths, options.output)
+    return importing.import_files(_data(options), _config(options), options.paths, options.output, again=options.again)
 
 
 def _protocols(options: argparse.Namespace) -> int:
@@ -264,7 +341,7 @@ def _flows(options: argparse.Namespace) -> int:
     from nftui.output import output
 
     with output(options.output, options.out):
-        return asking.flows(_data(options), options, given=hasattr(options, "data"))
+        return asking.flows(_data(options), options, given=_given(options))
 
 
 def _top(options: argparse.Namespace) -> int:
@@ -272,7 +349,7 @@ def _top(options: argparse.Namespace) -> int:
     from nftui.output import output
 
     with output(options.output, options.out):
-        return statistics.top(_data(options), options, given=hasattr(options, "data"))
+        return statistics.top(_data(options), options, given=_given(options))
 
 
 def _pairs(options: argparse.Namespace) -> int:
@@ -280,15 +357,15 @@ def _pairs(options: argparse.Namespace) -> int:
     from nftui.output import output
 
     with output(options.output, options.out):
-        return statistics.pairs(_data(options), options, given=hasattr(options, "data"))
+        return statistics.pairs(_data(options), options, given=_given(options))
 
 
 def _series(options: argparse.Namespace) -> int:
-    from nftui import asking
+    from nftui import series
     from nftui.output import output
 
     with output(options.output, options.out):
-        return asking.series(_data(options), options, given=hasattr(options, "data"))
+        return series.series(_data(options), options, given=_given(options))
 
 
 def _summary(options: argparse.Namespace) -> int:
@@ -296,7 +373,66 @@ def _summary(options: argparse.Namespace) -> int:
     from nftui.output import output
 
     with output(options.output, options.out):
-        return asking.summary(_data(options), options, given=hasattr(options, "data"))
+        return asking.summary(_data(options), options, given=_given(options))
+
+
+def _given(options: argparse.Namespace) -> bool:
+    """Return whether it was said what to ask, so that a question without a range is for all of it."""
+    return hasattr(options, "data") or bool(options.read)
+
+
+def _filters_list(options: argparse.Namespace) -> int:
+    from nftui import filters
+
+    return filters.show_list(_filters_directory(options), options.output)
+
+
+def _filters_show(options: argparse.Namespace) -> int:
+    from nftui import filters
+
+    return filters.show(_filters_directory(options), options.name, options.output)
+
+
+def _filters_save(options: argparse.Namespace) -> int:
+    from nftui import filters
+
+    return filters.save(_filters_directory(options), options)
+
+
+def _filters_delete(options: argparse.Namespace) -> int:
+    from nftui import filters
+
+    return filters.delete(_filters_directory(options), options.names)
+
+
+def _config_show(options: argparse.Namespace) -> int:
+    from nftui import configuring
+
+    return configuring.show(getattr(options, "config", None), options.output)
+
+
+def _config_get(options: argparse.Namespace) -> int:
+    from nftui import configuring
+
+    return configuring.get(getattr(options, "config", None), options.key, options.output)
+
+
+def _config_set(options: argparse.Namespace) -> int:
+    from nftui import configuring
+
+    return configuring.set_value(getattr(options, "config", None), options.key, options.value)
+
+
+def _config_path(options: argparse.Namespace) -> int:
+    from nftui import configuring
+
+    return configuring.show_path(getattr(options, "config", None), options.output)
+
+
+def _filters_directory(options: argparse.Namespace) -> Path:
+    from nftui import config
+
+    return config.filters_directory(getattr(options, "config", None))
 
 
 def _config(options: argparse.Namespace) -> Config:

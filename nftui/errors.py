@@ -11,6 +11,7 @@
     │   ├── StoreLocked    another collector holds it
     │   └── SegmentError   one file of it
     ├── CaptureFileError   a file to import that can't be read
+    ├── CodecMissing       a file is compressed in a way for which a library is missing
     └── ExportError        a file that can't be written
         └── Cancelled      the writing was given up, as was asked
 
@@ -43,13 +44,15 @@ class FilterError(NftuiError):
         token: The offending token, empty at the end of the text.
         problem: What was wrong, in a few words.
         hint: What to write instead, or empty.
+        source: The file or field that holds the text; empty for what was typed.
     """
 
-    def __init__(self, text: str, column: int, token: str, problem: str, hint: str = "") -> None:
+    def __init__(self, text: str, column: int, token: str, problem: str, hint: str = "", *, source: str = "") -> None:
         self.text, self.column, self.token, self.problem, self.hint = text, column, token, problem, hint
+        self.source = source
         before = text[:column].split("\n")
         line = f"line {len(before)}, " if len(before) > 1 else ""
-        super().__init__(f"filter, {line}column {len(before[-1]) + 1}: {problem}" + (f"; {hint}" if hint else ""))
+        super().__init__(f"{source or 'filter'}, {line}column {len(before[-1]) + 1}: {problem}" + (f"; {hint}" if hint else ""))
 
     def picture(self, width: int = 100) -> str:
         """Return the error, the line of the filter that has it, and a mark under the token; printable, of three lines.
@@ -114,6 +117,20 @@ class CaptureFileError(NftuiError):
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
         super().__init__(f"{path}: {reason}")
+
+
+class CodecMissing(NftuiError):
+    """A library that is needed to read compressed files is not installed.
+
+    Attributes:
+        codec: The compression.
+    """
+
+    def __init__(self, codec: str, path: str = "") -> None:
+        self.codec = codec
+        super().__init__(
+            f"{path + ': ' if path else ''}compressed with {codec}, for which a library is missing: pip install 'nftui[nfdump]'"
+        )
 
 
 class ExportError(NftuiError):

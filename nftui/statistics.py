@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nftui.asking import _back_end, _form, _print, _shared, _write, printable_word
+from nftui.asking import _back_end, _explain, _form, _print, _shared, _write, printable_word
 from nftui.engine import having, keys
 from nftui.engine.filters import ANY, parse
 from nftui.engine.folding import twins
@@ -136,10 +136,11 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
         having.check(query)
         if folding is not Folding.NONE:
             twins(query.keys)
-    back_end = _back_end(data)
+    back_end = _back_end(data, options)
     answers = [back_end.answer(query) for query in queries]
     if options.output != "text":
         _rows(options, asked, answers)
+        _explain(data, options, answers[0].query, answers[0].total.flows)
         return 0
     naming = naming_of(options)
     naming.read_interfaces(back_end.account().interfaces)
@@ -153,6 +154,7 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
     wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
     scanned, skipped = totals.coverage.flows_scanned, len(totals.coverage.unread)
     _print(text.summary_block(totals, form, wall=wall, cpu=cpu, processed=scanned, skipped=skipped))
+    _explain(data, options, totals.query, totals.total.flows)
     return 0
 
 

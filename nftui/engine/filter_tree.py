@@ -351,7 +351,7 @@ def _(filter: Place) -> str:
     prefix = f"{_spaced(filter.direction)}{filter.field}"
     if filter.field == "asorg":
         return f"{prefix} {'~ ' if filter.contains else ''}{_quoted(filter.values[0])}"
-    codes = [_quoted(code) if code == "OR" else code for code in filter.values]
+    codes = [f"'{code}'" if code == "OR" else code for code in filter.values]  # no country's, but two letters all the same
     return f"{prefix} {codes[0]}" if len(codes) == 1 else f"{prefix} in [{' '.join(codes)}]"
 
 

@@ -139,6 +139,8 @@ VALUES: dict[Kind, str] = {
     Kind.TIME: "> -15m",
     Kind.ADDRESS: "192.0.2.1",
     Kind.TEXT: "~ web",
+    Kind.COUNTRY: "DE",
+    Kind.ORGANISATION: "~ cloud",
     Kind.DSCP: "ef",
     Kind.ETHERTYPE: "0x86dd",
     Kind.FLOW_DIRECTION: "ingress",

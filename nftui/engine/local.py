@@ -63,14 +63,14 @@ class LocalBackEnd:
         store: The store that is read.
     """
 
-    def __init__(self, root: Path, *, keep: bool = True) -> None:
+    def __init__(self, root: Path | Store, *, keep: bool = True) -> None:
         """Open a store for reading; it may be empty, or not exist yet.
 
         Args:
-            root: The data directory.
+            root: The data directory; or files that are read as a store is.
             keep: Whether partials are kept for questions asked again, as a screen does.
         """
-        self.store = Store(root)
+        self.store = root if isinstance(root, Store) else Store(root)
         self._accounts = AccountReader(self.store)
         self._keep = keep
         self._partials = Partials(PARTIALS_OCTETS)
@@ -152,14 +152,16 @@ class LocalBackEnd:
         read: set[PartName] = set()
         state = self._groups(query, wanted, by_name, read)
         groups = top.told(state, query)
-        shown = top.ranked(groups, query, interval.length)
+        shown = top.ranked(groups, query, interval.length) if query.only is None else top.named(groups, query)
         either = keys.either(query.keys)
         # Groups that overlap don't add up to the total.
         whole = self._groups(replace(query, keys=(), times=False), wanted, by_name, read) if either else state
         total = Totals(*(int(value or 0) for value in whole.select(pl.col(top.SUMS).sum()).row(0)))
         covered = None
         if either:
-            covered = self._covered(query, wanted, by_name, shown) if shown.height < state.height else total
+            covered = (
+                self._covered(query, wanted, by_name, shown) if query.only is not None or shown.height < state.height else total
+            )
         sampled = bool((state["sampling"].max() or 1) > 1) if state.height else False  # type: ignore[operator]
         first, last = self._reach(query, parts, state)
         grid = Grid(interval, query.bins) if query.bins else None
@@ -346,7 +348,7 @@ class LocalBackEnd:
             settling_from=_settling(status, query.interval),
             drops=_count(status, "drops"),
             lost=_count(status, "sequence_lost"),
-            unread=tuple(f"{path.name}: {reason}" for path, reason in self.store.broken.items()),
+            unread=self.store.unread(),
         )
 
 

@@ -11,6 +11,8 @@ Packets go as octets do; a flow counts once, in the bin of its last instant.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -22,6 +24,28 @@ from nftui.engine.top import counted, numbered
 FRACTION_BITS = 40
 OTHER = -1
 _NONE = pl.lit(0, dtype=pl.Int128)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What the bins of one series are like; the average is of all bins, those without any flow too."""
+
+    minimum: int | float
+    average: float
+    maximum: int | float
+    last: int | float
+    percentile_95: int | float
+
+
+def statistics(values: Sequence[int] | Sequence[float]) -> Statistics:
+    """Return what bins are like, of one at least."""
+    ordered = sorted(values)
+    return Statistics(ordered[0], sum(ordered) / len(ordered), ordered[-1], values[-1], ordered[nearest_rank(len(ordered), 95)])
+
+
+def nearest_rank(count: int, percent: int) -> int:
+    """Return the place of a percentile among sorted values: of the least that so many percent don't exceed, no mean of two."""
+    return max(-(-count * percent // 100) - 1, 0)
 
 
 class Grid:

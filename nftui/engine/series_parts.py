@@ -179,7 +179,7 @@ class Spreader:
 
 def groups_of(query: Query) -> Query:
     """Return what questions share that need the same groups."""
-    return replace(query, interval=None, limit=None, bins=None, order="octets", ascending=False, having=ANY)
+    return replace(query, interval=None, limit=None, bins=None, order="octets", ascending=False, having=ANY, only=None)
 
 
 def numbered_groups(groups: pl.DataFrame) -> pl.DataFrame:

@@ -156,7 +156,16 @@ def covered(flows: pl.LazyFrame, query: Query, clip: Interval | None, shown: pl.
         clip: As in `counted`.
         shown: Keys of the groups, and their number in `group` (Int32).
     """
-    frame, names = numbered(counted(flows, query, clip, timed=False), query, shown)
+    frame = counted(flows, query, clip, timed=False)
+    if len(query.keys) == 1:
+        # By far the most frequent; a third quicker than joins.
+        columns = sides(query.keys[0])
+        values = shown[query.keys[0]]
+        stands = [pl.col(column).is_in(values.drop_nulls().implode()) for column in columns]
+        if values.null_count():
+            stands.append(pl.coalesce(columns).is_null())
+        return frame.filter(pl.any_horizontal(stands)).select(pl.col(SUMS).sum())
+    frame, names = numbered(frame, query, shown)
     return frame.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in names)).select(pl.col(SUMS).sum())
 
 
@@ -196,6 +205,20 @@ def told(state: pl.DataFrame, query: Query) -> pl.DataFrame:
     if not query.keys:
         return state
     return having.passing(state if query.folding is Folding.NONE else oriented(state, query), query)
+
+
+def named(state: pl.DataFrame, query: Query) -> pl.DataFrame:
+    """Return the groups that the query names, in its order; those without flows with sums of 0."""
+    if not query.keys:
+        return state
+    columns = {}
+    for place, name in enumerate(query.keys):
+        values = [values[place] for values in query.only or ()]
+        if state.schema[name] == pl.UInt128:
+            values = [None if value is None else int.from_bytes(value, "big") for value in values]
+        columns[name] = pl.Series(name, values, dtype=state.schema[name])
+    found = pl.DataFrame(columns).join(state, on=list(query.keys), how="left", nulls_equal=True, maintain_order="left")
+    return found.with_columns(pl.col(SUMS).fill_null(0), pl.col("sampling").fill_null(1)).select(state.columns)
 
 
 def ranked(state: pl.DataFrame, query: Query, length: int) -> pl.DataFrame:

@@ -77,20 +77,6 @@ def other_row(answer: Answer) -> Row:
     return other
 
 
-def series_rows(answer: Answer) -> list[Row]:
-    """Return a series: `time`, a column a value (`octets` where nothing is grouped), `other`."""
-    if answer.series is None:
-        return []
-    labels = [group_label(answer, index) for index in range(answer.groups.height)]
-    rows = []
-    for row in answer.series.with_columns(pl.col("time").to_physical()).iter_rows():
-        fields: Row = {"time": rfc3339(row[0]), **dict(zip(labels, row[1:-1], strict=True))}
-        if answer.query.keys:
-            fields["other"] = row[-1]
-        rows.append(fields)
-    return rows
-
-
 def summary_row(answer: Answer) -> Row:
     """Return totals, rates and reach of an answer."""
     total = answer.total

@@ -8,7 +8,7 @@ from typing import Any
 
 from nftui.engine.names import protocol_name
 from nftui.engine.query import Answer
-from nftui.export.rows import rates, series_rows
+from nftui.export.rows import rates
 from nftui.printable import cell_width, printable
 from nftui.units import IEC, SECOND, moment, scaled
 
@@ -111,18 +111,6 @@ def flow_lines(rows: Iterator[Row], form: Form) -> Iterator[str]:
             f"{flags} {row.get('tos', '-'):>3} {form.count(row['packets']) if 'packets' in row else '-':>8} "
             f"{form.octets(row['octets']) if 'octets' in row else '-':>8}"
         )
-
-
-def series_table(answer: Answer, form: Form) -> Iterator[str]:
-    """Yield the data table: a row a bin, a column a value."""
-    rows = series_rows(answer)
-    if not rows:
-        yield "no flows in this range"
-        return
-    names = list(rows[0])
-    write = form.octets if answer.query.measure.value == "octets" else form.count
-    cells = [[clock(_microseconds(row["time"])), *(write(row[name]) for name in names[1:])] for row in rows]
-    yield from table(names, cells, {"time"})
 
 
 def table(names: list[str], cells: list[list[str]], left: set[str]) -> Iterator[str]:

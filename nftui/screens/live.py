@@ -79,8 +79,9 @@ class LiveScreen(InvestigationScreen):
         return self.view.groups(self.host.clock())
 
     def on_resize(self, event: events.Resize) -> None:
-        """Ask for more bins where there is room for more."""
-        bins = 45 if event.size.width < 120 else 60 if event.size.width < 160 else 120
+        """Ask for more bins where there is room for more, and as many are wanted."""
+        room = 45 if event.size.width < 120 else 60 if event.size.width < 160 else 120
+        bins = min(room, self.host.display_settings.maximum_chart_resolution)
         if bins != self.view.bins and self.is_current:
             self.view = replace(self.view, bins=bins)
         self.call_after_refresh(self.show_edges)
@@ -102,7 +103,7 @@ class LiveScreen(InvestigationScreen):
             groups.show(None, (), notice=() if self.query_one("#upper").display else words)
             samples.show(None, (), notice=words)
         else:
-            chart.show(ranking.areas())
+            chart.show(ranking.areas(self.host.display_settings.maximum_chart_resolution))
             legend.show(ranking.entries())
             groups.show(answer.groups, ranking.columns(chart.ink.layer), ranking.keys, answer.query.order)
             if self.data_view and answer.series is not None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from nftui.engine.keys import key as key_of
 from nftui.engine.query import Answer, Measure
+from nftui.engine.resolutions import charted
+from nftui.engine.series import nearest_rank
 from nftui.screens import cells
 from nftui.screens.view import time_form, time_text
 from nftui.screens.widgets.chart import Areas
@@ -77,8 +79,8 @@ class Ranking:
     def _trends(self) -> dict[str, list[int]]:
         return {}
 
-    def areas(self) -> Areas | None:
-        """Return what the chart draws, None without a series."""
+    def areas(self, most: int) -> Areas | None:
+        """Return what the chart draws, of at most so many points; None without a series."""
         answer = self.answer
         if answer.series is None or answer.series.is_empty():
             return None
@@ -86,7 +88,9 @@ class Ranking:
         settling = answer.coverage.settling_from
         if settling is None and answer.query.interval is not None and answer.query.interval.end > self.now:
             settling = self.now // answer.bin_width * answer.bin_width
-        return Areas(answer.series, start, answer.bin_width, self.bin_factor, scaled, settling)
+        drawn = charted(answer.series, most)
+        together = -(-answer.series.height // drawn.height)
+        return Areas(drawn, start, answer.bin_width * together, self.bin_factor / together, scaled, settling)
 
     def entries(self) -> list[Entry]:
         """Return the lines of the legend."""
@@ -159,7 +163,7 @@ class Ranking:
             return rate(ordered[min(position, len(ordered) - 1)] * self.bin_factor)
 
         facts: list[tuple[str, Any]] = [
-            ("average", rate(self.rate(value))), ("peak", bins(len(ordered))), ("p95", bins(len(ordered) * 95 // 100)),
+            ("average", rate(self.rate(value))), ("peak", bins(len(ordered))), ("p95", bins(nearest_rank(len(ordered), 95))),
             ("median", bins(len(ordered) // 2)), ("octets", f"{row['octets']:,}"), ("packets", f"{row['packets']:,}"),
             ("flows", f"{row['flows']:,}"), ("oct/packet", f"{row['octets'] / row['packets']:.0f}" if row["packets"] else "-"),
             ("share", f"{100 * value / self.total:.2f}%"), ("rank", f"{place + 1} of {self.answer.group_count:,}"),

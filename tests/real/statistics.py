@@ -16,13 +16,14 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from nftui import cli
 from tests import peers
-from tests.running import nftui
 
 ONE_SIDE = (
     "srcip", "dstip", "nhip", "router", "srcport", "dstport", "proto", "srctos", "dsttos", "dir", "srcas", "dstas", "inif", "outif",
@@ -87,12 +88,21 @@ def _their_line(row: dict[str, str]) -> Line:
 def ours(source: Iterable[object], statistics: Iterable[str], limit: int = 0, *words: str) -> Lists:
     """Return our lists; `source` is the words of the command line that say what is read."""
     asked = [word for statistic in statistics for word in ("-s", "/".join((statistic, *ORDERS)))]
-    rows = json.loads(nftui("top", *source, *asked, "-n", limit, "-o", "json", *words).stdout)["rows"]
+    rows = answered("top", *source, *asked, "-n", limit, "-o", "json", *words)
     found: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for row in rows:
         statistic, _, order = row["statistic"].partition("/")
         found[statistic, {"octets": "bytes"}.get(order, order)].append(_our_line(statistic, row))
     return dict(found)
+
+
+def answered(*words: object) -> list[dict[str, Any]]:
+    """Run a command of ours in this process; return the rows of its JSON."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        assert cli.main([str(word) for word in words]) == 0
+    rows: list[dict[str, Any]] = json.loads(out.getvalue())["rows"]
+    return rows
 
 
 def _our_line(statistic: str, row: dict[str, Any]) -> Line:
@@ -145,7 +155,7 @@ def main() -> int:
     parser.add_argument("-r", "--read", action="store_true", help="have nftui read nfcapd's files")
     parser.add_argument("--limit", type=int, default=100, help="groups of each list")
     options = parser.parse_args()
-    source = ["-r", options.peer, "-t", "all"] if options.read else ["--data", options.data]
+    source = ["-r", options.peer] if options.read else ["--data", options.data]
     wrong = 0
     for statistic in ONE_SIDE + EITHER:
         peer = theirs(options.peer, [statistic], options.limit)

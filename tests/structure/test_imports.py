@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.rules": ("engine", "capture"),
     "engine.reload": ("engine", "capture"),
     "engine.notify": (),
+    "engine.flow_files": ("engine", "capture"),  # files that are asked without importing them
     "engine.importing": ("engine", "capture"),  # the same for files
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
@@ -39,18 +40,37 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("app", "screens", "engine", "export"),
     # the commands, each a thin layer over the rest
     "account": ("engine",),
-    "asking": ("engine", "export", "naming", "output", "progress"),
+    "asking": ("engine", "export", "filtering", "naming", "output", "progress"),
+    "series": ("asking", "engine", "export", "naming"),
+    "statistics": ("asking", "engine", "export", "naming"),
     "naming": ("engine",),
     "output": ("export",),
     "progress": (),
-    "statistics": ("asking", "engine", "export", "naming"),
+    "filtering": ("engine",),
+    "filters": ("engine",),
+    "configuring": ("engine",),
     "collecting": ("engine", "capture", "protocols"),
+    "importing": ("collecting", "engine", "capture"),
     "checks": ("checks", "engine", "capture", "machine"),
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "output", "protocols", "statistics"),
+    "cli": (
+        "account",
+        "asking",
+        "collecting",
+        "configuring",
+        "dashboard",
+        "demo",
+        "doctor",
+        "filters",
+        "importing",
+        "output",
+        "protocols",
+        "series",
+        "statistics",
+    ),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
@@ -58,7 +78,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine", "naming"),
+    "msgspec": ("config", "collecting", "demo.network", "engine", "filters", "naming"),
+    "tomlkit": ("engine.saved_filter", "engine.settings"),
     "platformdirs": ("config",),
     "socket": (
         "capture",
@@ -70,7 +91,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "engine.resolving",
         "engine.workers",
     ),
-    "subprocess": ("dashboard", "engine.child", "engine.workers"),  # the children: collector, exporters; keeper, asker; workers
+    # a version; collector, exporters; keeper, asker; workers
+    "subprocess": ("checks.nfdump", "dashboard", "engine.child", "engine.workers"),
 }
 """Library -> the parts that may use it."""
 
@@ -143,7 +165,7 @@ def test_decoders_do_no_io() -> None:
 # ---------------------------------------------------------------- a fresh interpreter
 
 SCREEN = {"textual", "rich", "plotext"}
-HEAVY = {"polars", "numpy", "textual", "rich", "plotext", "scapy", "pyroute2", "msgspec", "tomli", "asyncio"}
+HEAVY = {"polars", "numpy", "textual", "rich", "plotext", "scapy", "pyroute2", "msgspec", "tomli", "tomlkit", "asyncio"}
 
 LOADS_WITHOUT: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the version": (("nftui.cli",), HEAVY),
