@@ -103,7 +103,7 @@ def statistics(word: str, grouped: tuple[str, ...], order: str, folding: Folding
         by = (*by, "protocol")
     if not by:
         raise UsageError("-A: name a key at least")
-    return [Statistic(first, by, *_order(word, one, folding)) for one in orders]
+    return [Statistic("/".join([first, *lengths]), by, *_order(word, one, folding)) for one in orders]
 
 
 def _order(word: str, order: str, folding: Folding) -> tuple[str, bool]:

@@ -59,6 +59,7 @@ def run(capsys: Capture, *words: object) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.row("X01")
 def test_a_list_and_its_others_are_the_total(store: Path, capsys: Capture) -> None:
     for words in (["-s", "srcip"], ["-s", "ip"], ["-b"], ["-A", "proto,dstport"], ["-s", "srcip", "-P", "packets > 20"]):
         found = json.loads(run(capsys, "top", "--data", store, "-n", 1, "-o", "json", *words))
@@ -100,6 +101,8 @@ def test_lists_as_text(store: Path, capsys: Capture) -> None:
     assert summary.startswith("Summary: total flows: 12, total bytes: 78000")
 
 
+@pytest.mark.row("R08")
+@pytest.mark.row("V10")
 def test_both_directions_as_text_and_pairs(store: Path, capsys: Capture) -> None:
     lines = run(capsys, "top", "--data", store, "-N", "-B", "-n", 0).splitlines()
     assert lines[2].split("Dst IP Addr:Port")[1].split() == ["Out", "Pkt", "In", "Pkt", "Out", "Byte", "In", "Byte", "Flows"]
@@ -118,7 +121,8 @@ def test_both_directions_as_text_and_pairs(store: Path, capsys: Capture) -> None
         ("srcip", [Statistic("srcip", ("source_address",), "packets")]),
         ("ip:p/bytes:d", [Statistic("ip:p", ("address", "protocol"), "octets")]),
         ("srcip4/24/flows/bps:a", [
-            Statistic("srcip4", ("source_address/24/128",), "flows"), Statistic("srcip4", ("source_address/24/128",), "bps", True),
+            Statistic("srcip4/24", ("source_address/24/128",), "flows"),
+            Statistic("srcip4/24", ("source_address/24/128",), "bps", True),
         ]),
         ("record/ibytes", [Statistic("record", RECORD_KEYS, "octets")]),
         ("proto:p/tend", [Statistic("proto:p", ("protocol",), "last")]),
