@@ -39,7 +39,7 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if limit is not None and limit < 0:
         raise UsageError(f"-c {limit}: a count is 0 or more")
     query = Query(kind=Kind.FLOWS, order=order, ascending=ascending, limit=limit, **_shared(options, given=given))
-    records = _back_end(data).records(query)
+    records = _back_end(data, options).records(query)
     form = _form(options)
     with Bar("flows", shown=None if not on_terminal else False) as bar:
         if options.output == "text":
@@ -56,7 +56,7 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
 def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     """Print totals, rates, reach and coverage."""
     began, began_cpu = time.perf_counter(), time.process_time()
-    answer = _ask(data, Query(times=True, **_shared(options, given=given)))
+    answer = _ask(data, Query(times=True, **_shared(options, given=given)), options)
     row = rows.summary_row(answer)
     fields = list(row)
 
@@ -88,14 +88,19 @@ def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
     }
 
 
-def _back_end(data: Path) -> LocalBackEnd:
+def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
+    if options.read:
+        from nftui.engine.flow_files import FlowFiles
+        from nftui.engine.importing import decode_captures
+
+        return LocalBackEnd(FlowFiles(options.read, decode_captures), keep=False)
     if not data.is_dir():
         raise StoreError(f"{data}: no such data directory; `nftui collect` or `nftui import` makes one, --data DIR names another")
     return LocalBackEnd(data, keep=False)
 
 
-def _ask(data: Path, query: Query) -> Answer:
-    return _back_end(data).answer(query)
+def _ask(data: Path, query: Query, options: argparse.Namespace) -> Answer:
+    return _back_end(data, options).answer(query)
 
 
 def _form(options: argparse.Namespace) -> text.Form:

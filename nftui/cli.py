@@ -135,8 +135,13 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
     collect.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
     collect.add_argument("--check", action="store_true", help="print what it would bind and which elements it takes")
     collect.set_defaults(run=_collect)
-    importing = commands.add_parser("import", parents=[shared], help="pcap files of flow exports into the store")
+    importing = commands.add_parser(
+        "import",
+        parents=[shared],
+        help="files of nfdump, captures of flow exports (pcap), Parquet, and directories of them into the store",
+    )
     importing.add_argument("paths", nargs="+", metavar="PATH", type=Path)
+    importing.add_argument("--again", action="store_true", help="import files that were imported before, too")
     importing.add_argument("-o", "--output", choices=("text", "json"), default="text")
     importing.set_defaults(run=_import)
     protocols = commands.add_parser("protocols", parents=[shared], help="protocols, vendors' names for them, and what decodes each")
@@ -155,6 +160,14 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
 def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
     asking = _Parser(add_help=False, parents=[shared])
     asking.add_argument("filter", nargs="*", metavar="FILTER", help="a filter expression: 'dst port 443 and net 10.0.0.0/8'")
+    asking.add_argument(
+        "-r",
+        "--read",
+        action="append",
+        type=Path,
+        metavar="PATH",
+        help="ask files instead of the store, repeatable: of nfdump, pcap, Parquet; directories; DIR/FIRST:LAST",
+    )
     asking.add_argument("-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data)")
     asking.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
     asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown", "parquet"), default="text")
@@ -242,9 +255,9 @@ def _collect(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from nftui import collecting
+    from nftui import importing
 
-    return collecting.import_files(_data(options), _config(options), options.paths, options.output)
+    return importing.import_files(_data(options), _config(options), options.paths, options.output, again=options.again)
 
 
 def _protocols(options: argparse.Namespace) -> int:
@@ -270,7 +283,7 @@ def _flows(options: argparse.Namespace) -> int:
     from nftui.output import output
 
     with output(options.output, options.out):
-        return asking.flows(_data(options), options, given=hasattr(options, "data"))
+        return asking.flows(_data(options), options, given=_given(options))
 
 
 def _top(options: argparse.Namespace) -> int:
@@ -278,7 +291,7 @@ def _top(options: argparse.Namespace) -> int:
     from nftui.output import output
 
     with output(options.output, options.out):
-        return statistics.top(_data(options), options, given=hasattr(options, "data"))
+        return statistics.top(_data(options), options, given=_given(options))
 
 
 def _pairs(options: argparse.Namespace) -> int:
@@ -286,7 +299,7 @@ def _pairs(options: argparse.Namespace) -> int:
     from nftui.output import output
 
     with output(options.output, options.out):
-        return statistics.pairs(_data(options), options, given=hasattr(options, "data"))
+        return statistics.pairs(_data(options), options, given=_given(options))
 
 
 def _series(options: argparse.Namespace) -> int:
@@ -294,7 +307,7 @@ def _series(options: argparse.Namespace) -> int:
     from nftui.output import output
 
     with output(options.output, options.out):
-        return series.series(_data(options), options, given=hasattr(options, "data"))
+        return series.series(_data(options), options, given=_given(options))
 
 
 def _summary(options: argparse.Namespace) -> int:
@@ -302,7 +315,12 @@ def _summary(options: argparse.Namespace) -> int:
     from nftui.output import output
 
     with output(options.output, options.out):
-        return asking.summary(_data(options), options, given=hasattr(options, "data"))
+        return asking.summary(_data(options), options, given=_given(options))
+
+
+def _given(options: argparse.Namespace) -> bool:
+    """Return whether it was said what to ask, so that a question without a range is for all of it."""
+    return hasattr(options, "data") or bool(options.read)
 
 
 def _config(options: argparse.Namespace) -> Config:

@@ -1,21 +1,16 @@
-"""The commands that fill a store: `collect`, `import`."""
+"""The command that fills a store from the network: `collect`."""
 
 from __future__ import annotations
 
 import ctypes
-import json
 import logging
 import os
 import signal
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from nftui.config import MOST_PROCESSES, Config
 from nftui.errors import ListenError, UsageError
-from nftui.printable import printable
-from nftui.units import SECOND, duration
 
 SWITCHED_OFF = "collecting is switched off: collector.enabled is false in the configuration"
 UMASK = 0o027
@@ -111,44 +106,6 @@ def _check(data: Path, config: Config) -> int:
         element = ELEMENTS[key]
         number = f"{element.enterprise}/{element.id}" if element.enterprise else str(element.id)
         print(f"  {number:>10}  {element.name:<36} {', '.join(mapping.column for mapping in element.mappings)}")
-    return 0
-
-
-def import_files(data: Path, config: Config, paths: list[Path], output: str) -> int:
-    """Put flow exports from capture files into the store, and say what was read, stored, malformed and skipped."""
-    from nftui.capture import layouts
-    from nftui.capture.decoder import Rules
-    from nftui.engine.importing import Importer
-    from nftui.engine.rules import sampling_of
-
-    layouts.define(config.elements)
-    os.umask(UMASK)
-    importer = Importer(data, Rules(sampling=sampling_of(config.exporters)))
-    on_terminal = sys.stderr.isatty()
-    began = time.monotonic()
-    try:
-        for path in paths:
-            for datagrams in importer.read(path):
-                if on_terminal:
-                    print(f"\r{printable(path.name, 40)}: {datagrams:,} datagrams", end="", file=sys.stderr, flush=True)
-    finally:
-        if on_terminal:
-            print("\r\x1b[K", end="", file=sys.stderr)
-    counts = importer.close()
-    if output == "json":
-        print(json.dumps(counts))
-    else:
-        print(
-            f"{counts['flows']:,} flows stored from {counts['datagrams']:,} datagrams of {counts['frames']:,} frames "
-            f"in {duration(int((time.monotonic() - began) * SECOND))}"
-        )
-        if counts["reverse_flows"]:
-            print(f"  {counts['reverse_flows']:,} of them the other half of a biflow record")
-        for kind in ("samples", "skipped", "malformed", "unread"):
-            for reason, count in sorted(counts[kind].items()):
-                print(f"  {kind}: {count:,} {printable(reason)}")
-        if counts["options_records"]:
-            print(f"  {counts['options_records']:,} options records")
     return 0
 
 

@@ -9,6 +9,7 @@
     │   ├── StoreLocked    another collector holds it
     │   └── SegmentError   one file of it
     ├── CaptureFileError   a file to import that can't be read
+    ├── CodecMissing       a file is compressed in a way for which a library is missing
     └── ExportError        a file that can't be written
         └── Cancelled      the writing was given up, as was asked
 
@@ -76,6 +77,20 @@ class CaptureFileError(NftuiError):
     def __init__(self, path: str, reason: str) -> None:
         self.path = path
         super().__init__(f"{path}: {reason}")
+
+
+class CodecMissing(NftuiError):
+    """A library that is needed to read compressed files is not installed.
+
+    Attributes:
+        codec: The compression.
+    """
+
+    def __init__(self, codec: str, path: str = "") -> None:
+        self.codec = codec
+        super().__init__(
+            f"{path + ': ' if path else ''}compressed with {codec}, for which a library is missing: pip install 'nftui[nfdump]'"
+        )
 
 
 class ExportError(NftuiError):

@@ -23,7 +23,7 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if options.limit < 1:
         raise UsageError(f"-n {options.limit}: a number of groups is 1 or more")
     shared = _shared(options, given=given)
-    back_end = _back_end(data)
+    back_end = _back_end(data, options)
     interval: Interval | None = shared.pop("interval")
     chosen = resolution(options.resolution, interval, None if interval else back_end.held())
     measure = Measure(options.metric)

@@ -101,7 +101,7 @@ def statistics(word: str, grouped: tuple[str, ...], order: str, folding: Folding
         by = (*by, "protocol")
     if not by:
         raise UsageError("-A: name a key at least")
-    return [Statistic(first, by, *_order(word, one, folding)) for one in orders]
+    return [Statistic("/".join([first, *lengths]), by, *_order(word, one, folding)) for one in orders]
 
 
 def _order(word: str, order: str, folding: Folding) -> tuple[str, bool]:
@@ -134,7 +134,7 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
         having.check(query)
         if folding is not Folding.NONE:
             twins(query.keys)
-    back_end = _back_end(data)
+    back_end = _back_end(data, options)
     answers = [back_end.answer(query) for query in queries]
     if options.output != "text":
         _rows(options, asked, answers)

@@ -16,6 +16,8 @@ GUESS_BELOW = 1024
 """The ports of services, as nfdump's `-B` has it."""
 STARTS = ("in_start", "out_start")
 """Of each direction, when its first flow started."""
+PORTS = ("source_port", "destination_port")
+_HAS_PORTS = pl.col("protocol").is_in([TCP, UDP]).fill_null(False)
 _TWINS = (("source_", "destination_"), ("ingress_", "egress_"))
 
 
@@ -57,10 +59,9 @@ def folded(flows: pl.LazyFrame, query: Query) -> pl.LazyFrame:
         absent = pl.col(other).is_null() & pl.col(one).is_not_null()
         equal = pl.col(one).eq_missing(pl.col(other))
         turned = (source > destination) | ((source == destination) & (absent | (equal & turned)))
-    ports = ("source_port", "destination_port")
-    if ports in pairs:
-        # Numbers in the place of ports, as ICMP's, don't change places in the answer.
-        turned = turned & pl.col("protocol").is_in([TCP, UDP]).fill_null(False)
+    if PORTS in pairs and "protocol" in query.keys:
+        # What other protocols have in the place of ports, as ICMP, doesn't change places in the answer.
+        turned = turned & _HAS_PORTS
     sums = [
         pl.when(turned == back).then(pl.col(name)).otherwise(0).alias(f"{way}_{name}")
         for way, back in (("in", False), ("out", True))
@@ -76,13 +77,12 @@ def oriented(groups: pl.DataFrame, query: Query) -> pl.DataFrame:
     into, back = pl.col(STARTS[0]), pl.col(STARTS[1])
     later = into.is_null() | (back < into).fill_null(False)
     source, destination = pl.col("source_port"), pl.col("destination_port")
-    has_ports = ("source_port", "destination_port") in pairs
-    if has_ports:
+    if PORTS in pairs:
         later = later | (back.is_not_null() & (back == into) & (source < destination)).fill_null(False)
     frame = _turned(groups, pairs, later).drop(STARTS)
-    if query.folding is Folding.GUESS and has_ports:
-        service = pl.col("protocol").is_in([TCP, UDP]) & (source < GUESS_BELOW) & (destination > GUESS_BELOW)
-        frame = _turned(frame, pairs, service.fill_null(False))
+    if query.folding is Folding.GUESS and PORTS in pairs:
+        service = ((source < GUESS_BELOW) & (destination > GUESS_BELOW)).fill_null(False)
+        frame = _turned(frame, pairs, service & _HAS_PORTS if "protocol" in query.keys else service)
     return frame
 
 

@@ -63,14 +63,14 @@ class LocalBackEnd:
         store: The store that is read.
     """
 
-    def __init__(self, root: Path, *, keep: bool = True) -> None:
+    def __init__(self, root: Path | Store, *, keep: bool = True) -> None:
         """Open a store for reading; it may be empty, or not exist yet.
 
         Args:
-            root: The data directory.
+            root: The data directory; or files that are read as a store is.
             keep: Whether partials are kept for questions asked again, as a screen does.
         """
-        self.store = Store(root)
+        self.store = root if isinstance(root, Store) else Store(root)
         self._accounts = AccountReader(self.store)
         self._keep = keep
         self._partials = Partials(PARTIALS_OCTETS)
@@ -155,7 +155,7 @@ class LocalBackEnd:
         shown = top.ranked(groups, query, interval.length) if query.only is None else top.named(groups, query)
         either = keys.either(query.keys)
         # Groups that overlap don't add up to the total.
-        whole = self._groups(replace(query, keys=(), times=False), wanted, by_name, read) if either else state
+        whole = self._groups(replace(groups_of(query), keys=(), times=False), wanted, by_name, read) if either else state
         total = Totals(*(int(value or 0) for value in whole.select(pl.col(top.SUMS).sum()).row(0)))
         covered = None
         if either:
@@ -242,7 +242,7 @@ class LocalBackEnd:
         """Return the partial of each part, made now or before."""
         partials = []
         for name, clip in wanted.items():
-            key = _key(query, name, clip)
+            key = _key(query, name, clip, timed)
             partial = self._partials.get(key)
             if partial is None and (inherited := self._partials.of_its_parts(key)):
                 partial = top.merge(inherited, query)
@@ -348,12 +348,12 @@ class LocalBackEnd:
             settling_from=_settling(status, query.interval),
             drops=_count(status, "drops"),
             lost=_count(status, "sequence_lost"),
-            unread=tuple(f"{path.name}: {reason}" for path, reason in self.store.broken.items()),
+            unread=self.store.unread(),
         )
 
 
-def _key(query: Query, name: PartName, clip: Interval | None) -> tuple[Any, ...]:
-    return (name, clip, query.where, query.keys, query.sampling, query.contained and clip is not None, query.times, query.folding)
+def _key(query: Query, name: PartName, clip: Interval | None, timed: bool) -> tuple[Any, ...]:
+    return (name, clip, query.where, query.keys, query.sampling, query.contained and clip is not None, timed)
 
 
 def _passes(wanted: Wanted) -> list[tuple[Interval | None, list[PartName]]]:

@@ -96,9 +96,9 @@ class Query:
         sampling: Whether counters are multiplied by the sampling interval of their flow.
         contained: Only flows that lie wholly inside the interval, as nfdump's `-t`.
         times: Whether each group tells its first start and last end, as columns `first` and `last` (microseconds).
-        folding: Whether groups are connections of both directions; keys come in pairs then, `source_…` and `destination_…`, and
-            flows that aren't TCP or UDP stay as they are where ports are among them. Each group then tells `in_octets`,
-            `in_packets` (from source to destination), `out_octets` and `out_packets` (back) beside the sums of both.
+        folding: Whether groups are connections of both directions; not with `bins`. Keys come in pairs then, `source_…` and
+            `destination_…`; where protocol and ports are among them, flows that aren't TCP or UDP stay as they are. Each group
+            tells `EACH_WAY` beside the sums of both: `in_…` from source to destination, `out_…` back.
         only: The groups that are shown, by the values of their keys as in an answer's `groups`, in this order, instead of the best
             ones: so that one range can be told beside another. One that has no flows is shown with none.
         having: A filter over the groups: their sums, rates, times and keys. Groups that it leaves out belong to `other`.
@@ -119,6 +119,11 @@ class Query:
     folding: Folding = Folding.NONE
     having: Filter = ANY
     only: tuple[tuple[Any, ...], ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing answers."""
+        if self.bins and self.folding is not Folding.NONE:
+            raise ValueError("bins of both directions together")
 
 
 @dataclass(frozen=True, slots=True)

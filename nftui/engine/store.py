@@ -97,6 +97,10 @@ class Store:
                 self.broken[part.path] = error.reason
         return len(self.broken) - before
 
+    def unread(self) -> tuple[str, ...]:
+        """Return what can't be read, each file with the reason."""
+        return tuple(f"{path.name}: {reason}" for path, reason in self.broken.items())
+
     def listed(self) -> list[Part]:
         """Return every part there is, superseded ones too; the tail's were listed first.
 

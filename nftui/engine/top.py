@@ -156,7 +156,16 @@ def covered(flows: pl.LazyFrame, query: Query, clip: Interval | None, shown: pl.
         clip: As in `counted`.
         shown: Keys of the groups, and their number in `group` (Int32).
     """
-    frame, names = numbered(counted(flows, query, clip, timed=False), query, shown)
+    frame = counted(flows, query, clip, timed=False)
+    if len(query.keys) == 1:
+        # By far the most frequent; a third quicker than joins.
+        columns = sides(query.keys[0])
+        values = shown[query.keys[0]]
+        stands = [pl.col(column).is_in(values.drop_nulls().implode()) for column in columns]
+        if values.null_count():
+            stands.append(pl.coalesce(columns).is_null())
+        return frame.filter(pl.any_horizontal(stands)).select(pl.col(SUMS).sum())
+    frame, names = numbered(frame, query, shown)
     return frame.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in names)).select(pl.col(SUMS).sum())
 
 

@@ -125,13 +125,6 @@ class StoreWriter:
         self._room, self._began = PACK_WITHIN_S - (now - self._began), now
         return self._write(self._write_tail)
 
-    def write_segments(self) -> list[Path]:
-        """Write what was taken since the last call as sealed segments: for flows that come from files.
-
-        Returns, raises: As `write_tail`.
-        """
-        return self._write(self._write_segment)
-
     def _write(self, write: Callable[[str, int, pl.DataFrame, pl.DataFrame], Path]) -> list[Path]:
         written: list[Path] = []
         while self._pending:
@@ -147,12 +140,7 @@ class StoreWriter:
         return written
 
     def _write_pending(self, write: Callable[[str, int, pl.DataFrame, pl.DataFrame], Path], written: list[Path]) -> None:
-        frame = _joined(self._pending)
-        times = _times(frame)
-        odd = times.select(IS_ODD).to_series()
-        halves = [(frame, times)]
-        if odd.any():
-            halves = [(frame.filter(~odd), times.filter(~odd)), (frame.filter(odd), times.filter(odd))]
+        halves = halved(self._pending)
         self._pending = [half for half, _ in halves]
         for stream, (half, its_times) in zip(self._streams, halves, strict=False):
             if half.height:
@@ -181,12 +169,38 @@ class StoreWriter:
                 frame.write_ipc(temporary, compression="uncompressed")
         return appear(temporary, path)
 
-    def _write_segment(self, stream: str, number: int, frame: pl.DataFrame, times: pl.DataFrame) -> Path:
-        name = PartName(*_span(times), 0, stream, number, number)
-        path = segment_path(self.root, name)
-        temporary = path.with_name(path.name + ".tmp")
-        write_parquet(frame, temporary)
-        return appear(temporary, path)
+
+def halved(frames: list[pl.DataFrame]) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Join frames, and part from them the flows of the odd stream, where there are any.
+
+    Returns:
+        Flows, each time with their start, end and receipt: those of the stream itself first, which may be none, then the odd ones.
+    """
+    frame = _joined(frames)
+    times = _times(frame)
+    odd = times.select(IS_ODD).to_series()
+    if not odd.any():
+        return [(frame, times)]
+    return [(frame.filter(~odd), times.filter(~odd)), (frame.filter(odd), times.filter(odd))]
+
+
+def write_segment(root: Path, stream: str, number: int, frame: pl.DataFrame, times: pl.DataFrame) -> Path:
+    """Write flows as a sealed segment: for flows that come from files.
+
+    Args:
+        root: The data directory.
+        stream: Whose segment it is.
+        number: Its sequence number.
+        frame: The flows, one at least.
+        times: Their start, end and receipt.
+    Raises:
+        OSError: The disk is full or a folder is gone; nothing has changed then.
+    """
+    name = PartName(*_span(times), 0, stream, number, number)
+    path = segment_path(root, name)
+    temporary = path.with_name(path.name + ".tmp")
+    write_parquet(frame, temporary)
+    return appear(temporary, path)
 
 
 def _joined(frames: list[pl.DataFrame]) -> pl.DataFrame:

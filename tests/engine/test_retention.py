@@ -19,7 +19,7 @@ from nftui.engine.query import Interval, Query
 from nftui.engine.retention import DAY, Kept, Limits, Retention, expired
 from nftui.engine.segments import EXPIRED, HOUR, SEGMENT, Part, PartName
 from nftui.engine.store import Store
-from nftui.engine.writer import StoreWriter
+from nftui.engine.writer import StoreWriter, halved, write_segment
 from nftui.units import SECOND
 from tests.engine.conftest import flows_frame
 from tests.real.namespace import disk
@@ -65,11 +65,11 @@ def test_the_oldest_go_first_and_no_more_than_a_limit_asks_for(
 
 def _store(root: Path, hours: int, each: int = 1) -> None:
     """Make a store of segments, one an hour, each with some flows of an octet."""
-    writer = StoreWriter(root)
     for hour in range(hours):
         at = BASE + hour * HOUR_US
-        writer.append([flows_frame([{"flow_start": at - 1, "flow_end": at, "received": at, "octets": 1}] * each)])
-        writer.write_segments()
+        frame = flows_frame([{"flow_start": at - 1, "flow_end": at, "received": at, "octets": 1}] * each)
+        ((flows, times),) = halved([frame])
+        write_segment(root, "main", hour + 1, flows, times)
 
 
 def _flows(root: Path) -> int:
@@ -90,9 +90,8 @@ def test_days_are_kept_and_0_keeps_all(tmp_path: Path, days: int, left: int) -> 
 
 
 def test_what_was_imported_is_kept_from_its_import_on(tmp_path: Path) -> None:
-    writer = StoreWriter(tmp_path, stream="i01")
-    writer.append([flows_frame([{"flow_start": BASE, "received": BASE, "octets": 1}])])
-    (path,) = writer.write_segments()
+    ((flows, times),) = halved([flows_frame([{"flow_start": BASE, "received": BASE, "octets": 1}])])
+    path = write_segment(tmp_path, "i01", 1, flows, times)
     one = Retention(tmp_path, Limits(DAY), Leaving())
     now = time.time_ns() // 1000
     assert one.sweep(now) == []

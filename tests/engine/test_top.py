@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from nftui.engine.query import Answer, Interval, Query, Totals
 from nftui.engine.sealer import Sealer
 from nftui.engine.writer import StoreWriter
 from nftui.errors import UsageError
+from nftui.export.rows import group_rows
 from nftui.schema import POLARS
 from nftui.units import MAPPED_PREFIX, SECOND, address_text
 from tests.engine.conftest import flows_frame
@@ -239,3 +242,34 @@ def test_another_module_adds_a_key() -> None:
         keys.WORDS.update(before)
         keys._families.clear()
         keys.key.cache_clear()
+
+
+@pytest.mark.parametrize("order", ["bps", "pps", "bpp", "first", "last", "duration"])
+def test_orders_are_those_of_what_is_printed_whatever_was_asked_before(make_store: Any, order: str) -> None:
+    chance = random.Random(order)
+    rows = [{**_flow(chance), "flow_count": None} for _ in range(200)]
+    kept = LocalBackEnd(make_store([rows[:100], rows[100:]]))
+    kept.answer(Query())
+    for names in (("source_address",), ("address",), ("port", "protocol")):
+        answer = kept.answer(Query(keys=names, order=order, limit=None, times=True))
+        assert answer.total == kept.answer(Query()).total
+        printed = []
+        for row in group_rows(answer):
+            first, last = (int(datetime.fromisoformat(row[name]).timestamp() * SECOND + 0.5) for name in ("first", "last"))
+            printed.append({**row, "first": first, "last": last, "duration": last - first}[order])
+        assert printed == sorted(printed, reverse=True)
+        assert len(set(printed)) > 1
+        upwards = kept.answer(Query(keys=names, order=order, ascending=True, limit=None, times=True))
+        assert sorted(upwards.groups.rows(), key=repr) == sorted(answer.groups.rows(), key=repr)
+
+
+def test_several_orders_of_the_same_groups_are_one_pass(make_store: Any) -> None:
+    chance = random.Random(1)
+    back_end = LocalBackEnd(make_store([[_flow(chance) for _ in range(100)]]), keep=False)
+    query = Query(keys=("source_address",), times=True)
+    first = back_end.answer(query)
+    held = back_end._last
+    again = back_end.answer(replace(query, order="packets"))
+    assert back_end._last is held
+    assert again.total == first.total and again.groups["packets"].is_sorted(descending=True)
+    assert again.coverage.octets_read == first.coverage.octets_read

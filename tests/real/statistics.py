@@ -1,6 +1,6 @@
 """nftui's statistics beside nfdump's, of the same flows.
 
-    python -m tests.real.statistics PEER --data DIR | -r DIR [--limit N]
+    python -m tests.real.statistics PEER --data DIR | -r DIR [--limit N] [STAT…]
 
 compares all statistics that both know: PEER is a directory of nfcapd's files, and ours is a store with the same flows, or (`-r`)
 the same files. Values, order, shares, rates and durations have to be the same; groups that tie may stand in any order.
@@ -16,13 +16,15 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from nftui import cli
+from nftui.engine.names import protocol_name
 from tests import peers
-from tests.running import nftui
 
 ONE_SIDE = (
     "srcip", "dstip", "nhip", "router", "srcport", "dstport", "proto", "srctos", "dsttos", "dir", "srcas", "dstas", "inif", "outif",
@@ -87,7 +89,7 @@ def _their_line(row: dict[str, str]) -> Line:
 def ours(source: Iterable[object], statistics: Iterable[str], limit: int = 0, *words: str) -> Lists:
     """Return our lists; `source` is the words of the command line that say what is read."""
     asked = [word for statistic in statistics for word in ("-s", "/".join((statistic, *ORDERS)))]
-    rows = json.loads(nftui("top", *source, *asked, "-n", limit, "-o", "json", *words).stdout)["rows"]
+    rows = answered("top", *source, *asked, "-n", limit, "-o", "json", *words)
     found: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for row in rows:
         statistic, _, order = row["statistic"].partition("/")
@@ -95,9 +97,18 @@ def ours(source: Iterable[object], statistics: Iterable[str], limit: int = 0, *w
     return dict(found)
 
 
+def answered(*words: object) -> list[dict[str, Any]]:
+    """Run a command of ours in this process; return the rows of its JSON."""
+    out = io.StringIO()
+    with redirect_stdout(out):
+        assert cli.main([str(word) for word in words]) == 0
+    rows: list[dict[str, Any]] = json.loads(out.getvalue())["rows"]
+    return rows
+
+
 def _our_line(statistic: str, row: dict[str, Any]) -> Line:
     name = next(name for name in row if name != "statistic")
-    protocol = {6: "TCP", 17: "UDP", 47: "GRE"}.get(row.get("protocol", -1), "any")
+    protocol = protocol_name(row["protocol"]) if "protocol" in row else "any"
     shares = row["flows_percent"], row["packets_percent"], row["octets_percent"]
     first, last = (datetime.fromisoformat(row[end]) for end in ("first", "last"))
     return Line((str(row[name]), protocol), {one: row[one] for one in FIELDS}, shares, _milliseconds(last) - _milliseconds(first))
@@ -144,10 +155,11 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="a store with the same flows")
     parser.add_argument("-r", "--read", action="store_true", help="have nftui read nfcapd's files")
     parser.add_argument("--limit", type=int, default=100, help="groups of each list")
+    parser.add_argument("statistics", nargs="*", metavar="STAT", help="all of them unless some are named")
     options = parser.parse_args()
-    source = ["-r", options.peer, "-t", "all"] if options.read else ["--data", options.data]
+    source = ["-r", options.peer] if options.read else ["--data", options.data]
     wrong = 0
-    for statistic in ONE_SIDE + EITHER:
+    for statistic in options.statistics or ONE_SIDE + EITHER:
         peer = theirs(options.peer, [statistic], options.limit)
         told = differences(peer, ours(source, [statistic], options.limit), whole=False)
         wrong += bool(told)

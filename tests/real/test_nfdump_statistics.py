@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -18,7 +17,6 @@ from nftui.export.netflow import Columns
 from tests import peers
 from tests.real import nfdump_flows, statistics
 from tests.real.statistics import EITHER, ONE_SIDE
-from tests.running import nftui
 
 pytestmark = pytest.mark.peer("nfcapd", "nfdump")
 
@@ -38,8 +36,10 @@ def alike(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[object], Path,
     return ["--data", data], peer, columns
 
 
-def test_statistics_have_nfdumps_values_order_and_shares(apart: tuple[list[object], Path]) -> None:
+@pytest.mark.parametrize("files", [False, True], ids=["store", "files"])
+def test_statistics_have_nfdumps_values_order_and_shares(apart: tuple[list[object], Path], files: bool) -> None:
     source, peer = apart
+    source = ["-r", peer] if files else source
     every = ONE_SIDE + EITHER
     theirs = statistics.theirs(peer, every)
     assert len(theirs) == len(every) * 6
@@ -102,8 +102,7 @@ def _nfdump(peer: Path, *words: str) -> list[dict[str, str]]:
 
 
 def _rows(source: list[object], *words: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(nftui("top", *source, "-n", "0", *words, "-o", "json").stdout)["rows"]
-    return rows
+    return statistics.answered("top", *source, "-n", "0", *words, "-o", "json")
 
 
 @pytest.mark.parametrize(("order", "theirs", "ours"), [("bytes", "ibyt", "octets"), ("packets", "ipkt", "packets")])

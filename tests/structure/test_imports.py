@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.rules": ("engine", "capture"),
     "engine.reload": ("engine", "capture"),
     "engine.notify": (),
+    "engine.flow_files": ("engine", "capture"),  # files that are asked without importing them
     "engine.importing": ("engine", "capture"),  # the same for files
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
@@ -45,12 +46,16 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "series": ("asking", "engine", "export"),
     "statistics": ("asking", "engine", "export"),
     "collecting": ("engine", "capture", "protocols"),
+    "importing": ("collecting", "engine", "capture"),
     "checks": ("checks", "engine", "capture", "machine"),
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "output", "protocols", "series", "statistics"),
+    "cli": (
+        *("account", "asking", "collecting", "dashboard", "demo", "doctor", "importing", "output", "protocols", "series"),
+        "statistics",
+    ),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""

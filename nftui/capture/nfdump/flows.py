@@ -1,0 +1,175 @@
+"""Flows of some blocks become one frame: records that are laid out alike together, a gather for each field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from nftui.capture.batch import Columns, frame_of, icmp
+from nftui.capture.nfdump import extensions, maps
+from nftui.capture.nfdump.columns import Buffer, Places, filled, nulls, read
+from nftui.capture.nfdump.exporters import Exporters
+from nftui.capture.nfdump.extensions import Layout
+from nftui.capture.nfdump.records import Marks, groups
+from nftui.capture.values import Values
+
+if TYPE_CHECKING:
+    from nftui.capture.nfdump.files import FileCounts
+
+MOST_LAYOUTS = 4096
+"""Layouts of records in some blocks; what is beyond is counted. Of extensions without a fixed length each length is one."""
+KEPT_LAYOUTS = 4096
+TIMES = ("flow_start", "flow_end", "received")
+_ICMP = ("icmp_type", "icmp_code")
+_TOLD = ("exporter_address", "observation_domain", "protocol_version")
+"""Columns that other columns, or the header of the record, are needed for."""
+
+
+class FlowReader:
+    """Reads the flows of a file.
+
+    Attributes:
+        exporters: What the file told of exporters so far.
+        maps: The extension maps that it told.
+    """
+
+    def __init__(self, layout: int, columns: tuple[str, ...] | None, created: int) -> None:
+        """Begin a file.
+
+        Args:
+            layout: Of the file, 1 or 2.
+            columns: Those that are wanted; None for all that there are.
+            created: When the file was made, microseconds: the time of flows that have none.
+        """
+        self.exporters, self.maps = Exporters(), maps.Maps()
+        self._old, self._columns, self._created = layout == 1, columns, created
+        wanted = None if columns is None else {*columns, *TIMES}
+        if wanted is not None and not wanted.isdisjoint(_ICMP):
+            wanted |= {"protocol", "destination_port", *_ICMP}
+        self._wanted = wanted
+        self._layouts: dict[Marks, Layout] = {}
+        self._pending: list[tuple[Buffer, Places]] = []
+        self._frames: list[pl.DataFrame] = []
+
+    def take(self, buffer: Buffer, places: Places) -> None:
+        """Take records, which begin at some places."""
+        if len(places):
+            self._pending.append((buffer, places))
+
+    def settle(self, counts: FileCounts) -> None:
+        """Read what was taken, before something changes that it depends on."""
+        pending, self._pending = self._pending, []
+        for buffer in {id(one): one for one, _ in pending}.values():
+            places = np.concatenate([places for one, places in pending if one is buffer])
+            self._read(buffer, places, counts)
+
+    def frame(self, counts: FileCounts) -> pl.DataFrame | None:
+        """Return the flows taken since the last call; None where there were none."""
+        self.settle(counts)
+        frames, self._frames = self._frames, []
+        if not frames:
+            return None
+        counts.flows += sum(frame.height for frame in frames)
+        if len(frames) == 1:
+            return frames[0]
+        return pl.concat(frames, how="diagonal" if self._columns is None else "vertical", rechunk=True)
+
+    def _read(self, buffer: Buffer, places: Places, counts: FileCounts) -> None:
+        def signature(place: int) -> Marks | None:
+            return maps.signature(buffer, place) if self._old else extensions.signature(buffer, place)
+
+        found, rest, senseless = groups(buffer, places, signature, MOST_LAYOUTS)
+        if len(senseless):
+            counts.malformed["flow whose extensions don't fit into it"] += len(senseless)
+        if len(rest):
+            counts.malformed["flows of too many layouts"] += len(rest)
+        for marks, ones in found:
+            layout = self._layout(marks, buffer.order)
+            if layout is None:
+                counts.malformed["flow without an extension map"] += len(ones)
+                continue
+            for number in layout.unread:
+                counts.unread[extensions.label(number) if not self._old else maps.label(number)] += len(ones)
+            self._frames.append(self._frame(buffer, ones, layout, counts))
+
+    def _layout(self, marks: Marks, order: str) -> Layout | None:
+        if self._old:
+            return self.maps.layout(marks, order)
+        found = self._layouts.get(marks)
+        if found is None:
+            if len(self._layouts) >= KEPT_LAYOUTS:
+                self._layouts.clear()
+            found = self._layouts[marks] = extensions.layout(marks, order)
+        return found
+
+    def _frame(self, buffer: Buffer, places: Places, layout: Layout, counts: FileCounts) -> pl.DataFrame:
+        def left_out(reason: str, times: int) -> None:
+            counts.unread[reason] += times
+
+        columns: Columns = {}
+        numbers: dict[str, Values] = {}
+        for field in layout.fields:
+            if self._wanted is None or field.column in self._wanted:
+                value = read(buffer, places, field, left_out)
+                earlier = columns.get(field.column)
+                if isinstance(earlier, tuple) and isinstance(value, tuple):
+                    columns[field.column] = filled(earlier[0], value[0]), None
+                elif isinstance(value, pl.Series) or value[0].ndim == 2:
+                    columns[field.column] = value
+                else:
+                    numbers[field.column] = value
+        if self._wanted is None or not self._wanted.isdisjoint(_ICMP):
+            icmp(numbers)
+        columns.update(numbers)
+        self._times(columns, len(places), counts)
+        self._told(buffer, places, columns)
+        return self._chosen(columns, len(places))
+
+    def _times(self, columns: Columns, rows: int, counts: FileCounts) -> None:
+        """Give a time of receipt to flows that have none: when they ended, or began, or when the file was made."""
+        nothing = np.zeros(rows, np.int64)
+        start, end, received = (_filled(columns.get(name), nothing) for name in TIMES)
+        if not received.all():
+            received = np.where(received != 0, received, np.where(end != 0, end, np.where(start != 0, start, self._created)))
+            columns["received"] = received, None
+        if not start.all():
+            start = np.where(start != 0, start, np.where(end != 0, end, received))
+        counts.first = min(counts.first, int(start.min()))
+        counts.last = max(counts.last, int(start.max()), int(end.max()))
+
+    def _told(self, buffer: Buffer, places: Places, columns: Columns) -> None:
+        """Add what a record's header, and the file, say of its exporter."""
+        if self._wanted is not None and self._wanted.isdisjoint(_TOLD):
+            return
+        if self._old:
+            numbers = maps.exporters(buffer, places)
+            version = np.zeros(len(places), np.int64)
+        else:
+            numbers = buffer.gather(places + extensions.EXPORTER, "u2")
+            version = buffer.gather(places + extensions.VERSION, "u1").astype(np.int64)
+        known, address, more = self.exporters.told(numbers)
+        if "exporter_address" not in columns and known.any():
+            columns["exporter_address"] = _addresses(address, known)
+        if "observation_domain" not in columns and known.any():
+            columns["observation_domain"] = more[:, 0], known
+        version = np.where(more[:, 1] != 0, more[:, 1], np.where(np.isin(version, (1, 5, 7, 9, 10)), version, 0))
+        if version.any():
+            columns["protocol_version"] = version.astype(np.int16), version != 0
+
+    def _chosen(self, columns: Columns, rows: int) -> pl.DataFrame:
+        if self._columns is None:
+            return frame_of(columns)
+        wanted = {name: columns[name] if name in columns else nulls(name, rows) for name in self._columns}
+        return frame_of(wanted).select(self._columns)
+
+
+def _filled(column: Values | pl.Series | None, nothing: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the values of a time column, 0 where there is none."""
+    return column[0] if isinstance(column, tuple) else nothing
+
+
+def _addresses(address: npt.NDArray[np.uint8], known: npt.NDArray[np.bool_]) -> Values:
+    return address, None if known.all() else known
