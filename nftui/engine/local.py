@@ -155,7 +155,7 @@ class LocalBackEnd:
         shown = top.ranked(groups, query, interval.length) if query.only is None else top.named(groups, query)
         either = keys.either(query.keys)
         # Groups that overlap don't add up to the total.
-        whole = self._groups(replace(_groups_of(query), keys=(), times=False), wanted, by_name, read) if either else state
+        whole = self._groups(replace(groups_of(query), keys=(), times=False), wanted, by_name, read) if either else state
         total = Totals(*(int(value or 0) for value in whole.select(pl.col(top.SUMS).sum()).row(0)))
         covered = None
         if either:
