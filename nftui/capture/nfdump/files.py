@@ -51,6 +51,7 @@ class FileCounts:
         malformed: What is broken, by reason.
         skipped: What is known, and no flow, by kind.
         unread: What has no column, by extension; values that a column can't hold.
+        columns: Those that flows may have, whichever were wanted.
         first: Start of the first flow that was read, microseconds; a large number where there was none.
         last: End of the last.
     """
@@ -61,6 +62,7 @@ class FileCounts:
     malformed: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     unread: Counter[str] = field(default_factory=Counter)
+    columns: set[str] = field(default_factory=set)
     first: int = NEVER
     last: int = 0
 

@@ -26,6 +26,8 @@ TIMES = ("flow_start", "flow_end", "received")
 _ICMP = ("icmp_type", "icmp_code")
 _TOLD = ("exporter_address", "observation_domain", "protocol_version")
 """Columns that other columns, or the header of the record, are needed for."""
+_ALWAYS = (*_ICMP, *_TOLD, TIMES[2])
+"""Columns that flows may have whatever their layout."""
 
 
 class FlowReader:
@@ -91,6 +93,7 @@ class FlowReader:
             if layout is None:
                 counts.malformed["flow without an extension map"] += len(ones)
                 continue
+            counts.columns.update(_ALWAYS, (field.column for field in layout.fields))
             for number in layout.unread:
                 counts.unread[extensions.label(number) if not self._old else maps.label(number)] += len(ones)
             self._frames.append(self._frame(buffer, ones, layout, counts))
