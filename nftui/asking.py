@@ -1,4 +1,4 @@
-"""The commands that ask: `flows`, `top`, `series`, `summary`."""
+"""The commands that ask: `flows`, `series`, `summary`; and what all that ask have in common."""
 
 from __future__ import annotations
 
@@ -9,45 +9,21 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nftui.engine.filters import parse
+from nftui import filtering
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.query import KEYS, RECORD_KEYS, Answer, Interval, Kind, Measure, Query
+from nftui.engine.query import Answer, Interval, Kind, Query
 from nftui.engine.ranges import parse_range
 from nftui.errors import StoreError, UsageError
 from nftui.export import rows, text
+from nftui.export.flow_records import write_records
+from nftui.naming import naming_of
+from nftui.output import octets_out
+from nftui.progress import Bar
 from nftui.schema import POLARS
 
-STATISTICS: dict[str, tuple[str, ...]] = {
-    **{name: keys for name, keys in KEYS.items() if keys},
-    "record": RECORD_KEYS,
-    "srcas": ("source_as",),
-    "dstas": ("destination_as",),
-    "inif": ("ingress_interface",),
-    "outif": ("egress_interface",),
-    "router": ("exporter_address",),
-    "tos": ("tos",),
-    "flags": ("tcp_flags",),
-}
-ORDERS = {"bytes": "octets", "octets": "octets", "packets": "packets", "flows": "flows", "bps": "bps", "pps": "pps", "bpp": "bpp"}
-RESOLUTIONS = {"low": 6, "medium": 12, "high": 24, "ultra": 30}
-STEPS = {"hourly": 3600, "daily": 86_400}
-MOST_BINS = 100_000
 TERMINAL_FLOWS = 1000
 HOUR_US = 3600 * 1_000_000
-GROUP_FIELDS = (
-    "octets",
-    "packets",
-    "flows",
-    "bps",
-    "pps",
-    "bpp",
-    "octets_percent",
-    "packets_percent",
-    "flows_percent",
-    "first",
-    "last",
-)
 
 
 def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
@@ -64,73 +40,18 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if limit is not None and limit < 0:
         raise UsageError(f"-c {limit}: a count is 0 or more")
     query = Query(kind=Kind.FLOWS, order=order, ascending=ascending, limit=limit, **_shared(options, given=given))
-    answer = _ask(data, query, options)
-    frame = answer.flows
-    assert frame is not None
+    records = _back_end(data, options).records(query)
     form = _form(options)
-    _write(options, answer, rows.flow_rows(frame), frame.columns, lambda: text.flow_lines(rows.flow_rows(corrected(frame)), form))
-    if on_terminal and frame.height < answer.total.flows:
-        print(f"{frame.height:,} of {answer.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
-    return 0
-
-
-def top(data: Path, options: argparse.Namespace, *, given: bool) -> int:
-    """Print one top list a statistic; as text with the summary, the time window and the cost below."""
-    began, began_cpu = time.perf_counter(), time.process_time()
-    if options.limit < 0:
-        raise UsageError(f"-n {options.limit}: a number of groups is 0 (all) or more")
-    shared = _shared(options, given=given)
-    named = [_statistic(word, options.metric) for word in options.statistic or ["record"]]
-    back_end = _back_end(data, options)
-    answers = [
-        (name, back_end.answer(Query(keys=keys, order=order, limit=options.limit or None, times=True, **shared)))
-        for name, keys, order in named
-    ]
-    if options.output == "text":
-        form = _form(options)
-        for name, answer in answers:
-            _print(text.top_block(answer, name, form))
-            print()
-        totals = answers[0][1]
-        wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
-        scanned = totals.coverage.flows_scanned
-        _print(text.summary_block(totals, form, wall=wall, cpu=cpu, processed=scanned, skipped=len(totals.coverage.unread)))
-        return 0
-    several = len(answers) > 1
-    listed: list[dict[str, Any]] = []
-    fields: list[str] = ["statistic"] if several else []
-    for name, answer in answers:
-        fields += [key for key in answer.query.keys if key not in fields]
-        mark = {"statistic": f"{name}/{answer.query.order}"} if several else {}
-        listed += [{**mark, **row} for row in rows.group_rows(answer)]
-    _write(options, answers[0][1], listed, [*fields, *GROUP_FIELDS], lambda: ())
-    return 0
-
-
-def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
-    """Print the data table: a row a bin, sums of the metric for the top groups and all others."""
-    if options.by not in KEYS:
-        raise UsageError(f"--by {printable_word(options.by)}: take one of {', '.join(KEYS)}")
-    if options.limit < 1:
-        raise UsageError(f"-n {options.limit}: a number of groups is 1 or more")
-    back_end = _back_end(data, options)
-    shared = _shared(options, given=given)
-    interval: Interval | None = shared["interval"]
-    bins, interval = _bins(options.resolution, interval, back_end)
-    measure = Measure(options.metric)
-    query = Query(
-        keys=KEYS[options.by],
-        measure=measure,
-        order=measure.value,
-        limit=options.limit,
-        bins=bins,
-        **{**shared, "interval": interval},
-    )
-    answer = back_end.answer(query)
-    listed = rows.series_rows(answer) if answer.total.flows or answer.total.octets else []
-    names = list(listed[0]) if listed else ["time"]
-    form = _form(options)
-    _write(options, answer, listed, names, lambda: text.series_table(answer, form) if listed else ["no flows in this range"])
+    with Bar("flows", shown=None if not on_terminal else False) as bar:
+        if options.output == "text":
+            listed = (row for frame in records.frames() for row in rows.flow_rows(corrected(frame)))
+            _print(text.flow_lines(naming_of(options).learned(listed), form))
+        else:
+            write_records(octets_out(), naming_of(options).records(records), options.output, bar)
+        sys.stdout.flush()
+    if on_terminal and records.flows < records.total.flows:
+        print(f"{records.flows:,} of {records.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
+    _explain(data, options, query, records.total.flows)
     return 0
 
 
@@ -151,6 +72,7 @@ def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if options.output in ("json", "ndjson"):
         row["coverage"] = answer.coverage.as_dict()
     _write(options, answer, [row], fields, lines)
+    _explain(data, options, answer.query, answer.total.flows)
     return 0
 
 
@@ -163,42 +85,10 @@ def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
         interval = None if given else Interval(now - HOUR_US, now)
     return {
         "interval": interval,
-        "where": parse(" ".join(options.filter)),
+        "where": filtering.where(options, naming_of(options).resolved),
         "sampling": not options.raw,
         "contained": options.contained,
     }
-
-
-def _statistic(word: str, metric: str) -> tuple[str, tuple[str, ...], str]:
-    name, _, order = word.partition("/")
-    if name not in STATISTICS:
-        raise UsageError(f"-s {printable_word(word)}: no such statistic; take one of {', '.join(STATISTICS)}")
-    order = order or ("flows" if metric == "flows" else metric)
-    if order not in ORDERS:
-        raise UsageError(f"-s {printable_word(word)}: no such order; take one of {', '.join(ORDERS)}")
-    return name, STATISTICS[name], ORDERS[order]
-
-
-def _bins(resolution: str, interval: Interval | None, back_end: LocalBackEnd) -> tuple[int, Interval | None]:
-    """Return the number of bins, and the range they stand on: hours and days are those of the clock, in UTC."""
-    if resolution in RESOLUTIONS:
-        return RESOLUTIONS[resolution], interval
-    if resolution in STEPS:
-        step = STEPS[resolution] * 1_000_000
-        held = interval or back_end.held()
-        if held is None:
-            return 1, interval
-        start, end = held.start // step * step, -(-held.end // step) * step
-        bins = (end - start) // step
-    else:
-        if not resolution.isdigit() or int(resolution) < 1:
-            raise UsageError(
-                f"--resolution {printable_word(resolution)}: take {', '.join([*RESOLUTIONS, *STEPS])} or a number of bins"
-            )
-        bins, start, end = int(resolution), 0, 0
-    if bins > MOST_BINS:
-        raise UsageError(f"--resolution {printable_word(resolution)}: {bins:,} bins are too many; at most {MOST_BINS:,}")
-    return (bins, Interval(start, end)) if end else (bins, interval)
 
 
 def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
@@ -212,12 +102,19 @@ def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
     return LocalBackEnd(data, keep=False)
 
 
+def _explain(data: Path, options: argparse.Namespace, query: Query, flows: int) -> None:
+    """Write what there is to note about the filter, below the answer."""
+    filtering.write_notes(options, query, lambda: _back_end(data, options), flows)
+
+
 def _ask(data: Path, query: Query, options: argparse.Namespace) -> Answer:
     return _back_end(data, options).answer(query)
 
 
 def _form(options: argparse.Namespace) -> text.Form:
-    return text.Form(plain=options.plain, iec=options.units == "iec")
+    naming = naming_of(options)
+    labels = naming.labels if options.names else None
+    return text.Form(plain=options.plain, iec=options.units == "iec", labels=labels, interfaces=naming.interfaces)
 
 
 def _write(
@@ -226,9 +123,15 @@ def _write(
     listed: Iterable[dict[str, Any]],
     names: Sequence[str],
     lines: Callable[[], Iterable[str]],
+    more: dict[str, Any] | None = None,
 ) -> None:
-    if options.output == "json":
-        rows.write_json(sys.stdout, answer, listed)
+    """Write an answer to stdout in the form that is asked for; `more` goes beside the rows of JSON."""
+    if options.output != "text":
+        listed, names = naming_of(options).extended(listed, names)
+    if options.output == "parquet":
+        rows.write_parquet(octets_out(), listed, names)
+    elif options.output == "json":
+        rows.write_json(sys.stdout, answer, listed, more)
     elif options.output == "ndjson":
         rows.write_ndjson(sys.stdout, listed)
     elif options.output == "csv":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,14 +33,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 for a failure, 2 for a mistake in the arguments.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options = argparse.Namespace()
     try:
         options = _parser().parse_args(_joined(arguments))
         run: Callable[[argparse.Namespace], int] = options.run
-        return run(options)
+        status = run(options)
+        if hasattr(options, "naming"):
+            options.naming.close()
+        return status
     except UsageError as error:
         return _fail(str(error), 2)
     except FilterError as error:
-        return _fail(f"{error}\n  {error.text}\n  {' ' * error.column}^" if error.text else str(error), 2)
+        return _fail(error.picture() if error.text else str(error), 2)
     except NftuiError as error:
         return _fail(str(error), 1)
     except BrokenPipeError:
@@ -47,19 +52,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
+        # Polars raises it, and then Python once more: here both have been.
+        if (out := getattr(options, "out", None)) is not None:
+            return _fail(f"interrupted; {out} was not written", 130)
         return 130
     except OSError as error:
         return _fail(f"{error.filename or 'system'}: {error.strerror or error}", 1)
 
 
 def _joined(words: list[str]) -> list[str]:
-    """Join `-t -15m` to one word: argparse takes what begins with a dash for an option."""
+    """Join `-t -15m` to one word, as argparse takes what begins with a dash for an option; and `--previous` with its length.
+
+    Whether a word behind `--previous` is its length or a filter is told by what it looks like.
+    """
     joined: list[str] = []
     for word in words:
-        if joined and joined[-1] in ("-t", "--time") and word[:1] == "-" and word[1:2].isdigit():
-            joined[-1] += word if joined[-1] == "-t" else f"={word}"
+        last = joined[-1] if joined else ""
+        if last in ("-t", "--time") and word[:1] == "-" and word[1:2].isdigit():
+            joined[-1] += word if last == "-t" else f"={word}"
+        elif last == "--previous=" and re.fullmatch(r"([0-9.]+[smhdwSMHDW])+", word):
+            joined[-1] += word
         else:
-            joined.append(word)
+            joined.append("--previous=" if word == "--previous" else word)
     return joined
 
 
@@ -96,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _add_collecting(commands, shared)
     _add_asking(commands, shared)
+    _add_keeping(commands, shared)
     return parser
 
 
@@ -159,28 +174,101 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     )
     asking.add_argument("-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data)")
     asking.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
-    asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown"), default="text")
+    asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown", "parquet"), default="text")
+    asking.add_argument("--out", metavar="FILE", type=Path, help="write there: a file that appears whole, or not at all")
     asking.add_argument("-N", "--plain", action="store_true", help="plain numbers")
     asking.add_argument("--units", choices=("si", "iec"), default="si", help="of octets")
     asking.add_argument("--raw", action="store_true", help="counters as exported: sampling not applied")
+    asking.add_argument("--names", action="store_true", help="names of addresses, by your hosts file and DNS; names in FILTER too")
     asking.add_argument("--metric", choices=("octets", "packets", "flows"), default="octets")
+    _add_filtering(asking)
     flows = commands.add_parser("flows", parents=[asking], help="list flow records")
     flows.add_argument("-c", "--count", type=int, metavar="N", help="at most N (default: all in a pipe, 1,000 on a terminal)")
     flows.add_argument("-O", "--order", metavar="KEY", default="flow_start", help="a column, highest last as `KEY/asc` (default)")
     flows.set_defaults(run=_flows)
-    top = commands.add_parser("top", parents=[asking], help="statistics, as nfdump -s")
-    top.add_argument("-s", "--statistic", action="append", metavar="STAT[/ORDER]", help="repeatable; default record/bytes")
-    top.add_argument("-n", "--limit", type=int, default=10, metavar="N")
-    top.set_defaults(run=_top)
+    _add_ranking(commands, asking)
     series = commands.add_parser("series", parents=[asking], help="the data table: sums of the metric a bin")
-    series.add_argument("--by", metavar="KEY", default="dstip", help="srcip, dstip, srcport, dstport, proto, none")
+    series.add_argument("--by", metavar="KEY", default="dstip", help="any statistic of `top`: srcip, port, as, if, router, …; none")
     series.add_argument("-n", "--limit", type=int, default=10, metavar="N")
     series.add_argument(
         "--resolution", metavar="R", default="medium", help="low, medium, high, ultra, hourly, daily or a number of bins"
     )
+    series.add_argument("--rate", action="store_true", help="bit/s, packets or flows a second in place of sums")
+    series.add_argument("--stats", action="store_true", help="min, avg, max, last and 95th percentile below")
+    series.add_argument("--previous", metavar="LENGTH", help="the same groups before: the range's own length, or 1d, 1w, …")
     series.set_defaults(run=_series)
     summary = commands.add_parser("summary", parents=[asking], help="totals, rates, time range, coverage")
     summary.set_defaults(run=_summary)
+
+
+def _add_ranking(commands: argparse._SubParsersAction[_Parser], asking: _Parser) -> None:
+    ranking = _Parser(add_help=False, parents=[asking])
+    ranking.add_argument("-n", "--limit", type=int, default=10, metavar="N", help="groups shown, 0 for all (default 10)")
+    ranking.add_argument("-O", "--order", metavar="ORDER", help="bytes, packets, flows, bps, pps, bpp, duration, tstart, tend, …")
+    ranking.add_argument("-P", "--having", metavar="FILTER", help="only groups like this: 'packets > 1000 and bps > 1m'")
+    top = commands.add_parser("top", parents=[ranking], help="statistics, as nfdump -s, -A, -a and -b")
+    top.add_argument(
+        "-s", "--statistic", action="append", metavar="STAT[:p][/ORDER]…", help="repeatable; default record/bytes; :p by protocol"
+    )
+    top.add_argument("-A", "--aggregate", metavar="KEY[/MASK],…", help="what a record is: srcip4/24,srcip6/64,dstport")
+    top.add_argument("-a", "--records", action="store_true", help="records by protocol, addresses and ports (the default)")
+    top.add_argument("-b", "--both-ways", action="store_true", help="both directions of a connection in one record")
+    top.add_argument("-B", "--guess", action="store_true", help="the same, from the client where ports tell it")
+    top.set_defaults(run=_top)
+    pairs = commands.add_parser("pairs", parents=[ranking], help="pairs of addresses, and what went each way")
+    pairs.set_defaults(run=_pairs)
+
+
+def _add_filtering(asking: _Parser) -> None:
+    asking.add_argument("-f", "--filter-file", metavar="FILE", type=Path, help="read a filter from a file, as nfdump")
+    asking.add_argument("--filter", dest="saved", metavar="NAME", help="a saved filter; all filters that are given must match")
+    asking.add_argument(
+        "--notes",
+        action=argparse.BooleanOptionalAction,
+        help="on stderr, what a filter may mean otherwise than it seems (default: on a terminal)",
+    )
+
+
+def _add_keeping(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    told = _Parser(add_help=False, parents=[shared])
+    told.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    filters = commands.add_parser("filters", parents=[shared], help="saved filters").add_subparsers(
+        metavar="list|show|save|delete", required=True, dest="action", parser_class=_Parser
+    )
+    filters.add_parser("list", parents=[told], help="all of them, and files that can't be used").set_defaults(run=_filters_list)
+    showing = filters.add_parser("show", parents=[told], help="one of them")
+    showing.add_argument("name", metavar="NAME")
+    showing.set_defaults(run=_filters_show)
+    saving = filters.add_parser("save", parents=[shared], help="make or change one; what is not given stays")
+    saving.add_argument("name", metavar="NAME")
+    saving.add_argument("filter", nargs="*", metavar="FILTER", help="an expression; a filter has one, or lists:")
+    for option, of in (
+        ("--source-ip", "addresses and networks of the source"),
+        ("--destination-ip", "addresses and networks of the destination"),
+        ("--source-port", "ports of the source"),
+        ("--destination-port", "ports of the destination"),
+        ("--protocol", "protocols"),
+        ("--exporter", "addresses and networks of exporters"),
+    ):
+        saving.add_argument(option, metavar="LIST", help=f"{of}, with commas between")
+    saving.add_argument("--aggregate-by", metavar="KEY", help="srcip, dstip, srcport, dstport, proto, none (default dstip)")
+    saving.add_argument("--description", metavar="TEXT")
+    saving.set_defaults(run=_filters_save)
+    deleting = filters.add_parser("delete", parents=[shared], help="remove some")
+    deleting.add_argument("names", nargs="+", metavar="NAME")
+    deleting.set_defaults(run=_filters_delete)
+    config = commands.add_parser("config", parents=[shared], help="the configuration").add_subparsers(
+        metavar="show|get|set|path", required=True, dest="action", parser_class=_Parser
+    )
+    config.add_parser("show", parents=[told], help="every key, and where its value comes from").set_defaults(run=_config_show)
+    getting = config.add_parser("get", parents=[told], help="the value of a key")
+    getting.add_argument("key", metavar="SECTION.KEY")
+    getting.set_defaults(run=_config_get)
+    setting = config.add_parser("set", parents=[shared], help="give a key another value, in the file")
+    setting.add_argument("key", metavar="SECTION.KEY")
+    setting.add_argument("value", metavar="VALUE", help="as it is; of a list, with commas between")
+    setting.set_defaults(run=_config_set)
+    config.add_parser("path", parents=[told], help="which file is read").set_defaults(run=_config_path)
 
 
 def _dashboard(options: argparse.Namespace) -> int:
@@ -250,31 +338,101 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _flows(options: argparse.Namespace) -> int:
     from nftui import asking
+    from nftui.output import output
 
-    return asking.flows(_data(options), options, given=_given(options))
+    with output(options.output, options.out):
+        return asking.flows(_data(options), options, given=_given(options))
 
 
 def _top(options: argparse.Namespace) -> int:
-    from nftui import asking
+    from nftui import statistics
+    from nftui.output import output
 
-    return asking.top(_data(options), options, given=_given(options))
+    with output(options.output, options.out):
+        return statistics.top(_data(options), options, given=_given(options))
+
+
+def _pairs(options: argparse.Namespace) -> int:
+    from nftui import statistics
+    from nftui.output import output
+
+    with output(options.output, options.out):
+        return statistics.pairs(_data(options), options, given=_given(options))
 
 
 def _series(options: argparse.Namespace) -> int:
-    from nftui import asking
+    from nftui import series
+    from nftui.output import output
 
-    return asking.series(_data(options), options, given=_given(options))
+    with output(options.output, options.out):
+        return series.series(_data(options), options, given=_given(options))
 
 
 def _summary(options: argparse.Namespace) -> int:
     from nftui import asking
+    from nftui.output import output
 
-    return asking.summary(_data(options), options, given=_given(options))
+    with output(options.output, options.out):
+        return asking.summary(_data(options), options, given=_given(options))
 
 
 def _given(options: argparse.Namespace) -> bool:
     """Return whether it was said what to ask, so that a question without a range is for all of it."""
     return hasattr(options, "data") or bool(options.read)
+
+
+def _filters_list(options: argparse.Namespace) -> int:
+    from nftui import filters
+
+    return filters.show_list(_filters_directory(options), options.output)
+
+
+def _filters_show(options: argparse.Namespace) -> int:
+    from nftui import filters
+
+    return filters.show(_filters_directory(options), options.name, options.output)
+
+
+def _filters_save(options: argparse.Namespace) -> int:
+    from nftui import filters
+
+    return filters.save(_filters_directory(options), options)
+
+
+def _filters_delete(options: argparse.Namespace) -> int:
+    from nftui import filters
+
+    return filters.delete(_filters_directory(options), options.names)
+
+
+def _config_show(options: argparse.Namespace) -> int:
+    from nftui import configuring
+
+    return configuring.show(getattr(options, "config", None), options.output)
+
+
+def _config_get(options: argparse.Namespace) -> int:
+    from nftui import configuring
+
+    return configuring.get(getattr(options, "config", None), options.key, options.output)
+
+
+def _config_set(options: argparse.Namespace) -> int:
+    from nftui import configuring
+
+    return configuring.set_value(getattr(options, "config", None), options.key, options.value)
+
+
+def _config_path(options: argparse.Namespace) -> int:
+    from nftui import configuring
+
+    return configuring.show_path(getattr(options, "config", None), options.output)
+
+
+def _filters_directory(options: argparse.Namespace) -> Path:
+    from nftui import config
+
+    return config.filters_directory(getattr(options, "config", None))
 
 
 def _config(options: argparse.Namespace) -> Config:

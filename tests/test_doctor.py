@@ -148,7 +148,7 @@ def test_directories_that_are_none_or_everybodys(tmp_path: Path, config: Path) -
 def test_files_of_another_user(tmp_path: Path, config: Path) -> None:
     data = tmp_path / "store"
     nftui("import", "--data", data, FIXTURE)
-    os.chown(data / "tail", 65534, 65534)
+    os.chown(data / "flows", 65534, 65534)
     status, found = examined(data, config)
     assert status == 1
     assert found["files"][0]["mend"] == f"chown -R root: {data}"

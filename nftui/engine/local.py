@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
-from nftui.engine import series, top
+from nftui.engine import keys, top
 from nftui.engine.account import Account, AccountReader
+from nftui.engine.addresses import address_octets
 from nftui.engine.filters import ANY
+from nftui.engine.ordered import Records
 from nftui.engine.partials import Partials
-from nftui.engine.query import Answer, Coverage, Interval, Kind, Query, Totals
+from nftui.engine.query import EACH_WAY, Answer, Coverage, Folding, Interval, Kind, Query, Totals
 from nftui.engine.records import Lister
 from nftui.engine.segments import TAIL, Part, PartName
 from nftui.engine.series import Grid
+from nftui.engine.series_parts import Spreader, Wanted, groups_of, numbered_groups
 from nftui.engine.store import Store
 from nftui.errors import SegmentError, StoreError
 from nftui.schema import POLARS
@@ -30,16 +34,11 @@ from nftui.units import SECOND
 
 PARTIALS_OCTETS = 256 << 20
 OPEN_QUESTIONS = 8
-SPARE_GROUPS = 3
-"""An open question's series follows this many times the shown groups, so that a newcomer in the list seldom costs a new pass."""
-FEW_PARTS = 8
-"""More small parts than this that are new to a series are read in one pass."""
+FEW_RECORDS = 100_000
+"""Up to so many records are held all at once."""
 ATTEMPTS = 4
-SPREAD_FLOWS = 4_000_000
-"""A series looks at no more flows at a time: it holds some 40 octets of each."""
 
-Wanted = dict[PartName, Interval | None]
-"""Parts that a question stands on, and the range each must be clipped to: None where all its flows lie inside."""
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -50,22 +49,11 @@ class _Seen:
         wanted: The parts whose sums `state` holds.
         parts: Where they are, or were.
         state: Merged sums of groups; None before the first answer.
-        followed: The groups that series tell apart, numbered.
     """
 
     wanted: Wanted = field(default_factory=dict)
     parts: dict[PartName, Part] = field(default_factory=dict)
     state: pl.DataFrame | None = None
-    followed: pl.DataFrame | None = None
-
-
-@dataclass(slots=True, frozen=True)
-class _Bulk:
-    """A series' partial of many small parts, made in one pass: `key` says of which question."""
-
-    key: tuple[Any, ...]
-    names: frozenset[PartName]
-    frame: pl.DataFrame
 
 
 class LocalBackEnd:
@@ -87,8 +75,9 @@ class LocalBackEnd:
         self._keep = keep
         self._partials = Partials(PARTIALS_OCTETS)
         self._lister = Lister(self.store, self._partials if keep else None)
+        self._spreader = Spreader(self.store, self._partials if keep else None)
         self._open: OrderedDict[Query, _Seen] = OrderedDict()
-        self._bulk: _Bulk | None = None
+        self._last: tuple[Any, pl.DataFrame] | None = None
 
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status, unchecked; None where there is none."""
@@ -109,9 +98,39 @@ class LocalBackEnd:
             StoreError: The store can't be read. A file of it that can't be opened is passed over, and named in the coverage.
         """
         began = time.perf_counter()
+        return self._attempted(lambda: self._answer(query, began))
+
+    def records(self, query: Query) -> Records:
+        """Return flow records to be read in order, as many as there are, in bounded memory.
+
+        Args:
+            query: Of kind FLOWS.
+        Raises:
+            StoreError: As `answer`; reading the frames may raise it, too.
+        """
+        began = time.perf_counter()
+        if query.limit is not None and query.limit <= FEW_RECORDS:
+            answer = self.answer(query)
+            frame = answer.flows
+            assert frame is not None
+            return Records(
+                query, tuple(frame.columns), frame.height, answer.total, answer.coverage, answer.interval, lambda: iter([frame])
+            )
+        return self._attempted(lambda: self._records(query, began))
+
+    def _records(self, query: Query, began: float) -> Records:
+        parts = self.store.parts(query.interval)
+        held = _held(parts)
+        ordered, columns, sums = self._lister.ordered(query, parts, lambda: self.store.parts(query.interval))
+        coverage = self._coverage(query, parts, held, {part.name for part in parts}, began, (sums.sampling or 1) > 1)
+        count = sums.flows if query.limit is None else min(sums.flows, query.limit)
+        total = Totals(sums.octets, sums.packets, sums.flows)
+        return Records(query, columns, count, total, coverage, query.interval or held, lambda: ordered.frames(columns))
+
+    def _attempted(self, ask: Callable[[], T]) -> T:
         for attempt in range(ATTEMPTS):
             try:
-                return self._answer(query, began)
+                return ask()
             except (FileNotFoundError, SegmentError, pl.exceptions.PolarsError) as error:
                 # A part was superseded between listing and reading; what is really damaged fails again.
                 self._open.clear()
@@ -132,34 +151,47 @@ class LocalBackEnd:
         by_name = {part.name: part for part in parts}
         read: set[PartName] = set()
         state = self._groups(query, wanted, by_name, read)
-        shown = top.ranked(state, query, interval.length)
-        total = Totals(*(int(value or 0) for value in state.select(pl.col(top.SUMS).sum()).row(0)))
+        groups = top.told(state, query)
+        shown = top.ranked(groups, query, interval.length) if query.only is None else top.named(groups, query)
+        either = keys.either(query.keys)
+        # Groups that overlap don't add up to the total.
+        whole = self._groups(replace(query, keys=(), times=False), wanted, by_name, read) if either else state
+        total = Totals(*(int(value or 0) for value in whole.select(pl.col(top.SUMS).sum()).row(0)))
+        covered = None
+        if either:
+            covered = (
+                self._covered(query, wanted, by_name, shown) if query.only is not None or shown.height < state.height else total
+            )
         sampled = bool((state["sampling"].max() or 1) > 1) if state.height else False  # type: ignore[operator]
         first, last = self._reach(query, parts, state)
         grid = Grid(interval, query.bins) if query.bins else None
-        frame = self._series(query, wanted, by_name, grid, shown, state, read) if grid else None
+        frame = self._spreader.series(query, wanted, by_name, grid, shown, groups, read) if grid else None
         return Answer(
             query=query,
             groups=self._dressed(shown, query),
             total=total,
-            group_count=state.height,
+            group_count=groups.height,
             coverage=self._coverage(query, parts, held, read, began, sampled),
             series=frame,
             bin_width=grid.width if grid else 0,
             first=first,
             last=last,
             interval=interval,
+            covered=covered,
+            left_out=state.height - groups.height,
         )
 
     # -- groups
 
     def _groups(self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], read: set[PartName]) -> pl.DataFrame:
-        timed = query.times or query.order in ("bps", "pps") or (not query.keys and query.where != ANY)
+        timed = top.timed(query) or (not query.keys and query.where != ANY)
+        if not self._keep and query.keys:
+            return self._once(query, wanted, by_name, timed, read)
         if not self._keep or (timed and query.keys):
             return self._in_one_pass(query, wanted, by_name, timed, read)
         if not query.keys:
             return top.merge([_empty_groups(query, timed), *self._each(query, wanted, by_name, timed, read)], query)
-        question = replace(query, interval=None, limit=None, bins=None, order="octets", ascending=False)
+        question = groups_of(query)
         seen = self._open.setdefault(question, _Seen())
         self._open.move_to_end(question)
         while len(self._open) > OPEN_QUESTIONS:
@@ -223,6 +255,16 @@ class LocalBackEnd:
             partials.append(partial)
         return partials
 
+    def _once(self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], timed: bool, read: set[PartName]) -> pl.DataFrame:
+        """Return groups in one pass, or those of the question before, which may have asked for another order of the same."""
+        about = (groups_of(query), timed, tuple(wanted.items()))
+        if self._last is None or self._last[0] != about:
+            self._last = None
+            self._last = (about, self._in_one_pass(query, wanted, by_name, timed, read))
+        else:
+            read.update(wanted)
+        return self._last[1]
+
     def _in_one_pass(
         self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], timed: bool, read: set[PartName]
     ) -> pl.DataFrame:
@@ -234,108 +276,25 @@ class LocalBackEnd:
         partials = [partial for partial in partials[1:] if partial.height] or partials[:1]
         return top.merge(partials, query)
 
-    # -- series
-
-    def _series(
-        self,
-        query: Query,
-        wanted: Wanted,
-        by_name: dict[PartName, Part],
-        grid: Grid,
-        shown: pl.DataFrame,
-        state: pl.DataFrame,
-        read: set[PartName],
-    ) -> pl.DataFrame:
-        followed = self._followed(query, shown, state)
-        if self._keep:
-            frames = self._kept_series(query, wanted, by_name, grid, followed, read)
-        else:
-            in_order = sorted(wanted, key=lambda name: name.level)
-            frames = [self._spread(query, [by_name[name]], wanted[name], grid, followed) for name in in_order]
-        return self._binned(query, series.merge([series.nothing(), *frames]), grid, shown, followed)
-
-    def _kept_series(
-        self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], grid: Grid, followed: pl.DataFrame, read: set[PartName]
-    ) -> list[pl.DataFrame]:
-        """Return the partial of each part, made now or before; the tail's many small parts go together in one pass."""
-        about = (query.where, query.keys, query.sampling, query.measure, grid.width, grid.phase, tuple(followed.rows()))
-        bulk = self._bulk
-        if bulk is None or bulk.key != about or any(wanted.get(name, grid) is not None for name in bulk.names):
-            bulk = None
-        frames = [bulk.frame] if bulk else []
-        missing = []
+    def _covered(self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], shown: pl.DataFrame) -> Totals:
+        """Return what the flows sum to that stand in the shown groups of an either-side key, each once."""
+        followed = numbered_groups(shown.select(query.keys))
+        about = ("covered", query.where, query.keys, query.sampling, query.contained, tuple(followed.rows()))
+        sums = Totals()
+        new: Wanted = {}
         for name, clip in wanted.items():
-            if bulk and name in bulk.names:
-                continue
-            key = (name, clip, query.contained and clip is not None, *about)
-            frame = self._partials.get(key)
-            if frame is None and (inherited := self._partials.of_its_parts(key)):
-                frame = series.merge(inherited)
-                self._partials.put(key, frame)
-            if frame is None:
-                missing.append(name)
+            kept = self._partials.get((name, clip, *about)) if self._keep else None
+            if kept is None:
+                new[name] = clip
             else:
-                frames.append(frame)
-        small = [name for name in missing if name.level == TAIL and wanted[name] is None]
-        if bulk is None and len(small) > FEW_PARTS:
-            frame = self._spread(query, [by_name[name] for name in small], None, grid, followed)
-            self._bulk = _Bulk(about, frozenset(small), frame)
-            frames.append(frame)
-            read.update(small)
-            missing = [name for name in missing if name not in self._bulk.names]
-        for name in missing:
-            frame = self._spread(query, [by_name[name]], wanted[name], grid, followed)
-            self._partials.put((name, wanted[name], query.contained and wanted[name] is not None, *about), frame)
-            frames.append(frame)
-            read.add(name)
-        return frames
-
-    def _spread(self, query: Query, parts: list[Part], clip: Interval | None, grid: Grid, followed: pl.DataFrame) -> pl.DataFrame:
-        columns = top.columns(query, timed=True)
-        scans = [self.store.scan(parts, columns)]
-        if self.store.flow_count(parts) > SPREAD_FLOWS:
-            scans = [
-                self.store.scan([part], columns).slice(at, SPREAD_FLOWS)
-                for part in parts
-                for at in range(0, max(self.store.flow_count([part]), 1), SPREAD_FLOWS)
-            ]
-        frames = [series.spread(flows, query, clip, grid, followed) for flows in scans]
-        return frames[0] if len(frames) == 1 else series.merge(frames)
-
-    def _followed(self, query: Query, shown: pl.DataFrame, state: pl.DataFrame) -> pl.DataFrame:
-        """Return the keys that a series tells apart, numbered: those shown, and for an open question some more."""
-        if not query.keys:
-            return pl.DataFrame(schema={"group": pl.Int32})
-        keys = shown.select(query.keys)
-        if not self._keep:
-            return _numbered(keys)
-        question = replace(query, interval=None, limit=None, bins=None, order="octets", ascending=False)
-        seen = self._open.setdefault(question, _Seen())
-        if seen.followed is None or keys.join(seen.followed, on=list(query.keys), how="anti", nulls_equal=True).height:
-            spare = replace(query, limit=None if query.limit is None else query.limit * SPARE_GROUPS)
-            best = top.ranked(state, spare, 1).select(query.keys)
-            seen.followed = _numbered(pl.concat([keys, best]).unique(maintain_order=True))
-        return seen.followed
-
-    def _binned(self, query: Query, merged: pl.DataFrame, grid: Grid, shown: pl.DataFrame, followed: pl.DataFrame) -> pl.DataFrame:
-        """Return the series frame: those followed but not shown go to the others before the rounding."""
-        if query.keys:
-            numbers = shown.select(query.keys).join(
-                followed, on=list(query.keys), how="left", nulls_equal=True, maintain_order="left"
-            )
-            place = {number: index for index, number in enumerate(numbers["group"].to_list())}
-        else:
-            place = {0: 0}
-        merged = merged.with_columns(
-            pl.col("group").replace_strict(list(place), list(place.values()), default=series.OTHER, return_dtype=pl.Int32)
-        )
-        shown_bins, other = series.bins(merged, grid, len(place))
-        times = pl.Series("time", grid.starts(), dtype=pl.Int64).cast(POLARS["flow_start"])
-        columns = {f"g{index}": shown_bins[:, index] for index in range(len(place))}
-        return pl.DataFrame([times]).with_columns(
-            *(pl.Series(name, values, dtype=pl.Int64) for name, values in columns.items()),
-            pl.Series("other", other, dtype=pl.Int64),
-        )
+                sums += Totals(*kept.row(0))
+        for clip, names in [(clip, [name]) for name, clip in new.items()] if self._keep else _passes(new):
+            flows = self.store.scan([by_name[name] for name in names], top.columns(query, clip is not None))
+            frame = top.covered(flows, query, clip, followed).collect(engine="streaming")
+            sums += Totals(*frame.row(0))
+            if self._keep:
+                self._partials.put((names[0], clip, *about), frame)
+        return sums
 
     # -- flow records
 
@@ -356,9 +315,10 @@ class LocalBackEnd:
     # -- both
 
     def _dressed(self, shown: pl.DataFrame, query: Query) -> pl.DataFrame:
-        frame = top.address_octets(shown, query.keys)
+        frame = address_octets(shown)
+        ways = EACH_WAY if query.folding is not Folding.NONE else ()
         times = [pl.col("start").alias("first"), pl.col("end").alias("last")] if query.times else []
-        return frame.select(*query.keys, *top.SUMS, *times)
+        return frame.select(*query.keys, *top.SUMS, *ways, *times)
 
     def _reach(self, query: Query, parts: list[Part], state: pl.DataFrame) -> tuple[int | None, int | None]:
         """Return the first start and last end: from the names where that is exact, else from the flows where they were read."""
@@ -393,7 +353,7 @@ class LocalBackEnd:
 
 
 def _key(query: Query, name: PartName, clip: Interval | None) -> tuple[Any, ...]:
-    return (name, clip, query.where, query.keys, query.sampling, query.contained and clip is not None, query.times)
+    return (name, clip, query.where, query.keys, query.sampling, query.contained and clip is not None, query.times, query.folding)
 
 
 def _passes(wanted: Wanted) -> list[tuple[Interval | None, list[PartName]]]:
@@ -402,10 +362,6 @@ def _passes(wanted: Wanted) -> list[tuple[Interval | None, list[PartName]]]:
     for name, clip in wanted.items():
         passes.setdefault((name.level > TAIL, clip), []).append(name)
     return [(clip, names) for (_, clip), names in sorted(passes.items(), key=lambda item: item[0][0])]
-
-
-def _numbered(keys: pl.DataFrame) -> pl.DataFrame:
-    return keys.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias("group"))
 
 
 def _empty_groups(query: Query, timed: bool) -> pl.DataFrame:

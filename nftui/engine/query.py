@@ -36,6 +36,16 @@ class Kind(StrEnum):
     FLOWS = "flows"
 
 
+class Folding(StrEnum):
+    """Whether both directions of a connection become one group, and which of them it is named after."""
+
+    NONE = "none"
+    FIRST = "first"
+    """After the flow that started first; at the same time, after the one towards the lower port."""
+    GUESS = "guess"
+    """The same, but turned around where the source port is below 1024 and the destination port above (TCP, UDP): nfdump's `-B`."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Interval:
     """A half-open range of time [start, end), microseconds since 1970, UTC."""
@@ -59,6 +69,12 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """The dimensions to group by: name on the command line and in configuration -> columns of the schema."""
 
+EACH_WAY = ("in_octets", "in_packets", "out_octets", "out_packets")
+"""What a group of both directions tells beside its sums."""
+
+GROUP_ORDERS = ("octets", "packets", "flows", "bps", "pps", "bpp", "first", "last", "duration", *EACH_WAY)
+"""What groups may be ranked by; the last four where directions are folded."""
+
 RECORD_KEYS = ("source_address", "destination_address", "source_port", "destination_port", "protocol")
 
 
@@ -69,16 +85,22 @@ class Query:
     Attributes:
         interval: The range of flow time; None for all that the store holds.
         kind: Groups or flow records.
-        keys: Columns to group by; () for one total.
+        keys: Names of what is grouped by, as `engine/keys.py` knows them; () for one total.
         where: The filter, a tree free of any engine.
         measure: What a series shows.
-        order: Ranking of groups: a measure, `bps`, `pps`, `bpp`, or `flow_start`; of flow records any column. Descending.
+        order: Ranking of groups: one of `GROUP_ORDERS`; of flow records any column. Descending.
         ascending: Turns the order around.
         limit: How many groups or records are shown; the other groups become `other`. None for all.
         bins: Number of equal bins of a series over the interval (all that is held when that is None); None for no series.
         sampling: Whether counters are multiplied by the sampling interval of their flow.
         contained: Only flows that lie wholly inside the interval, as nfdump's `-t`.
         times: Whether each group tells its first start and last end, as columns `first` and `last` (microseconds).
+        folding: Whether groups are connections of both directions; not with `bins`. Keys come in pairs then, `source_…` and
+            `destination_…`; where protocol and ports are among them, flows that aren't TCP or UDP stay as they are. Each group
+            tells `EACH_WAY` beside the sums of both: `in_…` from source to destination, `out_…` back.
+        only: The groups that are shown, by the values of their keys as in an answer's `groups`, in this order, instead of the best
+            ones: so that one range can be told beside another. One that has no flows is shown with none.
+        having: A filter over the groups: their sums, rates, times and keys. Groups that it leaves out belong to `other`.
     """
 
     interval: Interval | None = None
@@ -93,6 +115,14 @@ class Query:
     sampling: bool = True
     contained: bool = False
     times: bool = False
+    folding: Folding = Folding.NONE
+    having: Filter = ANY
+    only: tuple[tuple[Any, ...], ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing answers."""
+        if self.bins and self.folding is not Folding.NONE:
+            raise ValueError("bins of both directions together")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +132,9 @@ class Totals:
     octets: int = 0
     packets: int = 0
     flows: int = 0
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(self.octets + other.octets, self.packets + other.packets, self.flows + other.flows)
 
     def __sub__(self, other: Totals) -> Totals:
         return Totals(self.octets - other.octets, self.packets - other.packets, self.flows - other.flows)
@@ -171,9 +204,10 @@ class Answer:
 
     Attributes:
         query: The question, as asked.
-        groups: A row a shown group, best first: the keys (schema dtypes), `octets`, `packets`, `flows`. One row when `keys` is ().
+        groups: A row a shown group, best first: the keys (schema dtypes), `octets`, `packets`, `flows`, and what `times` and
+            `folding` ask for. One row when `keys` is ().
         total: Sums over all matching flows.
-        group_count: Groups in all, shown or not.
+        group_count: Groups in all that `having` takes, shown or not.
         series: None without `bins`; else a row a bin: `time` (start of the bin), then `g0`, `g1`, … in the order of `groups`, then
             `other`: Int64, sums of the measure in the bin, never rates. Each row sums to all matching flows in that bin; each
             column sums to its group's total.
@@ -197,14 +231,20 @@ class Answer:
 
     @property
     def other(self) -> Totals:
-        """Sums over the groups that are not shown."""
+        """Sums over the groups that are not shown; where groups overlap, over the flows that stand in none that is."""
         if self.groups.is_empty():
             return self.total
+        if self.covered is not None:
+            return self.total - self.covered
         shown = self.groups.select(pl.col("octets", "packets", "flows").sum()).row(0)
         return self.total - Totals(*shown)
 
     interval: Interval | None = field(default=None)
     """The range that the bins cover: the question's, or all that is held."""
+    covered: Totals | None = None
+    """Of an either-side key: what the flows sum to that stand in a group that is shown, each counted once; else None."""
+    left_out: int = 0
+    """Groups that `having` doesn't take."""
 
 
 class BackEnd(Protocol):

@@ -14,6 +14,7 @@ import polars as pl
 
 from nftui.engine import instants, top
 from nftui.engine.expressions import columns as filter_columns
+from nftui.engine.ordered import Ordered
 from nftui.engine.partials import Partials
 from nftui.engine.query import Query
 from nftui.engine.segments import TAIL, Part
@@ -79,6 +80,24 @@ class Lister:
         rows = self._all(query, matching) if query.limit is None else self._best(query, counts, query.limit)
         present = [name for name in rows.columns if rows[name].null_count() < rows.height]
         return rows.select(present), sum(sums.values(), Sums())
+
+    def ordered(self, query: Query, parts: list[Part], again: Callable[[], list[Part]]) -> tuple[Ordered, tuple[str, ...], Sums]:
+        """Return the records of a query to be read in their order, the columns that they have, and the sums of all.
+
+        Args:
+            query: The question.
+            parts: Those of its range.
+            again: Lists them anew, when one has vanished.
+        Raises:
+            StoreError: There is no such column to sort by.
+        """
+        if query.order not in POLARS:
+            raise StoreError(f"flows have no column {query.order!r} to sort by")
+        sums = self._sums(query, parts)
+        matching = [part for part in parts if sums[part].flows]
+        columns = self._columns(query, matching)
+        ordered = Ordered(query, matching, lambda some: self._flows(query, some, columns), again)
+        return ordered, ordered.present(self._store.present(matching)), sum(sums.values(), Sums())
 
     def _flows(self, query: Query, parts: Sequence[Part], columns: tuple[str, ...]) -> pl.LazyFrame:
         whole = [part for part in parts if part.name.inside(query.interval)]

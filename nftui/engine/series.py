@@ -11,17 +11,41 @@ Packets go as octets do; a flow counts once, in the bin of its last instant.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import numpy as np
 import polars as pl
 
 from nftui.engine.query import Interval, Measure, Query
-from nftui.engine.top import counted
+from nftui.engine.top import counted, numbered
 
 FRACTION_BITS = 40
 OTHER = -1
 _NONE = pl.lit(0, dtype=pl.Int128)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What the bins of one series are like; the average is of all bins, those without any flow too."""
+
+    minimum: int | float
+    average: float
+    maximum: int | float
+    last: int | float
+    percentile_95: int | float
+
+
+def statistics(values: Sequence[int] | Sequence[float]) -> Statistics:
+    """Return what bins are like, of one at least."""
+    ordered = sorted(values)
+    return Statistics(ordered[0], sum(ordered) / len(ordered), ordered[-1], values[-1], ordered[nearest_rank(len(ordered), 95)])
+
+
+def nearest_rank(count: int, percent: int) -> int:
+    """Return the place of a percentile among sorted values: of the least that so many percent don't exceed, no mean of two."""
+    return max(-(-count * percent // 100) - 1, 0)
 
 
 class Grid:
@@ -59,6 +83,7 @@ def spread(flows: pl.LazyFrame, query: Query, clip: Interval | None, grid: Grid,
         clip: As in `top.counted`.
         grid: The bins; every flow lies within its range once clipped.
         shown: The keys of the groups that are told apart, and their number in `group` (Int32); all others are `OTHER`.
+            A flow counts in each group that it stands in, which of an either-side key may be several.
     Returns:
         `group`, `edge`, and sums at that edge: `done` (Int64: what has ended since the edge before), `level`
         and `slope` (Int128: changes of the numerator of what is under way, and of its growth a bin). Partials merge by adding.
@@ -66,10 +91,15 @@ def spread(flows: pl.LazyFrame, query: Query, clip: Interval | None, grid: Grid,
     frame = counted(flows, query, clip, timed=True)
     value = pl.col(query.measure.value).alias("value")
     instant = pl.max_horizontal(pl.col("end") - 1, pl.col("start"))
-    frame = frame.select(*query.keys, value, "start", "end", ((instant - grid.phase) // grid.width).alias("to"))
-    frame = frame.with_columns(((pl.col("start") - grid.phase) // grid.width).alias("from"))
+    sums = [value, pl.col("start", "end"), ((instant - grid.phase) // grid.width).alias("to")]
+    groups: tuple[str, ...] = ("group",)
+    if query.keys:
+        frame, groups = numbered(frame, query, shown)
+    else:
+        frame = frame.with_columns(pl.lit(0, dtype=pl.Int32).alias("group"))
+    frame = frame.select(*groups, *sums).with_columns(((pl.col("start") - grid.phase) // grid.width).alias("from"))
     # Five aggregations of one scan are twice as quick over what the scan left than as one plan, which would scan five times.
-    held = _numbered(frame, query, shown).collect(engine="streaming").lazy()
+    held = _each_once(frame.collect(engine="streaming").lazy(), groups)
     ended = _rows(held.group_by("group", (pl.col("to") + 1).alias("edge")).agg(pl.col("value").sum().alias("done")), "done")
     under_way = [] if query.measure is Measure.FLOWS else _under_way(held.filter(pl.col("to") > pl.col("from")), grid)
     return merge([pl.concat([ended, *under_way], how="vertical").collect()])
@@ -118,11 +148,16 @@ def _column(done: list[int], level: list[int], slope: list[int], count: int) -> 
     return [after - now for now, after in pairwise(before[: count + 1])]
 
 
-def _numbered(frame: pl.LazyFrame, query: Query, shown: pl.DataFrame) -> pl.LazyFrame:
-    if not query.keys:
-        return frame.with_columns(pl.lit(0, dtype=pl.Int32).alias("group"))
-    joined = frame.join(shown.lazy(), on=list(query.keys), how="left", nulls_equal=True)
-    return joined.with_columns(pl.col("group").fill_null(OTHER)).drop(query.keys)
+def _each_once(flows: pl.LazyFrame, groups: tuple[str, ...]) -> pl.LazyFrame:
+    """Return a row for each group that a flow stands in, one of `OTHER` where it stands in none."""
+    if len(groups) == 1:
+        return flows.with_columns(pl.col("group").fill_null(OTHER))
+    none = pl.all_horizontal(pl.col(groups).is_null())
+    rows = [flows.filter(none).with_columns(pl.lit(OTHER, pl.Int32).alias("group")).drop(groups)]
+    for number, name in enumerate(groups):
+        again = [pl.col(name).ne_missing(pl.col(before)) for before in groups[:number]]
+        rows.append(flows.filter(pl.col(name).is_not_null(), *again).with_columns(pl.col(name).alias("group")).drop(groups))
+    return pl.concat(rows, how="diagonal")
 
 
 def _under_way(crossing: pl.LazyFrame, grid: Grid) -> list[pl.LazyFrame]:

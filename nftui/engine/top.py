@@ -3,18 +3,23 @@
 A flow that lies across an edge of the range counts in proportion: with C(t) = floor(octets x (t - start) / (end - start)), the
 octets inside [a, b) are C(b) - C(a), a whole number, so that disjoint ranges, parts and groups add up to the octet. It counts as a
 flow where its last instant lies.
+
+Of an either-side key a flow has several values (`engine/keys.py`): it stands in the group of each, so that groups overlap, and what
+isn't shown is what the flows sum to of which no value is shown.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-from nftui.engine import instants
+from nftui.engine import having, instants, keys
 from nftui.engine.expressions import columns as filter_columns
 from nftui.engine.expressions import expression
 from nftui.engine.filters import ANY
-from nftui.engine.query import Interval, Query
+from nftui.engine.folding import STARTS, folded, oriented
+from nftui.engine.query import EACH_WAY, Folding, Interval, Query
 from nftui.schema import POLARS
+from nftui.units import SECOND
 
 SUMS = ("octets", "packets", "flows")
 OCTETS = pl.coalesce("octets", "frame_length").fill_null(0)
@@ -26,7 +31,7 @@ COUNTED = ("octets", "packets", "flow_count", "frame_length")
 
 def columns(query: Query, timed: bool) -> tuple[str, ...]:
     """Return the columns that a query reads; `timed` where flow times matter."""
-    names = {*COUNTED, "sampling_interval", *query.keys, *filter_columns(query.where)}
+    names = {*COUNTED, "sampling_interval", *keys.columns(query.keys), *filter_columns(query.where)}
     if timed:
         names.update(instants.COLUMNS)
     return tuple(name for name in POLARS if name in names)
@@ -48,8 +53,9 @@ def counted(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: boo
         clip: The range, where flows may reach beyond it; None where all lie inside.
         timed: Whether start and end are wanted.
     Returns:
-        Per flow that counts anything: the keys, `octets`, `packets`, `flows` (Int64, sampling applied), `sampling` (Int64, 1 where
-        none is known), and where `timed` or `clip` say so `start` and `end` (Int64, microseconds): of its part inside.
+        Per flow that counts anything: the keys (all `sides` of an either-side key), `octets`, `packets`, `flows` (Int64, sampling
+        applied), `sampling` (Int64, 1 where none is known), and where `timed` or `clip` say so `start` and `end` (Int64,
+        microseconds): of its part inside.
     """
     rate = pl.col("sampling_interval").fill_null(1)
     scale = rate if query.sampling else pl.lit(1, dtype=pl.Int64)
@@ -59,16 +65,40 @@ def counted(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: boo
         # Some exporters write 0 where they mean that they don't aggregate: a record is a flow at least.
         "flows": pl.col("flow_count").fill_null(1).clip(lower_bound=1),
     }
-    keys = [address_number(name) for name in query.keys]
+    values = [side().alias(name) for key in query.keys for name, side in zip(sides(key), keys.key(key).sides, strict=True)]
     times = [instants.START.alias("start"), instants.END.alias("end")] if timed or clip is not None else []
     frame = matching(flows, query).select(
-        *keys, *(value.alias(name) for name, value in sums.items()), *times, rate.alias("sampling")
+        *values, *(value.alias(name) for name, value in sums.items()), *times, rate.alias("sampling")
     )
     if clip is None:
         return frame
     if query.contained:
         return frame.filter((pl.col("start") > clip.start) & (pl.col("end") < clip.end))
     return _clipped(frame, clip)
+
+
+def sides(key: str) -> tuple[str, ...]:
+    """Return the columns of `counted` that have the values of a key: the first has the key's name."""
+    return (key, *(f"{key}#{number}" for number in range(1, len(keys.key(key).sides))))
+
+
+def turned(frame: pl.LazyFrame, query: Query) -> list[pl.LazyFrame]:
+    """Return what flows count as rows of one group each: as it is, or of an either-side key a frame a side.
+
+    A flow has a row in the first frame, with the first value that it has; and in the others where it has another value there.
+    """
+    key = keys.either(query.keys)
+    if key is None:
+        return [frame]
+    columns = sides(key)
+    first = pl.coalesce(columns)
+    frames = [frame.with_columns(first.alias(key)).drop(columns[1:])]
+    for number, column in enumerate(columns[1:], 1):
+        another = [pl.col(column).ne_missing(before) for before in (first, *(pl.col(name) for name in columns[1:number]))]
+        frames.append(
+            frame.filter(pl.col(column).is_not_null(), *another).with_columns(pl.col(column).alias(key)).drop(columns[1:])
+        )
+    return frames
 
 
 def groups(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: bool) -> pl.LazyFrame:
@@ -78,14 +108,65 @@ def groups(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: bool
         A row a group: the keys (addresses as UInt128), `octets`, `packets`, `flows`, `sampling` (the highest interval seen), and
         where `timed` the earliest `start` and latest `end`. Partials of disjoint parts merge by `merge`.
     """
-    sums = [pl.col(name).sum() for name in SUMS]
-    more = [pl.col("sampling").max()]
-    if timed:
-        more += [pl.col("start").min(), pl.col("end").max()]
     frame = counted(flows, query, clip, timed)
-    if query.keys:
-        return frame.group_by(query.keys).agg(*sums, *more)
-    return frame.select(*sums, *more)
+    added = _added(query, timed)
+    if not query.keys:
+        return frame.select(added)
+    if query.folding is not Folding.NONE:
+        frame = folded(frame, query)
+    frames = turned(frame, query)
+    if len(frames) == 1:
+        return frame.group_by(query.keys).agg(added)
+    # Each side by itself first: the many flows become few groups before they are brought together.
+    return pl.concat([one.group_by(query.keys).agg(added) for one in frames]).group_by(query.keys).agg(added)
+
+
+def numbered(frame: pl.LazyFrame, query: Query, shown: pl.DataFrame) -> tuple[pl.LazyFrame, tuple[str, ...]]:
+    """Tell which of some groups each flow stands in.
+
+    Args:
+        frame: As of `counted`.
+        query: For its keys.
+        shown: Keys of groups, and their number in `group` (Int32).
+    Returns:
+        The frame with the numbers in place of the keys, null where a value is of none of the groups; and the names of these
+        columns, one a side. A flow may have the same number twice.
+    """
+    key = keys.either(query.keys)
+    if key is None:
+        return frame.join(shown.lazy(), on=list(query.keys), how="left", nulls_equal=True).drop(query.keys), ("group",)
+    # A side without a value repeats another's, as it isn't a flow of the group of what is absent.
+    columns = sides(key)
+    first = pl.coalesce(columns)
+    frame = frame.with_columns(first.alias(key), *(pl.coalesce(column, first).alias(column) for column in columns[1:]))
+    names = tuple(f"group#{number}" for number in range(len(columns)))
+    for column, name in zip(columns, names, strict=True):
+        on = [column if one == key else one for one in query.keys]
+        right = shown.lazy().rename({"group": name})
+        frame = frame.join(right, left_on=on, right_on=list(query.keys), how="left", nulls_equal=True)
+    return frame.drop({*columns, *query.keys}), names
+
+
+def covered(flows: pl.LazyFrame, query: Query, clip: Interval | None, shown: pl.DataFrame) -> pl.LazyFrame:
+    """Return what the flows sum to that stand in some groups, each flow once: one row of `octets`, `packets`, `flows`.
+
+    Args:
+        flows: The columns of `columns(query, timed)`.
+        query: For keys, filter and sampling.
+        clip: As in `counted`.
+        shown: Keys of the groups, and their number in `group` (Int32).
+    """
+    frame = counted(flows, query, clip, timed=False)
+    if len(query.keys) == 1:
+        # By far the most frequent; a third quicker than joins.
+        columns = sides(query.keys[0])
+        values = shown[query.keys[0]]
+        stands = [pl.col(column).is_in(values.drop_nulls().implode()) for column in columns]
+        if values.null_count():
+            stands.append(pl.coalesce(columns).is_null())
+        return frame.filter(pl.any_horizontal(stands)).select(pl.col(SUMS).sum())
+    frame, names = numbered(frame, query, shown)
+    return frame.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in names)).select(pl.col(SUMS).sum())
 
 
 def merge(partials: list[pl.DataFrame], query: Query) -> pl.DataFrame:
@@ -93,13 +174,19 @@ def merge(partials: list[pl.DataFrame], query: Query) -> pl.DataFrame:
     if len(partials) == 1:
         return partials[0]
     frame = pl.concat(partials, how="vertical")
-    sums = [pl.col(name).sum() for name in SUMS]
-    more = [pl.col("sampling").max()]
-    if "start" in frame.columns:
-        more += [pl.col("start").min(), pl.col("end").max()]
+    added = _added(query, "start" in frame.columns)
     if query.keys:
-        return frame.lazy().group_by(query.keys).agg(*sums, *more).collect(engine="streaming")
-    return frame.select(*sums, *more)
+        return frame.lazy().group_by(query.keys).agg(added).collect(engine="streaming")
+    return frame.select(added)
+
+
+def _added(query: Query, timed: bool) -> list[pl.Expr]:
+    """Return what flows, and partials, add up to."""
+    both_ways = query.keys and query.folding is not Folding.NONE
+    firsts = ["start", *(STARTS if both_ways else ())]
+    times = [*(pl.col(name).min() for name in firsts), pl.col("end").max()] if timed else []
+    sums = [pl.col(name).sum() for name in (*SUMS, *(EACH_WAY if both_ways else ()))]
+    return [*sums, pl.col("sampling").max(), *times]
 
 
 def negated(partial: pl.DataFrame) -> pl.DataFrame:
@@ -107,11 +194,38 @@ def negated(partial: pl.DataFrame) -> pl.DataFrame:
     return partial.with_columns(-pl.col(name) for name in SUMS)
 
 
+def timed(query: Query) -> bool:
+    """Return whether groups need the times of their flows."""
+    ranked_by_time = query.order in ("bps", "pps", "first", "last", "duration")
+    return query.times or ranked_by_time or query.folding is not Folding.NONE or having.timed(query)
+
+
+def told(state: pl.DataFrame, query: Query) -> pl.DataFrame:
+    """Return the groups that may be shown: named after a direction, and taken by the filter over groups."""
+    if not query.keys:
+        return state
+    return having.passing(state if query.folding is Folding.NONE else oriented(state, query), query)
+
+
+def named(state: pl.DataFrame, query: Query) -> pl.DataFrame:
+    """Return the groups that the query names, in its order; those without flows with sums of 0."""
+    if not query.keys:
+        return state
+    columns = {}
+    for place, name in enumerate(query.keys):
+        values = [values[place] for values in query.only or ()]
+        if state.schema[name] == pl.UInt128:
+            values = [None if value is None else int.from_bytes(value, "big") for value in values]
+        columns[name] = pl.Series(name, values, dtype=state.schema[name])
+    found = pl.DataFrame(columns).join(state, on=list(query.keys), how="left", nulls_equal=True, maintain_order="left")
+    return found.with_columns(pl.col(SUMS).fill_null(0), pl.col("sampling").fill_null(1)).select(state.columns)
+
+
 def ranked(state: pl.DataFrame, query: Query, length: int) -> pl.DataFrame:
     """Return the groups in the query's order, those that are shown; ties in the order of their keys.
 
     Args:
-        state: Merged partials.
+        state: Merged partials, as `told` gives them.
         query: For order and limit.
         length: The range in microseconds, for rates; a group's own duration where it has times.
     """
@@ -127,32 +241,17 @@ def ranked(state: pl.DataFrame, query: Query, length: int) -> pl.DataFrame:
     return state.sort(by, descending=[not query.ascending, *(False for _ in query.keys)], nulls_last=True).head(limit)
 
 
-def address_number(name: str) -> pl.Expr:
-    """Return a key to group by: an address as a number of 128 bit, which groups faster; any other column as it is."""
-    if POLARS[name] == pl.Binary and name.endswith(("address", "hop")):
-        return pl.col(name).bin.reinterpret(dtype=pl.UInt128, endianness="big").alias(name)
-    return pl.col(name)
-
-
-def address_octets(frame: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
-    """Turn addresses that `address_number` made numbers back into 16 octets; for the few rows that are shown."""
-    turned = [
-        pl.Series(name, [None if value is None else value.to_bytes(16, "big") for value in frame[name].to_list()], dtype=pl.Binary)
-        for name in keys
-        if frame.schema[name] == pl.UInt128
-    ]
-    return frame.with_columns(turned) if turned else frame
-
-
 def _order(order: str, timed: bool, length: int) -> pl.Expr:
-    spread = pl.max_horizontal(pl.col("end") - pl.col("start"), 1) if timed else pl.lit(max(length, 1))
-    if order == "bps":
-        return pl.col("octets") * 8 / spread
-    if order == "pps":
-        return pl.col("packets") / spread
+    """Return what ranks a group: whole numbers, rounded down and 0 where there is nothing to divide by, as they are printed."""
+    spread = (pl.col("end") - pl.col("start") if timed else pl.lit(max(length, 1))).cast(pl.Int128)
+    if order in ("bps", "pps"):
+        counted, factor = ("octets", 8 * SECOND) if order == "bps" else ("packets", SECOND)
+        return pl.when(spread > 0).then(pl.col(counted).cast(pl.Int128) * factor // spread).otherwise(0)
     if order == "bpp":
-        return pl.when(pl.col("packets") > 0).then(pl.col("octets") / pl.col("packets")).otherwise(0.0)
-    return pl.col(order)
+        return pl.when(pl.col("packets") > 0).then(pl.col("octets") // pl.col("packets")).otherwise(0)
+    if order == "duration":
+        return pl.col("end") - pl.col("start")
+    return pl.col({"first": "start", "last": "end"}.get(order, order))
 
 
 def _clipped(frame: pl.LazyFrame, clip: Interval) -> pl.LazyFrame:

@@ -10,17 +10,20 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import polars as pl
 
+from nftui.engine import keys
 from nftui.engine.filters import text as filter_text
-from nftui.engine.query import Answer, Query
+from nftui.engine.query import EACH_WAY, Answer, Coverage, Query
 from nftui.printable import csv_field, printable
 from nftui.schema import BY_NAME
-from nftui.units import SECOND, address_text, rfc3339
+from nftui.units import SECOND, address_text, mac_text, rfc3339
 
 Row = dict[str, Any]
+TIMES = ("time", "previous_time", "first", "last")
+"""Fields that are times, of rows that aren't flows."""
 
 
 def value(name: str, raw: object) -> Any:
@@ -35,7 +38,7 @@ def value(name: str, raw: object) -> Any:
     if isinstance(raw, bytes):
         return address_text(raw) if column.kind == "address" else raw.hex()
     if column.kind == "mac" and isinstance(raw, int):
-        return ":".join(f"{octet:02x}" for octet in raw.to_bytes(6, "big"))
+        return mac_text(raw)
     return raw
 
 
@@ -51,8 +54,8 @@ def group_rows(answer: Answer) -> list[Row]:
     """Return the groups of an answer: keys, sums, rates over each group's own duration, shares of the total."""
     rows = []
     for group in answer.groups.iter_rows(named=True):
-        row = {key: value(key, group[key]) for key in answer.query.keys}
-        row.update({name: group[name] for name in ("octets", "packets", "flows")})
+        row = {keys.key(key).field: keys.value(key, group[key]) for key in answer.query.keys}
+        row.update({name: group[name] for name in ("octets", "packets", "flows", *EACH_WAY) if name in group})
         first, last = group.get("first"), group.get("last")
         row.update(rates(row["octets"], row["packets"], (last - first) if first is not None and last is not None else 0))
         for name in ("octets", "packets", "flows"):
@@ -64,18 +67,14 @@ def group_rows(answer: Answer) -> list[Row]:
     return rows
 
 
-def series_rows(answer: Answer) -> list[Row]:
-    """Return a series: `time`, a column a value (`octets` where nothing is grouped), `other`."""
-    if answer.series is None:
-        return []
-    labels = [group_label(answer, index) for index in range(answer.groups.height)]
-    rows = []
-    for row in answer.series.with_columns(pl.col("time").to_physical()).iter_rows():
-        fields: Row = {"time": rfc3339(row[0]), **dict(zip(labels, row[1:-1], strict=True))}
-        if answer.query.keys:
-            fields["other"] = row[-1]
-        rows.append(fields)
-    return rows
+def other_row(answer: Answer) -> Row:
+    """Return what is not shown: how many groups, what they sum to, and their shares of the total."""
+    other: Row = {"groups": answer.group_count + answer.left_out - answer.groups.height}
+    for name in ("octets", "packets", "flows"):
+        total = getattr(answer.total, name)
+        other[name] = getattr(answer.other, name)
+        other[f"{name}_percent"] = round(100 * other[name] / total, 4) if total else 0.0
+    return other
 
 
 def summary_row(answer: Answer) -> Row:
@@ -94,11 +93,11 @@ def summary_row(answer: Answer) -> Row:
 
 def group_label(answer: Answer, index: int) -> str:
     """Return the values of one group's keys as one text; the measure's name where nothing is grouped."""
-    keys = answer.query.keys
-    if not keys:
+    names = answer.query.keys
+    if not names:
         return answer.query.measure.value
     row = answer.groups.row(index, named=True)
-    return " ".join("-" if row[key] is None else printable(value(key, row[key])) for key in keys)
+    return " ".join("-" if row[name] is None else printable(keys.value(name, row[name])) for name in names)
 
 
 def rates(octets: int, packets: int, length: int) -> Row:
@@ -123,14 +122,20 @@ def query_fields(query: Query) -> Row:
         "bins": query.bins,
         "sampling": query.sampling,
         "contained": query.contained,
+        "having": filter_text(query.having),
+        "folding": query.folding.value,
     }
 
 
-def write_json(out: TextIO, answer: Answer, rows: Iterable[Row]) -> None:
-    """Write one object: `query`, `coverage`, `rows`; a row at a time, so that a long list needs no memory."""
-    out.write(
-        f'{{"query": {json.dumps(query_fields(answer.query))}, "coverage": {json.dumps(answer.coverage.as_dict())}, "rows": ['
-    )
+def json_head(query: Query, coverage: Coverage, more: Row | None = None) -> str:
+    """Return how an answer's object begins, up to its rows."""
+    head = {"query": query_fields(query), "coverage": coverage.as_dict(), **(more or {})}
+    return f'{json.dumps(head)[:-1]}, "rows": ['
+
+
+def write_json(out: TextIO, answer: Answer, rows: Iterable[Row], more: Row | None = None) -> None:
+    """Write one object: `query`, `coverage`, what is in `more`, `rows`; a row at a time, so that a long list needs no memory."""
+    out.write(json_head(answer.query, answer.coverage, more))
     separator = "\n"
     for row in rows:
         out.write(separator + json.dumps(row, ensure_ascii=True))
@@ -153,13 +158,27 @@ def write_csv(out: TextIO, rows: Iterable[Row], names: Sequence[str]) -> None:
 
 def write_markdown(out: TextIO, rows: Iterable[Row], names: Sequence[str]) -> None:
     """Write a table."""
-    out.write("| " + " | ".join(_cell(name) for name in names) + " |\n|" + " --- |" * len(names) + "\n")
-    out.writelines("| " + " | ".join(_cell(row.get(name)) for name in names) + " |\n" for row in rows)
+    out.write(markdown_heading(names))
+    out.writelines("| " + " | ".join(markdown_cell(row.get(name)) for name in names) + " |\n" for row in rows)
+
+
+def markdown_heading(names: Sequence[str]) -> str:
+    """Return the two lines that a table begins with."""
+    return "| " + " | ".join(markdown_cell(name) for name in names) + " |\n|" + " --- |" * len(names) + "\n"
+
+
+def markdown_cell(raw: object) -> str:
+    """Return a value as a cell; text can't end it."""
+    return "" if raw is None else printable(raw).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def write_parquet(out: BinaryIO, rows: Iterable[Row], names: Sequence[str]) -> None:
+    """Write a table whose times are times."""
+    frame = pl.DataFrame([{name: row.get(name) for name in names} for row in rows], infer_schema_length=None)
+    times = [name for name in TIMES if frame.schema.get(name) == pl.String]
+    frame = frame.with_columns(pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC", strict=False) for name in times)
+    frame.write_parquet(out, compression="zstd")
 
 
 def _field(raw: object) -> object:
     return "" if raw is None else csv_field(raw) if isinstance(raw, str) else raw
-
-
-def _cell(raw: object) -> str:
-    return "" if raw is None else printable(raw).replace("\\", "\\\\").replace("|", "\\|")

@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from nftui.engine.names import protocol_name
 from nftui.engine.query import Answer
-from nftui.export.rows import group_rows, rates, series_rows
+from nftui.export.rows import rates
 from nftui.printable import cell_width, printable
-from nftui.schema import BY_NAME
 from nftui.units import IEC, SECOND, moment, scaled
 
 Row = dict[str, Any]
-ORDER_NAMES = {"octets": "bytes"}
 FLAG_LETTERS = "CEUAPRSF"
 
 
 class Form:
-    """How numbers are written.
+    """How values are written.
 
     Attributes:
         plain: Digits only, no suffixes.
         base: 1000, or 1024 for octets.
+        labels: What addresses are called, safe to show; it may grow as rows come.
+        interfaces: What interfaces are called, safe to show.
+        end: Cells for one end of a flow.
     """
 
-    def __init__(self, *, plain: bool = False, iec: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        plain: bool = False,
+        iec: bool = False,
+        labels: Mapping[str, str] | None = None,
+        interfaces: Mapping[int, str] | None = None,
+    ) -> None:
         self.plain, self.base = plain, 1024 if iec else 1000
+        # The table of labels is still empty when the first line is written.
+        self.end = 22 if labels is None else 46
+        self.labels: Mapping[str, str] = {} if labels is None else labels
+        self.interfaces: Mapping[int, str] = interfaces or {}
+
+    def address(self, address: str, port: str = "") -> str:
+        """Return an address, with its port behind it, and what it is called in brackets: whoever names it can't hide it."""
+        shown = printable(address) + port
+        return f"{shown} ({label})" if (label := self.labels.get(address)) else shown
+
+    def interface(self, index: object) -> str:
+        """Return an interface's number, and what it is called in brackets."""
+        name = self.interfaces.get(index) if isinstance(index, int) else None
+        return f"{printable(index)} ({name})" if name else printable(index)
 
     def octets(self, count: int) -> str:
         """Return octets: `1.6 M`, with base 1024 `1.48 MiB`."""
@@ -42,26 +64,6 @@ class Form:
             return str(count)
         text = scaled(count)
         return f"{text[:-1]} {text[-1]}" if text[-1].isalpha() else text
-
-
-def top_block(answer: Answer, statistic: str, form: Form) -> Iterator[str]:
-    """Yield a top list: two headings and a line a group."""
-    rows = group_rows(answer)
-    order = ORDER_NAMES.get(answer.query.order, answer.query.order)
-    record = statistic == "record"
-    if record:
-        yield f"Aggregated flows {answer.group_count}"
-        yield f"Top {len(rows)} flows ordered by {order}:"
-    else:
-        yield f"Top {len(rows)} {heading(answer.query.keys)} ordered by {order}:"
-    keys = ("Proto", "Src IP Addr:Port", "Dst IP Addr:Port") if record else (heading(answer.query.keys),)
-    names = ["Date first seen", "Duration", *keys]
-    names += ["Packets", "Bytes", "Flows"] if record else ["Flows(%)", "Packets(%)", "Bytes(%)", "pps", "bps", "bpp"]
-    cells = [
-        [*_when(group), *(_record(row) if record else [_keys(row, answer)]), *_sums(row, record, form)]
-        for row, group in zip(rows, answer.groups.iter_rows(named=True), strict=True)
-    ]
-    yield from table(names, cells, {"Date first seen", "Proto", heading(answer.query.keys)})
 
 
 def summary_block(answer: Answer, form: Form, *, wall: float, cpu: float, processed: int, skipped: int) -> Iterator[str]:
@@ -94,32 +96,21 @@ def summary_block(answer: Answer, form: Form, *, wall: float, cpu: float, proces
 
 def flow_lines(rows: Iterator[Row], form: Form) -> Iterator[str]:
     """Yield a heading and a line a flow record."""
+    wide = form.end
     yield (
-        f"{'Date first seen':<23} {'Duration':>9} {'Proto':<5} {'Src IP Addr:Port':>22}    {'Dst IP Addr:Port':<22} "
+        f"{'Date first seen':<23} {'Duration':>9} {'Proto':<5} {'Src IP Addr:Port':>{wide}}    {'Dst IP Addr:Port':<{wide}} "
         f"{'Flags':<8} {'Tos':>3} {'Packets':>8} {'Bytes':>8}"
     )
     for row in rows:
         start, end = _microseconds(row.get("flow_start")), _microseconds(row.get("flow_end"))
         length = (end - start) / SECOND if start is not None and end is not None else 0.0
-        proto, source, destination = _record(row)
+        proto, source, destination = record_cells(row, form)
         flags = flags_text(row.get("tcp_flags")) if row.get("protocol") == 6 else "........"
         yield (
-            f"{clock(start) if start is not None else '-':<23} {length:>9.3f} {proto:<5} {source:>22} -> {destination:<22} "
+            f"{clock(start) if start is not None else '-':<23} {length:>9.3f} {proto:<5} {source:>{wide}} -> {destination:<{wide}} "
             f"{flags} {row.get('tos', '-'):>3} {form.count(row['packets']) if 'packets' in row else '-':>8} "
             f"{form.octets(row['octets']) if 'octets' in row else '-':>8}"
         )
-
-
-def series_table(answer: Answer, form: Form) -> Iterator[str]:
-    """Yield the data table: a row a bin, a column a value."""
-    rows = series_rows(answer)
-    if not rows:
-        yield "no flows in this range"
-        return
-    names = list(rows[0])
-    write = form.octets if answer.query.measure.value == "octets" else form.count
-    cells = [[clock(_microseconds(row["time"])), *(write(row[name]) for name in names[1:])] for row in rows]
-    yield from table(names, cells, {"time"})
 
 
 def table(names: list[str], cells: list[list[str]], left: set[str]) -> Iterator[str]:
@@ -152,54 +143,15 @@ def flags_text(flags: object) -> str:
     return "".join(letter if number & (0x80 >> place) else "." for place, letter in enumerate(FLAG_LETTERS))
 
 
-def heading(keys: tuple[str, ...]) -> str:
-    """Return the title of a group's column."""
-    return ", ".join(BY_NAME[key].label for key in keys) or "all"
-
-
-def _keys(row: Row, answer: Answer) -> str:
-    return ", ".join(_key(key, row[key]) for key in answer.query.keys) or "all"
-
-
-def _key(name: str, raw: object) -> str:
-    if raw is None:
-        return "-"
-    return protocol_name(raw) if name == "protocol" and isinstance(raw, int) else printable(raw)
-
-
-def _record(row: Row) -> list[str]:
+def record_cells(row: Row, form: Form) -> list[str]:
+    """Return the protocol and both ends, `10.0.0.1:80`, of a flow or a group."""
     protocol = row.get("protocol")
     ends = []
     for side in ("source", "destination"):
         address, port = row.get(f"{side}_address") or "-", row.get(f"{side}_port")
-        text = printable(address)
-        separator = "." if ":" in text else ":"
-        ends.append(f"{text}{separator}{'-' if port is None else port}")
+        separator = "." if ":" in address else ":"
+        ends.append(form.address(address, f"{separator}{'-' if port is None else port}"))
     return ["-" if protocol is None else protocol_name(protocol), *ends]
-
-
-def _when(group: Row) -> list[str]:
-    first, last = group.get("first"), group.get("last")
-    if first is None or last is None:
-        return ["-", "-"]
-    return [clock(first), f"{(last - first) / SECOND:.3f}"]
-
-
-def _sums(row: Row, record: bool, form: Form) -> list[str]:
-    if record:
-        return [form.count(row["packets"]), form.octets(row["octets"]), form.count(row["flows"])]
-
-    def share(name: str, write: Callable[[int], str]) -> str:
-        return f"{write(row[name])}({row[f'{name}_percent']:.1f})"
-
-    return [
-        share("flows", form.count),
-        share("packets", form.count),
-        share("octets", form.octets),
-        form.count(row["pps"]),
-        form.count(row["bps"]),
-        form.count(row["bpp"]),
-    ]
 
 
 def _microseconds(text: object) -> int | None:

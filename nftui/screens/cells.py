@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from nftui.engine import keys
 from nftui.engine.names import EXPORTS, protocol_name
 from nftui.printable import printable
 from nftui.schema import BY_NAME
 from nftui.screens.view import time_text
-from nftui.units import SECOND, address_text, duration, scaled
+from nftui.units import SECOND, address_text, duration, mac_text, scaled
 
 FLAGS = "UAPRSF"
 BARS = " ▁▂▃▄▅▆▇█"
@@ -24,6 +25,10 @@ TERMS = {
     "tos": "tos", "octets": "bytes", "packets": "packets", "source_vlan": "src vlan", "destination_vlan": "dst vlan",
 }  # fmt: skip
 """Columns that a filter can name, with its words for them."""
+
+
+ADDRESSES = frozenset(column.name for column in BY_NAME.values() if column.kind == "address")
+"""Columns of addresses."""
 
 
 def address(value: bytes | None) -> str:
@@ -45,20 +50,22 @@ def tcp_flags(value: int | None) -> str:
 
 
 def cell(name: str, value: Any, iec: bool = False) -> str:
-    """Return the value of a column of the schema for a table; `-` where it is absent."""
+    """Return the value of a column of the schema, or of a key, for a table; `-` where it is absent."""
     if value is None:
         return "-"
+    if name not in BY_NAME:
+        return printable(keys.value(name, value))
     if name == "protocol" or name == "outer_protocol":
         return protocol(value)
     if name == "tcp_flags":
         return tcp_flags(value)
-    kind = BY_NAME[name].kind if name in BY_NAME else "number"
+    kind = BY_NAME[name].kind
     if kind == "address":
         return address(value)
     if kind == "time":
         return time_text(micros(value))
     if kind == "mac":
-        return ":".join(f"{value >> shift & 255:02x}" for shift in range(40, -1, -8))
+        return mac_text(value)
     if kind == "flag":
         return "yes" if value else "no"
     if kind == "text":

@@ -79,8 +79,9 @@ class LiveScreen(InvestigationScreen):
         return self.view.groups(self.host.clock())
 
     def on_resize(self, event: events.Resize) -> None:
-        """Ask for more bins where there is room for more."""
-        bins = 45 if event.size.width < 120 else 60 if event.size.width < 160 else 120
+        """Ask for more bins where there is room for more, and as many are wanted."""
+        room = 45 if event.size.width < 120 else 60 if event.size.width < 160 else 120
+        bins = min(room, self.host.display_settings.maximum_chart_resolution)
         if bins != self.view.bins and self.is_current:
             self.view = replace(self.view, bins=bins)
         self.call_after_refresh(self.show_edges)
@@ -91,7 +92,7 @@ class LiveScreen(InvestigationScreen):
         answer = self.answer
         if not self.is_attached:
             return
-        self._ranking = ranking = None if answer is None else Ranking(answer, self.host.clock(), self.iec)
+        self._ranking = ranking = None if answer is None else Ranking(answer, self.host.clock(), self.iec, self.cell)
         chart, legend = self.query_one(AreaChart), self.query_one(Legend)
         groups, samples = self.query_one("#table", FlowTable), self.query_one("#data", FlowTable)
         empty = answer is None or ranking is None or not answer.total.flows
@@ -102,7 +103,7 @@ class LiveScreen(InvestigationScreen):
             groups.show(None, (), notice=() if self.query_one("#upper").display else words)
             samples.show(None, (), notice=words)
         else:
-            chart.show(ranking.areas())
+            chart.show(ranking.areas(self.host.display_settings.maximum_chart_resolution))
             legend.show(ranking.entries())
             groups.show(answer.groups, ranking.columns(chart.ink.layer), ranking.keys, answer.query.order)
             if self.data_view and answer.series is not None:
@@ -157,6 +158,8 @@ class LiveScreen(InvestigationScreen):
             return []
         edge = Part("│ ", "rule")
         lines = [[edge, Part(ranking.label(row), "title")]]
+        if (plain := ranking.plain(row)) != ranking.label(row):
+            lines.append([edge, Part(plain)])
         lines += [[edge, Part(f"{name:<12}", "dim"), Part(words)] for name, words in ranking.facts(row, table.cursor)]
         lines += [[edge], [edge, Part(cells.spark(ranking.trend(table.cursor), max(width - 4, 1)), "accent")]]
         lines += [[edge, Part("Enter its flows, i only, o not", "dim")]]

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from nftui.engine.keys import key as key_of
 from nftui.engine.query import Answer, Measure
-from nftui.schema import BY_NAME
+from nftui.engine.resolutions import charted
+from nftui.engine.series import nearest_rank
 from nftui.screens import cells
 from nftui.screens.view import time_form, time_text
 from nftui.screens.widgets.chart import Areas
@@ -26,8 +28,8 @@ Layer = Callable[[int, int], str]
 class Ranking:
     """An answer with groups, at a moment."""
 
-    def __init__(self, answer: Answer, now: int, iec: bool = False) -> None:
-        self.answer, self.now, self.iec = answer, now, iec
+    def __init__(self, answer: Answer, now: int, iec: bool = False, cell: Callable[[str, Any], str] = cells.cell) -> None:
+        self.answer, self.now, self.iec, self._cell = answer, now, iec, cell
         self.measure = answer.query.measure
         self.total = max(answer.total.value(self.measure), 1)
         self.keys = answer.query.keys
@@ -57,6 +59,10 @@ class Ranking:
 
     def label(self, row: Row) -> str:
         """Return the name of a group."""
+        return " ".join(self._cell(key, row[key]) for key in self.keys) or "all flows"
+
+    def plain(self, row: Row) -> str:
+        """Return the same without names of addresses, which whoever answers for them makes up."""
         return " ".join(cells.cell(key, row[key]) for key in self.keys) or "all flows"
 
     def trend(self, place: int) -> list[int]:
@@ -73,8 +79,8 @@ class Ranking:
     def _trends(self) -> dict[str, list[int]]:
         return {}
 
-    def areas(self) -> Areas | None:
-        """Return what the chart draws, None without a series."""
+    def areas(self, most: int) -> Areas | None:
+        """Return what the chart draws, of at most so many points; None without a series."""
         answer = self.answer
         if answer.series is None or answer.series.is_empty():
             return None
@@ -82,7 +88,9 @@ class Ranking:
         settling = answer.coverage.settling_from
         if settling is None and answer.query.interval is not None and answer.query.interval.end > self.now:
             settling = self.now // answer.bin_width * answer.bin_width
-        return Areas(answer.series, start, answer.bin_width, self.bin_factor, scaled, settling)
+        drawn = charted(answer.series, most)
+        together = -(-answer.series.height // drawn.height)
+        return Areas(drawn, start, answer.bin_width * together, self.bin_factor / together, scaled, settling)
 
     def entries(self) -> list[Entry]:
         """Return the lines of the legend."""
@@ -106,13 +114,13 @@ class Ranking:
             return layer(n, count)
 
         def key_text(key: str) -> Callable[[int, Row], str]:
-            return lambda n, row: cells.cell(key, row[key])
+            return lambda n, row: self._cell(key, row[key])
 
         def size(_: int, row: Row) -> str:
             return scaled(row["octets"] / row["packets"]) if row["packets"] else "-"
 
         columns = [TableColumn("swatch", "", 1, lambda n, row: "■", colour=colour)]
-        columns += [TableColumn(key, BY_NAME[key].label, 18, key_text(key), grows=2, middle=True) for key in self.keys]
+        columns += [TableColumn(key, key_of(key).label, 18, key_text(key), grows=2, middle=True) for key in self.keys]
         if not self.keys:
             columns.append(TableColumn("all", "traffic", 18, lambda n, row: "all flows", grows=2))
         return [
@@ -155,7 +163,7 @@ class Ranking:
             return rate(ordered[min(position, len(ordered) - 1)] * self.bin_factor)
 
         facts: list[tuple[str, Any]] = [
-            ("average", rate(self.rate(value))), ("peak", bins(len(ordered))), ("p95", bins(len(ordered) * 95 // 100)),
+            ("average", rate(self.rate(value))), ("peak", bins(len(ordered))), ("p95", bins(nearest_rank(len(ordered), 95))),
             ("median", bins(len(ordered) // 2)), ("octets", f"{row['octets']:,}"), ("packets", f"{row['packets']:,}"),
             ("flows", f"{row['flows']:,}"), ("oct/packet", f"{row['octets'] / row['packets']:.0f}" if row["packets"] else "-"),
             ("share", f"{100 * value / self.total:.2f}%"), ("rank", f"{place + 1} of {self.answer.group_count:,}"),

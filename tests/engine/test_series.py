@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nftui.engine.filters import parse
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Interval, Measure, Query
+from nftui.engine.sealer import Sealer
 from nftui.engine.writer import StoreWriter
 from tests.engine.conftest import flows_frame
 
@@ -137,3 +140,80 @@ def test_a_flow_counts_once_in_the_bin_of_its_last_instant(tmp_path: Path) -> No
     answer = back_end.answer(query)
     assert answer.series is not None
     assert answer.series["g0"].to_list() == [1, 1, 1]
+
+
+KEYS: list[tuple[str, ...]] = [
+    (),
+    ("source_port",),
+    ("port",),
+    ("source_port", "destination_port"),
+    ("address",),
+    ("address/31/128",),
+]
+flags = st.fixed_dictionaries(
+    {
+        "rows": flow_rows,
+        "interval": ranges,
+        "bins": st.integers(1, 25),
+        "keys": st.sampled_from(
+            [(), ("source_port",), ("port",), ("source_port", "destination_port"), ("address",), ("address/31/128",)]
+        ),
+        "measure": st.sampled_from(list(Measure)),
+        "limit": st.sampled_from([1, 2, 50]),
+        "sampling": st.booleans(),
+        "contained": st.booleans(),
+        "text": st.sampled_from(["", "src port 1 or dst port 2", "bytes > 500"]),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=flags, seed=st.integers(0, 2**16))
+def test_however_it_is_asked_the_bins_are_the_same_and_sum_to_the_total(drawn: dict[str, Any], seed: int) -> None:
+    """Kept or not, in one part or several, asked once or again, the groups named or found; either-side groups may overlap."""
+    rows = _rows(drawn["rows"])
+    for place, row in enumerate(rows):
+        row |= {"destination_port": (place + seed) % 4 + 1, "source_address": place % 3, "destination_address": (place * seed) % 4}
+    measure = drawn["measure"]
+    query = Query(
+        interval=drawn["interval"],
+        keys=drawn["keys"],
+        measure=measure,
+        order=measure.value,
+        limit=drawn["limit"],
+        bins=drawn["bins"],
+        where=parse(drawn["text"]),
+        sampling=drawn["sampling"],
+        contained=drawn["contained"],
+    )
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as other:
+        kept = LocalBackEnd(_store(Path(folder), rows))
+        answers = [LocalBackEnd(Path(folder), keep=False).answer(query), kept.answer(query)]
+        Sealer(Path(folder), 300).sweep(0, everything=True)
+        one = LocalBackEnd(_store(Path(other), rows[::-1]), keep=False)
+        answers += [kept.answer(query), LocalBackEnd(Path(folder), keep=False).answer(query), one.answer(query)]
+        if query.keys:
+            only = tuple(answers[0].groups.select(query.keys).iter_rows())
+            answers += [one.answer(replace(query, only=only)), kept.answer(replace(query, only=only))]
+    first = answers[0]
+    assert first.series is not None
+    name = measure.value
+    for answer in answers:
+        assert answer.series is not None
+        assert answer.series.equals(first.series)
+        assert answer.groups.select(*query.keys, name).equals(first.groups.select(*query.keys, name))
+        assert (answer.total, answer.other) == (first.total, first.other)
+    if query.keys:
+        assert sum(first.series["other"]) == first.other.value(measure)
+    assert [sum(first.series[f"g{place}"]) for place in range(first.groups.height)] == first.groups[name].to_list()
+    assert first.series.drop("time").min_horizontal().min() >= 0  # type: ignore[operator]
+
+
+def test_groups_may_be_named_that_have_no_flows(tmp_path: Path) -> None:
+    rows = [{"flow_start": BASE, "flow_end": BASE + 10, "octets": 10 * port, "source_port": port} for port in (1, 2, 3)]
+    for back_end in (LocalBackEnd(_store(tmp_path, rows), keep=False), LocalBackEnd(tmp_path)):
+        answer = back_end.answer(Query(keys=("source_port",), bins=2, only=((7,), (2,))))
+        assert answer.series is not None
+        assert answer.groups.select("source_port", "octets").rows() == [(7, 0), (2, 20)]
+        assert answer.series.drop("time").sum().row(0) == (0, 20, 40)
+        assert answer.other.octets == 40

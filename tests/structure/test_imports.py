@@ -40,7 +40,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("app", "screens", "engine", "export"),
     # the commands, each a thin layer over the rest
     "account": ("engine",),
-    "asking": ("engine", "export"),
+    "asking": ("engine", "export", "filtering", "naming", "output", "progress"),
+    "series": ("asking", "engine", "export", "naming"),
+    "statistics": ("asking", "engine", "export", "naming"),
+    "naming": ("engine",),
+    "output": ("export",),
+    "progress": (),
+    "filtering": ("engine",),
+    "filters": ("engine",),
+    "configuring": ("engine",),
     "collecting": ("engine", "capture", "protocols"),
     "importing": ("collecting", "engine", "capture"),
     "checks": ("checks", "engine", "capture", "machine"),
@@ -48,7 +56,21 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "engine"),
-    "cli": ("account", "asking", "collecting", "dashboard", "demo", "doctor", "importing", "protocols"),
+    "cli": (
+        "account",
+        "asking",
+        "collecting",
+        "configuring",
+        "dashboard",
+        "demo",
+        "doctor",
+        "filters",
+        "importing",
+        "output",
+        "protocols",
+        "series",
+        "statistics",
+    ),
     "__main__": ("cli",),
 }
 """Part of the package -> parts it may import beside the base. The longest entry that fits a module holds."""
@@ -56,15 +78,21 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine"),
+    "msgspec": ("config", "collecting", "demo.network", "engine", "filters", "naming"),
+    "tomlkit": ("engine.saved_filter", "engine.settings"),
     "platformdirs": ("config",),
-    "socket": ("capture", "demo", "dashboard", "engine.if_mib", "engine.listening", "engine.notify", "engine.workers"),
-    "subprocess": (
-        "checks.nfdump",
+    "socket": (
+        "capture",
+        "demo",
         "dashboard",
-        "engine.child",
+        "engine.if_mib",
+        "engine.listening",
+        "engine.notify",
+        "engine.resolving",
         "engine.workers",
-    ),  # a version; collector, exporters; keeper, asker; workers
+    ),
+    # a version; collector, exporters; keeper, asker; workers
+    "subprocess": ("checks.nfdump", "dashboard", "engine.child", "engine.workers"),
 }
 """Library -> the parts that may use it."""
 
@@ -137,7 +165,7 @@ def test_decoders_do_no_io() -> None:
 # ---------------------------------------------------------------- a fresh interpreter
 
 SCREEN = {"textual", "rich", "plotext"}
-HEAVY = {"polars", "numpy", "textual", "rich", "plotext", "scapy", "pyroute2", "msgspec", "tomli", "asyncio"}
+HEAVY = {"polars", "numpy", "textual", "rich", "plotext", "scapy", "pyroute2", "msgspec", "tomli", "tomlkit", "asyncio"}
 
 LOADS_WITHOUT: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the version": (("nftui.cli",), HEAVY),
@@ -145,7 +173,7 @@ LOADS_WITHOUT: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the collector": (("nftui.engine.collector", "nftui.collecting"), SCREEN | {"scapy", "pyroute2"}),
     "the engine": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("engine",))), SCREEN | {"scapy", "pyroute2"}),
     "what asks over SNMP": (("nftui.engine.snmp", "nftui.engine.if_mib"), SCREEN | {"polars", "numpy"}),
-    "questions": (("nftui.asking",), SCREEN | {"scapy", "pyroute2"}),
+    "questions": (("nftui.asking", "nftui.statistics"), SCREEN | {"scapy", "pyroute2"}),
     "the simulation": (("nftui.demo",), SCREEN | {"scapy", "pyroute2", "polars"}),
     "the screens": (("nftui.app",), {"scapy", "pyroute2"}),
 }

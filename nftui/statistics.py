@@ -1,0 +1,186 @@
+"""The commands that rank: `top` and `pairs`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nftui.asking import _back_end, _explain, _form, _print, _shared, _write, printable_word
+from nftui.engine import having, keys
+from nftui.engine.filters import ANY, parse
+from nftui.engine.folding import twins
+from nftui.engine.query import EACH_WAY, GROUP_ORDERS, RECORD_KEYS, Answer, Folding, Query
+from nftui.errors import FilterError, UsageError
+from nftui.export import rows, text
+from nftui.export.top_lists import top_block
+from nftui.naming import naming_of
+
+ORDERS: dict[str, str] = {
+    **{name: name for name in GROUP_ORDERS},
+    "bytes": "octets", "tstart": "first", "tend": "last",
+    **dict.fromkeys(("ibyte", "ibytes"), "in_octets"), **dict.fromkeys(("obyte", "obytes"), "out_octets"),
+    **dict.fromkeys(("ipkg", "ipackets"), "in_packets"), **dict.fromkeys(("opkg", "opackets"), "out_packets"),
+    "ibps": "bps", "ipps": "pps", "ibpp": "bpp",
+}  # fmt: skip
+"""Orders of the command line, nfdump's among them -> those of a question."""
+
+WAYS = {"": False, "d": False, "desc": False, "a": True, "asc": True}
+ONE_WAY = {"in_octets": "octets", "in_packets": "packets"}
+"""What counts one way is all there is, unless directions are folded."""
+
+GROUP_FIELDS = (
+    "octets", "packets", "flows", *EACH_WAY, "bps", "pps", "bpp",
+    "octets_percent", "packets_percent", "flows_percent", "first", "last",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """One top list that is asked for.
+
+    Attributes:
+        name: As asked for: `srcip`, `ip:p`, `record`.
+        keys: What is grouped by.
+        order: What groups are ranked by, as in a question.
+        ascending: Whether the smallest come first.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    order: str
+    ascending: bool = False
+
+
+def top(data: Path, options: argparse.Namespace, *, given: bool) -> int:
+    """Print one top list a statistic and order; as text with the summary, the time window and the cost below."""
+    naming_of(options)
+    folding = Folding.GUESS if options.guess else Folding.FIRST if options.both_ways else Folding.NONE
+    words = options.statistic or ["record"]
+    grouped = keys.parse(options.aggregate) if options.aggregate is not None else RECORD_KEYS
+    together = options.aggregate is not None or options.records or folding is not Folding.NONE
+    asked = [one for word in words for one in statistics(word, grouped, options.order or options.metric, folding)]
+    if together and (alone := [one.name for one in asked if one.name != "record"]):
+        raise UsageError(
+            f"-A, -a, -b and -B say what flows become records of; -s {alone[0]} groups by itself: leave one of them out"
+        )
+    return _answer(data, options, asked, folding, given=given)
+
+
+def pairs(data: Path, options: argparse.Namespace, *, given: bool) -> int:
+    """Print pairs of addresses, whoever of the two began: what went each way."""
+    asked = statistics("record", ("source_address", "destination_address"), options.order or options.metric, Folding.FIRST)
+    return _answer(data, options, asked, Folding.FIRST, given=given)
+
+
+def statistics(word: str, grouped: tuple[str, ...], order: str, folding: Folding = Folding.NONE) -> list[Statistic]:
+    """Return the lists that one `-s` asks for.
+
+    Args:
+        word: `STAT[:p][/LENGTH][/ORDER[:a|:d]]…`.
+        grouped: What a record is grouped by.
+        order: The order where the word has none.
+        folding: Whether directions are folded.
+
+    Raises:
+        UsageError: It means nothing.
+    """
+    first, *parts = word.split("/")
+    name, _, split = first.partition(":")
+    lengths = [part for part in parts if part.isdigit()]
+    orders = [part for part in parts if not part.isdigit()] or [order]
+    if split not in ("", "p"):
+        raise UsageError(f"-s {printable_word(word)}: only :p may follow the statistic, for a list by protocol")
+    if name == "record":
+        by = grouped
+    else:
+        by = keys.parse("/".join([name, *lengths]), "-s") if name != "none" else ()
+        if len(by) != 1:
+            raise UsageError(f"-s {printable_word(word)}: one statistic at a time; -A groups by several")
+    if split and "protocol" not in by:
+        by = (*by, "protocol")
+    if not by:
+        raise UsageError("-A: name a key at least")
+    return [Statistic(first, by, *_order(word, one, folding)) for one in orders]
+
+
+def _order(word: str, order: str, folding: Folding) -> tuple[str, bool]:
+    name, _, way = order.partition(":")
+    found = ORDERS.get(name)
+    if found is None or way not in WAYS:
+        raise UsageError(
+            f"{printable_word(word)}: no such order; take one of {', '.join(sorted(ORDERS))}, with :a for the smallest first"
+        )
+    if folding is Folding.NONE:
+        if found in ("out_octets", "out_packets"):
+            raise UsageError(f"{printable_word(word)}: {name} is what came back; it is counted with -b")
+        found = ONE_WAY.get(found, found)
+    return found, WAYS[way]
+
+
+def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], folding: Folding, *, given: bool) -> int:
+    began, began_cpu = time.perf_counter(), time.process_time()
+    if options.limit < 0:
+        raise UsageError(f"-n {options.limit}: a number of groups is 0 (all) or more")
+    shared = _shared(options, given=given)
+    queries = [
+        Query(
+            keys=one.keys, order=one.order, ascending=one.ascending, limit=options.limit or None, times=True, folding=folding,
+            having=_having(options.having), **shared,
+        )
+        for one in asked
+    ]  # fmt: skip
+    for query in queries:
+        having.check(query)
+        if folding is not Folding.NONE:
+            twins(query.keys)
+    back_end = _back_end(data, options)
+    answers = [back_end.answer(query) for query in queries]
+    if options.output != "text":
+        _rows(options, asked, answers)
+        _explain(data, options, answers[0].query, answers[0].total.flows)
+        return 0
+    naming = naming_of(options)
+    naming.read_interfaces(back_end.account().interfaces)
+    for answer in answers:
+        naming.learn(rows.group_rows(answer))
+    form = _form(options)
+    for one, answer in zip(asked, answers, strict=True):
+        _print(top_block(answer, one.name.partition(":")[0], form))
+        print()
+    totals = answers[0]
+    wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
+    scanned, skipped = totals.coverage.flows_scanned, len(totals.coverage.unread)
+    _print(text.summary_block(totals, form, wall=wall, cpu=cpu, processed=scanned, skipped=skipped))
+    _explain(data, options, totals.query, totals.total.flows)
+    return 0
+
+
+def _having(words: str | None) -> Any:
+    try:
+        return parse(words) if words else ANY
+    except FilterError as error:
+        raise UsageError(f"-P {printable_word(words or '')}: {error}") from error
+
+
+def _rows(options: argparse.Namespace, asked: list[Statistic], answers: list[Answer]) -> None:
+    several = len(answers) > 1
+    listed: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    fields: list[str] = ["statistic"] if several else []
+    for one, answer in zip(asked, answers, strict=True):
+        names = [keys.key(name).field for name in one.keys]
+        fields += [name for name in names if name not in fields]
+        mark = {"statistic": f"{one.name}/{one.order}"} if several else {}
+        listed += [{**mark, **row} for row in rows.group_rows(answer)]
+        others.append({**mark, **rows.other_row(answer)})
+    folded = answers[0].query.folding is not Folding.NONE
+    fields += [name for name in GROUP_FIELDS if folded or name not in EACH_WAY]
+    total = answers[0].total
+    more = {
+        "total": {"octets": total.octets, "packets": total.packets, "flows": total.flows},
+        "other": others if several else others[0],
+    }
+    _write(options, answers[0], listed, fields, lambda: (), more)
