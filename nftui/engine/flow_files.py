@@ -33,6 +33,9 @@ LATEST = 10**17
 class FlowFiles(Store):
     """Files of flows, to be asked as a store is."""
 
+    scans = 32
+    """Each scan that is a source of its own takes a thread."""
+
     def __init__(self, paths: Sequence[Path], decode: Callable[[Sequence[Path], Path], None]) -> None:
         """Look at files, and at what is in directories.
 
