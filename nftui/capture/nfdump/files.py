@@ -185,7 +185,7 @@ class NfdumpFile:
     # -- blocks
 
     def frames(self, columns: tuple[str, ...] | None = None, counts: FileCounts | None = None) -> Iterator[pl.DataFrame]:
-        """Read the flows, a frame for some blocks.
+        """Read the flows: of some blocks at a time, a frame for those that are laid out alike.
 
         Args:
             columns: Those that are wanted, null where flows lack one; None for all that flows have.
@@ -205,9 +205,7 @@ class NfdumpFile:
                     for one in self._walks(buffer, blocks, types, counts):
                         self._take_others(buffer, one.others, reader, counts)
                         reader.take(buffer, one.flows)
-                    frame = reader.frame(counts)
-                    if frame is not None:
-                        yield frame
+                    yield from reader.frames(counts)
         except OSError as error:
             raise CaptureFileError(str(self.path), error.strerror or str(error)) from error
 
