@@ -267,7 +267,7 @@ def test_interrupted_it_says_so_and_leaves_nothing(tmp_path: Path) -> None:
     frame = flows_frame([{"flow_start": BASE + number, "octets": number, "source_address": 1} for number in range(1000)])
     writer = StoreWriter(tmp_path / "store")
     writer.append([pl.concat([frame] * 600)])
-    writer.write_segments()
+    writer.write_tail()
     target = tmp_path / "out.ndjson"
     words = ["flows", "--data", str(tmp_path / "store"), "-o", "ndjson", "--out", str(target)]
     process = subprocess.Popen([sys.executable, "-m", "nftui", *words], cwd=ROOT, stderr=subprocess.PIPE, text=True)
