@@ -236,6 +236,12 @@ def test_what_is_no_file_is_written_to_as_it_is(tmp_path: Path) -> None:
     with Destination(null) as destination:
         destination.file.write(b"x")
     assert null.stat().st_rdev == device
+    reading, writing = os.pipe()
+    with Destination(Path(f"/proc/self/fd/{writing}")) as destination:
+        destination.file.write(b"through")
+    os.close(writing)
+    assert os.read(reading, 100) == b"through"
+    os.close(reading)
     for wrong in (tmp_path, tmp_path / "no" / "file"):
         with pytest.raises(ExportError, match="--out"):
             Destination(wrong)
