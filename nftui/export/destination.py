@@ -70,6 +70,8 @@ class Destination:
             if kind is None and not self._named:
                 self.file.flush()
                 self._appear()
+            elif isinstance(error, OSError) and error.filename is None and not isinstance(error, BrokenPipeError):
+                raise error
         except OSError as failure:
             raise self._error(failure) from failure
         finally:
