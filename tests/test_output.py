@@ -13,7 +13,9 @@ import pytest
 
 from nftui import progress
 from nftui.cli import main
+from nftui.engine.writer import StoreWriter
 from nftui.progress import Bar
+from tests.engine.conftest import flows_frame
 from tests.running import ROOT
 
 
@@ -33,6 +35,27 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.C
         assert out == ""
         assert told.startswith(f"nftui: {target}: ")
         assert told.endswith("; name another file with --out\n")
+
+
+@pytest.mark.parametrize("form", ["text", "csv", "parquet"])
+def test_a_full_disk_is_one_line(tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    writer = StoreWriter(tmp_path)
+    writer.append([flows_frame([{"flow_start": 1_700_000_000_000_000, "octets": number} for number in range(99)])])
+    writer.write_tail()
+    assert main(["flows", "--data", str(tmp_path), "-o", form, "--out", "/dev/full"]) == 1
+    out, told = capsys.readouterr()
+    assert (out, told.count("\n")) == ("", 1)
+    assert "No space left on device" in told
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_reader_of_parquet_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    writer = StoreWriter(tmp_path)
+    writer.append([flows_frame([{"flow_start": 1_700_000_000_000_000 + number, "octets": number} for number in range(99)])])
+    writer.write_tail()
+    command = f"{sys.executable} -m nftui flows --data {tmp_path} -o parquet | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert done.stderr == ""
 
 
 def test_what_fails_leaves_the_file_as_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

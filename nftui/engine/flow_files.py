@@ -89,6 +89,10 @@ class FlowFiles(Store):
             frames.append(Store.scan(self, [part for part in parts if part.path not in self._nfdump], columns))
         return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
 
+    def costs_each_time(self) -> bool:
+        """Return whether files of nfdump are among them."""
+        return bool(self._nfdump)
+
     def flow_count(self, parts: list[Part]) -> int:
         """Return how many flows some parts hold."""
         told = sum(self._flows[part.path] for part in parts if part.path in self._flows)

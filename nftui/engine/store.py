@@ -135,6 +135,10 @@ class Store:
             return pl.LazyFrame(schema=wanted)
         return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
 
+    def costs_each_time(self) -> bool:
+        """Return whether parts are decoded anew each time, as a whole: who looks at them again and again had better not."""
+        return False
+
     def flow_count(self, parts: list[Part]) -> int:
         """Return how many flows some parts hold; those that vanished count none."""
         total = 0

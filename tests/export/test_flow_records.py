@@ -236,6 +236,12 @@ def test_what_is_no_file_is_written_to_as_it_is(tmp_path: Path) -> None:
     with Destination(null) as destination:
         destination.file.write(b"x")
     assert null.stat().st_rdev == device
+    reading, writing = os.pipe()
+    with Destination(Path(f"/proc/self/fd/{writing}")) as destination:
+        destination.file.write(b"through")
+    os.close(writing)
+    assert os.read(reading, 100) == b"through"
+    os.close(reading)
     for wrong in (tmp_path, tmp_path / "no" / "file"):
         with pytest.raises(ExportError, match="--out"):
             Destination(wrong)
@@ -267,7 +273,7 @@ def test_interrupted_it_says_so_and_leaves_nothing(tmp_path: Path) -> None:
     frame = flows_frame([{"flow_start": BASE + number, "octets": number, "source_address": 1} for number in range(1000)])
     writer = StoreWriter(tmp_path / "store")
     writer.append([pl.concat([frame] * 600)])
-    writer.write_segments()
+    writer.write_tail()
     target = tmp_path / "out.ndjson"
     words = ["flows", "--data", str(tmp_path / "store"), "-o", "ndjson", "--out", str(target)]
     process = subprocess.Popen([sys.executable, "-m", "nftui", *words], cwd=ROOT, stderr=subprocess.PIPE, text=True)
