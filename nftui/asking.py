@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nftui import filtering
+from nftui import config, filtering
+from nftui.engine.filters import Filter
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.perspective import Perspective, seen_from
 from nftui.engine.query import Answer, Interval, Kind, Query
 from nftui.engine.ranges import parse_range
 from nftui.errors import StoreError, UsageError
@@ -85,10 +87,17 @@ def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
         interval = None if given else Interval(now - HOUR_US, now)
     return {
         "interval": interval,
-        "where": filtering.where(options, naming_of(options).resolved),
+        "where": _seen(options, filtering.where(options, naming_of(options).resolved)),
         "sampling": not options.raw,
         "contained": options.contained,
     }
+
+
+def _seen(options: argparse.Namespace, where: Filter) -> Filter:
+    """Return a filter narrowed to the perspective that is asked for."""
+    perspective = Perspective(options.perspective)
+    home = config.load(getattr(options, "config", None)).network.home if perspective is Perspective.BOUNDARY else ()
+    return seen_from(perspective, where, home)
 
 
 def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:

@@ -180,6 +180,12 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     asking.add_argument("--units", choices=("si", "iec"), default="si", help="of octets")
     asking.add_argument("--raw", action="store_true", help="counters as exported: sampling not applied")
     asking.add_argument("--names", action="store_true", help="names of addresses, by your hosts file and DNS; names in FILTER too")
+    asking.add_argument(
+        "--perspective",
+        choices=("all", "ingress", "egress", "boundary"),
+        default="all",
+        help="flows as metered on their way in or out, or with just one end in network.home",
+    )
     asking.add_argument("--metric", choices=("octets", "packets", "flows"), default="octets")
     _add_filtering(asking)
     flows = commands.add_parser("flows", parents=[asking], help="list flow records")

@@ -118,6 +118,17 @@ def test_places_are_grouped_and_filtered(command: Command) -> None:
     assert len(command.rows("top", "-A", "srcgeo,dstgeo")) == 5
 
 
+def test_series_are_by_places_and_have_names(command: Command) -> None:
+    heading = command.run("series", "--by", "srcgeo")[1].splitlines()[0]
+    assert heading.split() == ["time", "DE", "-", "US", "other"] or heading.split() == ["time", "DE", "-", "US"]
+    heading = command.run("series", "--by", "srcip", "--names")[1].splitlines()[0]
+    assert "10.0.0.3 (dns.example, DE)" in heading
+    groups = json.loads(command.run("series", "--by", "srcip", "--names", "-o", "json")[1])["groups"]
+    assert {one["source_address_name"] for one in groups if one.get("source_address") == "10.0.0.1"} == {"office"}
+    plain = command.run("series", "--by", "srcip")[1] + command.run("series", "--by", "srcip", "-o", "json")[1]
+    assert "dns.example" not in plain and "source_country" not in plain
+
+
 def test_an_as_that_flows_do_not_tell_is_looked_up(command: Command) -> None:
     """The fixture's flows tell theirs, so that the file changes nothing: 0 is what a v5 exporter without BGP says."""
     with_file = command.rows("top", "-s", "srcas")

@@ -48,7 +48,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     writer = StoreWriter(data)
     writer.append([flows_frame(rows)])
-    writer.write_segments()
+    writer.write_tail()
     return data
 
 

@@ -101,7 +101,9 @@ class Values(Cursor):
             return self._item(phrase, phrase.operator, start)
         if self._accept("!="):
             return Not(self._item(phrase, Operator.EQ, start))
-        operator = OPERATORS.get(start.key) if start.kind in ("symbol", "word") else None
+        # `geo LT` is Lithuania, as GT and GE are countries, too.
+        worded = start.kind == "word" and phrase.field.kind is not Kind.COUNTRY
+        operator = OPERATORS.get(start.key) if start.kind == "symbol" or worded else None
         if operator is not None:
             self._next()
         return self._item(phrase, operator, start)

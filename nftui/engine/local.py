@@ -121,11 +121,11 @@ class LocalBackEnd:
     def _records(self, query: Query, began: float) -> Records:
         parts = self.store.parts(query.interval)
         held = _held(parts)
-        ordered, columns, sums = self._lister.ordered(query, parts, lambda: self.store.parts(query.interval))
+        frames, columns, sums = self._lister.ordered(query, parts, lambda: self.store.parts(query.interval))
         coverage = self._coverage(query, parts, held, {part.name for part in parts}, began, (sums.sampling or 1) > 1)
         count = sums.flows if query.limit is None else min(sums.flows, query.limit)
         total = Totals(sums.octets, sums.packets, sums.flows)
-        return Records(query, columns, count, total, coverage, query.interval or held, lambda: ordered.frames(columns))
+        return Records(query, columns, count, total, coverage, query.interval or held, frames)
 
     def _attempted(self, ask: Callable[[], T]) -> T:
         for attempt in range(ATTEMPTS):

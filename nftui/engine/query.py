@@ -19,6 +19,7 @@ from nftui.engine.filters import ANY, Filter
 
 if TYPE_CHECKING:
     from nftui.engine.account import Account
+    from nftui.engine.ordered import Records
 
 
 class Measure(StrEnum):
@@ -252,6 +253,14 @@ class BackEnd(Protocol):
 
     def answer(self, query: Query) -> Answer:
         """Answer a question; may take long, is called off the screen's thread.
+
+        Raises:
+            StoreError: The store can't be read at all.
+        """
+        ...
+
+    def records(self, query: Query) -> Records:
+        """Return flow records to be read in order in bounded memory, however many there are: to be written to a file.
 
         Raises:
             StoreError: The store can't be read at all.

@@ -6,15 +6,18 @@ parts only; and of a part one column is read first, so that the others are read 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import os
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from nftui.engine import instants, top
+from nftui.engine import instants, ordered, top
 from nftui.engine.expressions import columns as filter_columns
-from nftui.engine.ordered import Ordered
 from nftui.engine.partials import Partials
 from nftui.engine.query import Query
 from nftui.engine.segments import TAIL, Part
@@ -24,6 +27,9 @@ from nftui.schema import POLARS
 
 TAILS_AT_ONCE = 16
 """Tail files that are read in one pass: each holds a moment only."""
+SPOOLED_ROWS = 131_072
+"""Records of a row group of a temporary file: its statistics say which have any of a window."""
+Frames = Callable[[], Iterator[pl.DataFrame]]
 _BOUNDS: dict[str, tuple[Callable[[Part], int], Callable[[Part], int]]] = {
     "flow_start": (lambda part: part.name.min_start, lambda part: part.name.max_end),
     "flow_end": (lambda part: part.name.min_start, lambda part: part.name.max_end),
@@ -78,11 +84,10 @@ class Lister:
         matching = [part for part in parts if sums[part].flows]
         counts = {part: sums[part].flows for part in matching}
         rows = self._all(query, matching) if query.limit is None else self._best(query, counts, query.limit)
-        present = [name for name in rows.columns if rows[name].null_count() < rows.height]
-        return rows.select(present), sum(sums.values(), Sums())
+        return _present(rows), sum(sums.values(), Sums())
 
-    def ordered(self, query: Query, parts: list[Part], again: Callable[[], list[Part]]) -> tuple[Ordered, tuple[str, ...], Sums]:
-        """Return the records of a query to be read in their order, the columns that they have, and the sums of all.
+    def ordered(self, query: Query, parts: list[Part], again: Callable[[], list[Part]]) -> tuple[Frames, tuple[str, ...], Sums]:
+        """Return what yields the records of a query in their order, the columns that they have, and the sums of all.
 
         Args:
             query: The question.
@@ -95,9 +100,22 @@ class Lister:
             raise StoreError(f"flows have no column {query.order!r} to sort by")
         sums = self._sums(query, parts)
         matching = [part for part in parts if sums[part].flows]
+        total = sum(sums.values(), Sums())
+        if total.flows <= ordered.WINDOW:
+            rows = _present(self._all(query, matching))
+            limited = rows if query.limit is None else rows.head(query.limit)
+            return lambda: iter([limited]), tuple(rows.columns), total
         columns = self._columns(query, matching)
-        ordered = Ordered(query, matching, lambda some: self._flows(query, some, columns), again)
-        return ordered, ordered.present(self._store.present(matching)), sum(sums.values(), Sums())
+        scans = self._store.scans
+        if self._store.costs_each_time():
+            path = _spooled(self._flows(query, matching, columns))
+            matching = [Part(matching[0].name, path)]
+            found = ordered.Ordered(query, matching, lambda _: pl.scan_parquet(path, glob=False), lambda: matching, scans)
+            weakref.finalize(found, path.unlink, missing_ok=True)
+        else:
+            found = ordered.Ordered(query, matching, lambda some: self._flows(query, some, columns), again, scans)
+        present = found.present(tuple(name for name in POLARS if name in columns))
+        return lambda: found.frames(present), present, total
 
     def _flows(self, query: Query, parts: Sequence[Part], columns: tuple[str, ...]) -> pl.LazyFrame:
         whole = [part for part in parts if part.name.inside(query.interval)]
@@ -108,7 +126,7 @@ class Lister:
         return top.matching(scans[0] if len(scans) == 1 else pl.concat(scans, how="vertical"), query)
 
     def _sums(self, query: Query, parts: list[Part]) -> dict[Part, Sums]:
-        """Return the sums of each part; all parts that weren't asked before in one pass."""
+        """Return the sums of each part; those that weren't asked before as many at a time as the store has."""
         keys = {
             part: ("records", part.name, part.name.inside(query.interval) or query, query.where, query.sampling) for part in parts
         }
@@ -120,18 +138,21 @@ class Lister:
                 missing.append(part)
             else:
                 known[part] = Sums(*kept.row(0))
-        columns = top.columns(query, timed=True)
-        scans = [
-            self._flows(query, [part], columns).with_columns(pl.lit(place).alias("part")) for place, part in enumerate(missing)
-        ]
-        if scans:
-            found = pl.concat(scans, how="vertical").group_by("part").agg(_totals(query)).collect(engine="streaming")
-            rows = {row[0]: row[1:] for row in found.iter_rows()}
-            for place, part in enumerate(missing):
-                known[part] = Sums(*rows.get(place, ()))
-                if self._partials is not None:
-                    self._partials.put(keys[part], pl.DataFrame([rows.get(place, (0, 0, 0, None, None, None))], orient="row"))
+        for at in range(0, len(missing), self._store.scans):
+            some = missing[at : at + self._store.scans]
+            known.update(self._sums_of(query, some))
+            if self._partials is not None:
+                for part in some:
+                    self._partials.put(keys[part], pl.DataFrame([astuple(known[part])], orient="row"))
         return known
+
+    def _sums_of(self, query: Query, parts: list[Part]) -> dict[Part, Sums]:
+        """Return the sums of each of some parts, in one pass."""
+        columns = top.columns(query, timed=True)
+        scans = [self._flows(query, [part], columns).with_columns(pl.lit(place).alias("part")) for place, part in enumerate(parts)]
+        found = pl.concat(scans, how="vertical").group_by("part").agg(_totals(query)).collect(engine="streaming")
+        rows = {row[0]: row[1:] for row in found.iter_rows()}
+        return {part: Sums(*rows.get(place, ())) for place, part in enumerate(parts)}
 
     def _columns(self, query: Query, parts: list[Part]) -> tuple[str, ...]:
         """Return the columns that parts have, and those that the question reads although no part has them."""
@@ -203,6 +224,30 @@ def _not_behind(query: Query, edge: Any) -> pl.Expr:
 
 def _sorted(frame: pl.DataFrame, query: Query) -> pl.DataFrame:
     return frame.sort(query.order, descending=not query.ascending, nulls_last=True, maintain_order=True)
+
+
+def _present(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the columns that any record has a value of."""
+    return rows.select(name for name in rows.columns if rows[name].null_count() < rows.height)
+
+
+def _spooled(flows: pl.LazyFrame) -> Path:
+    """Write records to a temporary file that can be looked at again and again, as they come.
+
+    Raises:
+        StoreError: There is no room.
+    """
+    handle, name = tempfile.mkstemp(prefix="nftui-", suffix=".parquet")
+    os.close(handle)
+    path = Path(name)
+    try:
+        flows.sink_parquet(path, compression="lz4", statistics=True, row_group_size=SPOOLED_ROWS)
+    except BaseException as error:
+        path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            raise StoreError(f"{path.parent}: {error.strerror or error}; to be put in order records need room there") from error
+        raise
+    return path
 
 
 def _within(flows: pl.LazyFrame, query: Query) -> pl.LazyFrame:

@@ -38,18 +38,19 @@ class Destination:
         self._path = path
         self._temporary: Path | None = None
         try:
-            self._begin(Path(os.path.realpath(path)))
+            self._begin(path)
         except OSError as error:
             raise self._error(error) from error
 
     def _begin(self, path: Path) -> None:
-        self._path = path
         mode = _mode(path)
         if mode is not None and not stat.S_ISREG(mode):
             self.file = path.open("wb", buffering=0) if not stat.S_ISDIR(mode) else _directory(path)
             self._named = True
             return
         self._named = False
+        # A link to a file stays one. (Where `/dev/stdout` leads has no path.)
+        self._path = path = Path(os.path.realpath(path))
         try:
             handle = os.open(path.parent, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, _MODE)
         except OSError:
@@ -69,6 +70,8 @@ class Destination:
             if kind is None and not self._named:
                 self.file.flush()
                 self._appear()
+            elif isinstance(error, OSError) and error.filename is None and not isinstance(error, BrokenPipeError):
+                raise error
         except OSError as failure:
             raise self._error(failure) from failure
         finally:

@@ -6,8 +6,10 @@ writes those four times as quickly as it joins texts.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Any, BinaryIO
@@ -16,7 +18,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from nftui.engine.ordered import Records
-from nftui.errors import Cancelled
+from nftui.errors import Cancelled, ExportError
 from nftui.export.cells import plain
 from nftui.export.rows import json_head, markdown_cell, markdown_heading, write_csv
 from nftui.printable import csv_field
@@ -143,4 +145,11 @@ def _write_parquet(out: BinaryIO, records: Records, frames: Iterator[pl.DataFram
     def source(columns: Any, predicate: Any, rows: Any, batch: Any) -> Iterator[pl.DataFrame]:
         yield from frames
 
-    register_io_source(source, schema=schema).sink_parquet(out, compression="zstd", compression_level=3)
+    try:
+        register_io_source(source, schema=schema).sink_parquet(out, compression="zstd", compression_level=3)
+    except pl.exceptions.PolarsError as error:
+        # What the system said of the file is part of Polars' words.
+        told = str(error).splitlines()[0]
+        if os.strerror(errno.EPIPE) in told:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+        raise ExportError(f"Parquet can't be written: {told}") from error

@@ -46,6 +46,10 @@ class Form:
         shown = printable(address) + port
         return f"{shown} ({label})" if (label := self.labels.get(address)) else shown
 
+    def titled(self, name: str) -> str:
+        """Return the title of a column; where it is an address, with what that is called in brackets."""
+        return f"{name} ({label})" if (label := self.labels.get(name)) else name
+
     def interface(self, index: object) -> str:
         """Return an interface's number, and what it is called in brackets."""
         name = self.interfaces.get(index) if isinstance(index, int) else None

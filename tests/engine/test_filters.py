@@ -439,6 +439,8 @@ def test_printing_is_the_inverse_of_parsing(tree: Filter) -> None:
         ("src net office", "src ip 'office'"),
         ("host 'any'", "ip 'any'"),
         ("geo in or dst geo 'De' or US", "geo IN or dst geo DE or dst geo US"),
+        ("geo LT or src geo ge or GT", "geo LT or src geo GE or src geo GT"),
+        ("geo = LE", "geo LE"),
         ("geo in [de FR, de]", "geo in [DE FR]"),
         ("src asorg ~ Google", "src asorg ~ 'google'"),
         ("not asorg 'Example Net'", "not asorg 'example net'"),
