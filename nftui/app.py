@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -13,8 +14,9 @@ from textual.binding import Binding, BindingType
 from textual.reactive import var
 from textual.screen import Screen
 
-from nftui.config import DisplaySettings
+from nftui.config import DisplaySettings, NameSettings
 from nftui.engine.query import KEYS, BackEnd
+from nftui.engine.resolving import Resolver
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
 from nftui.screens import keys, themes
@@ -71,6 +73,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         title: str = "",
         listening: str = "",
         demo: bool = False,
+        resolver: Resolver | None = None,
         clock: Callable[[], int] = now,
     ) -> None:
         """Put the dashboard together.
@@ -81,6 +84,7 @@ class NftuiApp(App[None], inherit_bindings=False):
             title: What is being looked at, for the first line.
             listening: Where exporters should send to, `10.1.2.3:9995`, for the words shown while there are no flows.
             demo: Whether the exporters are simulated.
+            resolver: Knows names of addresses; None for one that knows none.
             clock: Returns the present in microseconds since 1970.
         Raises:
             ConfigError: The theme, the range, the group-by or the id of a key can't be used.
@@ -88,6 +92,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         super().__init__()
         self.back_end, self.display_settings, self.clock = back_end, display, clock
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
+        self.resolver = resolver or Resolver(NameSettings())
         self.filter_history: list[str] = []
         self.find_history: list[str] = []
         for name in themes.names():
@@ -98,7 +103,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         if display.keys:
             keys.check(display.keys, NftuiApp)
             self.set_keymap(display.keys)
-        self.set_reactive(NftuiApp.view, _first_view(display))
+        self.set_reactive(NftuiApp.view, replace(_first_view(display), names=self.resolver.asks))
 
     def action_next_theme(self) -> None:
         """Take the next theme."""

@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from nftui.engine.filters import parse
+from nftui import config, filtering
+from nftui.engine.filters import Filter
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.perspective import Perspective, seen_from
 from nftui.engine.query import Answer, Interval, Kind, Query
 from nftui.engine.ranges import parse_range
 from nftui.errors import StoreError, UsageError
 from nftui.export import rows, text
 from nftui.export.flow_records import write_records
+from nftui.naming import naming_of
 from nftui.output import octets_out
 from nftui.progress import Bar
 from nftui.schema import POLARS
@@ -44,12 +47,13 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     with Bar("flows", shown=None if not on_terminal else False) as bar:
         if options.output == "text":
             listed = (row for frame in records.frames() for row in rows.flow_rows(corrected(frame)))
-            _print(text.flow_lines(listed, form))
+            _print(text.flow_lines(naming_of(options).learned(listed), form))
         else:
-            write_records(octets_out(), records, options.output, bar)
+            write_records(octets_out(), naming_of(options).records(records), options.output, bar)
         sys.stdout.flush()
     if on_terminal and records.flows < records.total.flows:
         print(f"{records.flows:,} of {records.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
+    _explain(data, options, query, records.total.flows)
     return 0
 
 
@@ -70,6 +74,7 @@ def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     if options.output in ("json", "ndjson"):
         row["coverage"] = answer.coverage.as_dict()
     _write(options, answer, [row], fields, lines)
+    _explain(data, options, answer.query, answer.total.flows)
     return 0
 
 
@@ -82,10 +87,17 @@ def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
         interval = None if given else Interval(now - HOUR_US, now)
     return {
         "interval": interval,
-        "where": parse(" ".join(options.filter)),
+        "where": _seen(options, filtering.where(options, naming_of(options).resolved)),
         "sampling": not options.raw,
         "contained": options.contained,
     }
+
+
+def _seen(options: argparse.Namespace, where: Filter) -> Filter:
+    """Return a filter narrowed to the perspective that is asked for."""
+    perspective = Perspective(options.perspective)
+    home = config.load(getattr(options, "config", None)).network.home if perspective is Perspective.BOUNDARY else ()
+    return seen_from(perspective, where, home)
 
 
 def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
@@ -99,12 +111,19 @@ def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
     return LocalBackEnd(data, keep=False)
 
 
+def _explain(data: Path, options: argparse.Namespace, query: Query, flows: int) -> None:
+    """Write what there is to note about the filter, below the answer."""
+    filtering.write_notes(options, query, lambda: _back_end(data, options), flows)
+
+
 def _ask(data: Path, query: Query, options: argparse.Namespace) -> Answer:
     return _back_end(data, options).answer(query)
 
 
 def _form(options: argparse.Namespace) -> text.Form:
-    return text.Form(plain=options.plain, iec=options.units == "iec")
+    naming = naming_of(options)
+    labels = naming.labels if options.names else None
+    return text.Form(plain=options.plain, iec=options.units == "iec", labels=labels, interfaces=naming.interfaces)
 
 
 def _write(
@@ -116,6 +135,8 @@ def _write(
     more: dict[str, Any] | None = None,
 ) -> None:
     """Write an answer to stdout in the form that is asked for; `more` goes beside the rows of JSON."""
+    if options.output != "text":
+        listed, names = naming_of(options).extended(listed, names)
     if options.output == "parquet":
         rows.write_parquet(octets_out(), listed, names)
     elif options.output == "json":

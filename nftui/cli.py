@@ -37,11 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(_joined(arguments))
         run: Callable[[argparse.Namespace], int] = options.run
-        return run(options)
+        status = run(options)
+        if hasattr(options, "naming"):
+            options.naming.close()
+        return status
     except UsageError as error:
         return _fail(str(error), 2)
     except FilterError as error:
-        return _fail(f"{error}\n  {error.text}\n  {' ' * error.column}^" if error.text else str(error), 2)
+        return _fail(error.picture() if error.text else str(error), 2)
     except NftuiError as error:
         return _fail(str(error), 1)
     except BrokenPipeError:
@@ -107,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     _add_collecting(commands, shared)
     _add_asking(commands, shared)
+    _add_keeping(commands, shared)
     return parser
 
 
@@ -175,7 +179,15 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     asking.add_argument("-N", "--plain", action="store_true", help="plain numbers")
     asking.add_argument("--units", choices=("si", "iec"), default="si", help="of octets")
     asking.add_argument("--raw", action="store_true", help="counters as exported: sampling not applied")
+    asking.add_argument("--names", action="store_true", help="names of addresses, by your hosts file and DNS; names in FILTER too")
+    asking.add_argument(
+        "--perspective",
+        choices=("all", "ingress", "egress", "boundary"),
+        default="all",
+        help="flows as metered on their way in or out, or with just one end in network.home",
+    )
     asking.add_argument("--metric", choices=("octets", "packets", "flows"), default="octets")
+    _add_filtering(asking)
     flows = commands.add_parser("flows", parents=[asking], help="list flow records")
     flows.add_argument("-c", "--count", type=int, metavar="N", help="at most N (default: all in a pipe, 1,000 on a terminal)")
     flows.add_argument("-O", "--order", metavar="KEY", default="flow_start", help="a column, highest last as `KEY/asc` (default)")
@@ -211,6 +223,58 @@ def _add_ranking(commands: argparse._SubParsersAction[_Parser], asking: _Parser)
     top.set_defaults(run=_top)
     pairs = commands.add_parser("pairs", parents=[ranking], help="pairs of addresses, and what went each way")
     pairs.set_defaults(run=_pairs)
+
+
+def _add_filtering(asking: _Parser) -> None:
+    asking.add_argument("-f", "--filter-file", metavar="FILE", type=Path, help="read a filter from a file, as nfdump")
+    asking.add_argument("--filter", dest="saved", metavar="NAME", help="a saved filter; all filters that are given must match")
+    asking.add_argument(
+        "--notes",
+        action=argparse.BooleanOptionalAction,
+        help="on stderr, what a filter may mean otherwise than it seems (default: on a terminal)",
+    )
+
+
+def _add_keeping(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    told = _Parser(add_help=False, parents=[shared])
+    told.add_argument("-o", "--output", choices=("text", "json"), default="text")
+    filters = commands.add_parser("filters", parents=[shared], help="saved filters").add_subparsers(
+        metavar="list|show|save|delete", required=True, dest="action", parser_class=_Parser
+    )
+    filters.add_parser("list", parents=[told], help="all of them, and files that can't be used").set_defaults(run=_filters_list)
+    showing = filters.add_parser("show", parents=[told], help="one of them")
+    showing.add_argument("name", metavar="NAME")
+    showing.set_defaults(run=_filters_show)
+    saving = filters.add_parser("save", parents=[shared], help="make or change one; what is not given stays")
+    saving.add_argument("name", metavar="NAME")
+    saving.add_argument("filter", nargs="*", metavar="FILTER", help="an expression; a filter has one, or lists:")
+    for option, of in (
+        ("--source-ip", "addresses and networks of the source"),
+        ("--destination-ip", "addresses and networks of the destination"),
+        ("--source-port", "ports of the source"),
+        ("--destination-port", "ports of the destination"),
+        ("--protocol", "protocols"),
+        ("--exporter", "addresses and networks of exporters"),
+    ):
+        saving.add_argument(option, metavar="LIST", help=f"{of}, with commas between")
+    saving.add_argument("--aggregate-by", metavar="KEY", help="srcip, dstip, srcport, dstport, proto, none (default dstip)")
+    saving.add_argument("--description", metavar="TEXT")
+    saving.set_defaults(run=_filters_save)
+    deleting = filters.add_parser("delete", parents=[shared], help="remove some")
+    deleting.add_argument("names", nargs="+", metavar="NAME")
+    deleting.set_defaults(run=_filters_delete)
+    config = commands.add_parser("config", parents=[shared], help="the configuration").add_subparsers(
+        metavar="show|get|set|path", required=True, dest="action", parser_class=_Parser
+    )
+    config.add_parser("show", parents=[told], help="every key, and where its value comes from").set_defaults(run=_config_show)
+    getting = config.add_parser("get", parents=[told], help="the value of a key")
+    getting.add_argument("key", metavar="SECTION.KEY")
+    getting.set_defaults(run=_config_get)
+    setting = config.add_parser("set", parents=[shared], help="give a key another value, in the file")
+    setting.add_argument("key", metavar="SECTION.KEY")
+    setting.add_argument("value", metavar="VALUE", help="as it is; of a list, with commas between")
+    setting.set_defaults(run=_config_set)
+    config.add_parser("path", parents=[told], help="which file is read").set_defaults(run=_config_path)
 
 
 def _dashboard(options: argparse.Namespace) -> int:
@@ -321,6 +385,60 @@ def _summary(options: argparse.Namespace) -> int:
 def _given(options: argparse.Namespace) -> bool:
     """Return whether it was said what to ask, so that a question without a range is for all of it."""
     return hasattr(options, "data") or bool(options.read)
+
+
+def _filters_list(options: argparse.Namespace) -> int:
+    from nftui import filters
+
+    return filters.show_list(_filters_directory(options), options.output)
+
+
+def _filters_show(options: argparse.Namespace) -> int:
+    from nftui import filters
+
+    return filters.show(_filters_directory(options), options.name, options.output)
+
+
+def _filters_save(options: argparse.Namespace) -> int:
+    from nftui import filters
+
+    return filters.save(_filters_directory(options), options)
+
+
+def _filters_delete(options: argparse.Namespace) -> int:
+    from nftui import filters
+
+    return filters.delete(_filters_directory(options), options.names)
+
+
+def _config_show(options: argparse.Namespace) -> int:
+    from nftui import configuring
+
+    return configuring.show(getattr(options, "config", None), options.output)
+
+
+def _config_get(options: argparse.Namespace) -> int:
+    from nftui import configuring
+
+    return configuring.get(getattr(options, "config", None), options.key, options.output)
+
+
+def _config_set(options: argparse.Namespace) -> int:
+    from nftui import configuring
+
+    return configuring.set_value(getattr(options, "config", None), options.key, options.value)
+
+
+def _config_path(options: argparse.Namespace) -> int:
+    from nftui import configuring
+
+    return configuring.show_path(getattr(options, "config", None), options.output)
+
+
+def _filters_directory(options: argparse.Namespace) -> Path:
+    from nftui import config
+
+    return config.filters_directory(getattr(options, "config", None))
 
 
 def _config(options: argparse.Namespace) -> Config:

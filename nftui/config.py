@@ -86,6 +86,28 @@ class SnmpSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Where their agents listen."""
 
 
+class NameSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[names]: what addresses are called, and where they are."""
+
+    resolve: bool = False
+    """Whether names are looked up in DNS, which tells its servers what is looked at."""
+    hosts: str = ""
+    """A hosts file of one's own, in which networks may have names too; it goes before DNS. Empty for none."""
+    timeout: float = 3.0
+    """Seconds that one look-up may take, 0.1 to 60."""
+    country: str = ""
+    """A MaxMind file of countries or cities; empty for none."""
+    asn: str = ""
+    """A MaxMind file of AS numbers and their organisations; may be the same. Empty for none."""
+
+
+class NetworkSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[network]: what is your own."""
+
+    home: tuple[str, ...] = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+    """Your networks: a flow with just one end in them crosses the boundary (`--perspective boundary`)."""
+
+
 class DisplaySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """[display]: how the dashboard looks."""
 
@@ -113,6 +135,8 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     collector: CollectorSettings = CollectorSettings()
     store: StoreSettings = StoreSettings()
     snmp: SnmpSettings = SnmpSettings()
+    names: NameSettings = NameSettings()
+    network: NetworkSettings = NetworkSettings()
     display: DisplaySettings = DisplaySettings()
     exporters: dict[str, ExporterSettings] = {}
     """By address or network; of several that fit the narrowest holds."""
@@ -129,11 +153,21 @@ def default_path() -> Path:
     return platformdirs.user_config_path("nftui") / "nftui.toml"
 
 
+def filters_directory(path: Path | None = None) -> Path:
+    """Return where saved filters stand: beside the configuration file, None for the default one."""
+    return (path or default_path()).parent / "filters"
+
+
 def default_data() -> Path:
     """Return the data directory that is used when none is named; a service's is the one that systemd made for it."""
     if directories := os.environ.get("STATE_DIRECTORY"):
         return Path(directories.partition(":")[0])
     return Path("/var/lib/nftui") if os.geteuid() == 0 else platformdirs.user_state_path("nftui")
+
+
+def default_cache() -> Path:
+    """Return the directory of what is kept for this user between runs, and may be removed at any time."""
+    return platformdirs.user_cache_path("nftui")
 
 
 def load(path: Path | None = None) -> Config:
@@ -217,6 +251,7 @@ def _check(config: Config, name: str) -> None:
         ("store.max_lifespan", store.max_lifespan, 0, 100_000, " days"),
         ("snmp.interval", config.snmp.interval, 60, 604_800, " seconds"),
         ("snmp.port", config.snmp.port, 1, 65_535, ""),
+        ("names.timeout", config.names.timeout, 0.1, 60, " seconds"),
         ("display.refresh", display.refresh, 0.5, 60, " seconds"),
         ("display.max_values", display.max_values, 1, 250, ""),
         ("display.maximum_chart_resolution", display.maximum_chart_resolution, 2, 1000, ""),
@@ -226,10 +261,21 @@ def _check(config: Config, name: str) -> None:
             raise ConfigError(f"{name}: {key} is {value}; it takes {least} to {most}{unit}")
     if display.units not in ("si", "iec"):
         raise ConfigError(f"{name}: display.units is {display.units!r}; it takes si or iec")
+    _check_home(config.network.home, name)
     _check_exporters(config, name)
     _check_snmp(config.snmp, name)
     _check_elements(config, name)
     _check_sizes(config, name)
+
+
+def _check_home(home: tuple[str, ...], name: str) -> None:
+    if not home:
+        raise ConfigError(f"{name}: network.home is empty; name your networks, or leave it out for the private ones")
+    for network in home:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ConfigError(f"{name}: network.home: {network!r}: {error}; write an address or a network") from error
 
 
 def _check_exporters(config: Config, name: str) -> None:

@@ -16,10 +16,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from nftui.config import Config
+from nftui.config import Config, default_cache
+from nftui.engine import places
 from nftui.engine.account import Account
 from nftui.engine.files import FILE_MODE
+from nftui.engine.filter_resolving import resolved
+from nftui.engine.filters import text
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.places import Places
+from nftui.engine.query import Answer, Query
+from nftui.engine.resolving import Resolver
 from nftui.engine.store import Store, make_folder
 from nftui.errors import ListenError, StoreError
 
@@ -30,15 +36,24 @@ HISTORY_MINUTES = 15
 class Watched(LocalBackEnd):
     """A store whose collector is a child of ours: when that ends by itself, the status says why."""
 
-    def __init__(self, root: Path, collector: Child | None) -> None:
+    def __init__(self, root: Path, collector: Child | None, resolver: Resolver, located: Places) -> None:
         """Open a store for reading.
 
         Args:
             root: The data directory.
             collector: Our collector, where there is one.
+            resolver: Asked for names in filters; it may take its time, as an answer does.
+            located: Asked for places in filters.
         """
         super().__init__(root)
-        self._collector = collector
+        self._collector, self._resolver, self._places = collector, resolver, located
+
+    def answer(self, query: Query) -> Answer:
+        """Answer a question, names and places of its filter looked up; the answer has the question as it was asked."""
+        where = resolved(query.where, self._resolver, self._places, text(query.where))
+        if where == query.where:
+            return super().answer(query)
+        return replace(super().answer(replace(query, where=where)), query=query)
 
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status; `problem` alone when it is gone."""
@@ -159,14 +174,18 @@ def _show(data: Path, config: Config, *, listening: str, collector: Child | None
     # These would win over the size that the terminal tells, and stay when it changes.
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
+    cache = default_cache()
+    resolver = Resolver(config.names, cache / "names.json")
     app = NftuiApp(
-        Watched(data, collector),
+        Watched(data, collector, resolver, places.use(config.names, cache)),
         config.display,
         title=str(data),
         listening=listening,
         demo=demo,
+        resolver=resolver,
     )
     app.run()
+    resolver.close()
     return app.return_code or 0
 
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nftui import config
-from nftui.checks import collector, host, store
+from nftui.checks import collector, host, nfdump, store
 from nftui.checks.finding import Check, Finding, Level, Patient, counted, problem
 from nftui.config import Config
 from nftui.errors import ConfigError, NftuiError
@@ -37,6 +37,7 @@ CHECKS: dict[str, Check] = {
     "exporters": collector.check_exporters,
     "time zone": host.check_time_zone,
     "terminal": host.check_terminal,
+    "nfdump": nfdump.check_nfdump,
 }
 """In the order in which they are made."""
 

@@ -4,6 +4,8 @@
     ├── ConfigError        a configuration file, key or value
     ├── UsageError         an argument on the command line
     ├── FilterError        a filter expression; knows the column
+    ├── ResolveError       a name that stands for no address
+    ├── PlacesError        a file of countries or AS numbers
     ├── ListenError        a socket that can't be had
     ├── StoreError         the data directory
     │   ├── StoreLocked    another collector holds it
@@ -17,6 +19,8 @@ Each says in one line what was wrong, with the offending value, and how to mend 
 """
 
 from __future__ import annotations
+
+from nftui.printable import cell_width, printable
 
 
 class NftuiError(Exception):
@@ -40,11 +44,47 @@ class FilterError(NftuiError):
         token: The offending token, empty at the end of the text.
         problem: What was wrong, in a few words.
         hint: What to write instead, or empty.
+        source: The file or field that holds the text; empty for what was typed.
     """
 
-    def __init__(self, text: str, column: int, token: str, problem: str, hint: str = "") -> None:
+    def __init__(self, text: str, column: int, token: str, problem: str, hint: str = "", *, source: str = "") -> None:
         self.text, self.column, self.token, self.problem, self.hint = text, column, token, problem, hint
-        super().__init__(f"filter, column {column + 1}: {problem}" + (f"; {hint}" if hint else ""))
+        self.source = source
+        before = text[:column].split("\n")
+        line = f"line {len(before)}, " if len(before) > 1 else ""
+        super().__init__(f"{source or 'filter'}, {line}column {len(before[-1]) + 1}: {problem}" + (f"; {hint}" if hint else ""))
+
+    def picture(self, width: int = 100) -> str:
+        """Return the error, the line of the filter that has it, and a mark under the token; printable, of three lines.
+
+        Args:
+            width: The most terminal cells that the line of the filter takes; of a longer one the surroundings are shown.
+        """
+        start = self.text.rfind("\n", 0, self.column) + 1
+        before, rest = printable(self.text[start : self.column], 1 << 16), self.text[self.column :].split("\n")[0]
+        if (over := cell_width(before) - width // 2) > 0:
+            before = "…" + before[over + 1 :]
+        after = printable(rest, width - cell_width(before))
+        token = printable(rest[: len(self.token)], width - cell_width(before))
+        return f"{printable(self, 2000)}\n  {before}{after}\n  {' ' * cell_width(before)}{'^' * max(1, cell_width(token))}"
+
+
+class ResolveError(NftuiError):
+    """A name that stands for no address, or that nobody may look up.
+
+    Attributes:
+        name: As it was written.
+        problem: What is wrong with it, in a few words.
+        hint: How to mend it.
+    """
+
+    def __init__(self, name: str, problem: str, hint: str) -> None:
+        self.name, self.problem, self.hint = name, problem, hint
+        super().__init__(f"{name} {problem}; {hint}")
+
+
+class PlacesError(NftuiError):
+    """A file of countries or AS numbers that can't be used."""
 
 
 class ListenError(NftuiError):

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from nftui.asking import _back_end, _form, _shared, _write, printable_word
+from nftui.asking import _back_end, _explain, _form, _shared, _write, printable_word
 from nftui.engine import keys
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Answer, Interval, Measure, Query
@@ -15,10 +15,13 @@ from nftui.engine.ranges import parse_length
 from nftui.engine.resolutions import Resolution, folded, resolution
 from nftui.errors import UsageError
 from nftui.export.series_table import SeriesTable
+from nftui.naming import naming_of
 
 
 def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     """Print the data table: a row a bin, the metric for the top groups and all others."""
+    # It knows keys that files of the configuration add.
+    naming = naming_of(options)
     by = keys.parse(options.by, "--by")
     if options.limit < 1:
         raise UsageError(f"-n {options.limit}: a number of groups is 1 or more")
@@ -36,17 +39,20 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     counted = answer.total.value(measure) or (previous is not None and previous.total.value(measure))
     if not counted and not answer.total.flows:
         _write(options, answer, [], ["time"], lambda: ["no flows in this range"], {"groups": []})
+        _explain(data, options, query, 0)
         return 0
     whole = _answer(back_end, replace(query, keys=()), chosen) if keys.either(by) else None
     table = SeriesTable(answer, rate=options.rate, previous=previous, whole=whole)
+    groups = list(naming.extended(table.groups(), ())[0])
     form = _form(options)
     # What is in `groups` of JSON anyway is no row of it; a row of Parquet has a time.
     told = options.stats and options.output not in ("json", "parquet")
     if options.stats and options.output == "parquet":
         print("nftui: --stats is not part of Parquet; take another form for it", file=sys.stderr)
     listed = table.rows(told=told)
-    more = {"unit": _unit(measure, rate=options.rate), "groups": table.groups()}
+    more = {"unit": _unit(measure, rate=options.rate), "groups": groups}
     _write(options, answer, listed, list(listed[0]), lambda: table.lines(form, told=told), more)
+    _explain(data, options, query, answer.total.flows)
     return 0
 
 

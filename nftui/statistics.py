@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nftui.asking import _back_end, _form, _print, _shared, _write, printable_word
+from nftui.asking import _back_end, _explain, _form, _print, _shared, _write, printable_word
 from nftui.engine import having, keys
 from nftui.engine.filters import ANY, parse
 from nftui.engine.folding import twins
@@ -16,6 +16,7 @@ from nftui.engine.query import EACH_WAY, GROUP_ORDERS, RECORD_KEYS, Answer, Fold
 from nftui.errors import FilterError, UsageError
 from nftui.export import rows, text
 from nftui.export.top_lists import top_block
+from nftui.naming import naming_of
 
 ORDERS: dict[str, str] = {
     **{name: name for name in GROUP_ORDERS},
@@ -55,6 +56,7 @@ class Statistic:
 
 def top(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     """Print one top list a statistic and order; as text with the summary, the time window and the cost below."""
+    naming_of(options)
     folding = Folding.GUESS if options.guess else Folding.FIRST if options.both_ways else Folding.NONE
     words = options.statistic or ["record"]
     grouped = keys.parse(options.aggregate) if options.aggregate is not None else RECORD_KEYS
@@ -138,7 +140,12 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
     answers = [back_end.answer(query) for query in queries]
     if options.output != "text":
         _rows(options, asked, answers)
+        _explain(data, options, answers[0].query, answers[0].total.flows)
         return 0
+    naming = naming_of(options)
+    naming.read_interfaces(back_end.account().interfaces)
+    for answer in answers:
+        naming.learn(rows.group_rows(answer))
     form = _form(options)
     for one, answer in zip(asked, answers, strict=True):
         _print(top_block(answer, one.name.partition(":")[0], form))
@@ -147,6 +154,7 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
     wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
     scanned, skipped = totals.coverage.flows_scanned, len(totals.coverage.unread)
     _print(text.summary_block(totals, form, wall=wall, cpu=cpu, processed=scanned, skipped=skipped))
+    _explain(data, options, totals.query, totals.total.flows)
     return 0
 
 

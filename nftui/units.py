@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 
 SI = ("", "k", "M", "G", "T", "P", "E")
 IEC = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
@@ -80,6 +80,15 @@ def address_text(octets: bytes) -> str:
 def mac_text(number: int) -> str:
     """Return a MAC address, a number of 48 bits, as `00:11:22:33:44:55`."""
     return ":".join(f"{number >> shift & 255:02x}" for shift in range(40, -1, -8))
+
+
+def address_octets(text: str) -> bytes | None:
+    """Return an address as 16 octets, IPv4 mapped; None for any other text."""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    return found.packed if isinstance(found, IPv6Address) else MAPPED_PREFIX + found.packed
 
 
 def rfc3339(microseconds: int) -> str:

@@ -253,3 +253,13 @@ def test_status_tells_when_there_is_no_collector(store: Path, tmp_path: Path) ->
 def test_a_store_moved_elsewhere_answers_the_same(store: Path, tmp_path: Path) -> None:
     subprocess.run(["cp", "-r", str(store), str(tmp_path / "copy")], check=True)
     assert LocalBackEnd(tmp_path / "copy").answer(Query()).total == LocalBackEnd(store).answer(Query()).total
+
+
+@pytest.mark.parametrize(("perspective", "octets"), [("all", 1_552_644), ("ingress", 1_552_644), ("egress", 0), ("boundary", 180)])
+def test_a_perspective_narrows_every_question(store: Path, tmp_path: Path, perspective: str, octets: int) -> None:
+    told = nftui("summary", "--data", store, "--perspective", perspective, "-o", "json").stdout
+    assert json.loads(told)["rows"][0]["octets"] == octets, "only the two flows with 8.8.8.8 leave the private networks"
+    ours = tmp_path / "nftui.toml"
+    ours.write_text("[network]\nhome = ['192.168.0.0/24']\n")
+    told = nftui("summary", "--data", store, "--config", ours, "--perspective", "boundary", "-o", "json", "proto gre").stdout
+    assert json.loads(told)["rows"][0]["octets"] == 300

@@ -34,6 +34,14 @@ community = "secret"
 exporters = ["192.0.2.0/24", "2001:db8::1"]
 interval = 600
 port = 1161
+[names]
+resolve = true
+hosts = "~/hosts"
+timeout = 1.5
+country = "/var/lib/country.mmdb"
+asn = "/var/lib/asn.mmdb"
+[network]
+home = ["192.0.2.0/24", "2001:db8::/32"]
 [display]
 theme = "light"
 refresh = 2
@@ -83,6 +91,8 @@ def test_every_key_is_taken() -> None:
         ("[collector]\ninterval = 86401", "collector.interval is 86401"),
         ("[collector]\nclock_threshold = -1", "collector.clock_threshold is -1"),
         ("[collector]\ntemplate_lifetime = 10000000000", "collector.template_lifetime is 10000000000"),
+        ("[network]\nhome = []", "network.home is empty; name your networks"),
+        ("[network]\nhome = ['192.0.2.1/24']", "network.home: '192.0.2.1/24': 192.0.2.1/24 has host bits set"),
         ("[snmp]\ninterval = 59", "snmp.interval is 59"),
         ("[snmp]\nport = 0", "snmp.port is 0"),
         ("[snmp]\nexporters = ['192.0.2.1/24']", "snmp.exporters: 192.0.2.1/24 has host bits set"),

@@ -148,7 +148,7 @@ def test_directories_that_are_none_or_everybodys(tmp_path: Path, config: Path) -
 def test_files_of_another_user(tmp_path: Path, config: Path) -> None:
     data = tmp_path / "store"
     nftui("import", "--data", data, FIXTURE)
-    os.chown(data / "tail", 65534, 65534)
+    os.chown(data / "flows", 65534, 65534)
     status, found = examined(data, config)
     assert status == 1
     assert found["files"][0]["mend"] == f"chown -R root: {data}"
@@ -273,3 +273,26 @@ def test_speed_is_measured_within_bounds(tmp_path: Path) -> None:
     assert time.monotonic() - began < 60
     assert list(tmp_path.iterdir()) == []
     assert disk.scan(Store(tmp_path)) is None
+
+
+@pytest.mark.row("K04")
+@pytest.mark.row("K05")
+@pytest.mark.row("K06")
+@pytest.mark.parametrize(
+    ("says", "level", "words"),
+    [
+        ("nfdump: Version: NSEL-NEL1.7.1", "ok", "is version 1.7.1"),
+        ("nfdump: Version: 1.6.8p1", "ok", "is version 1.6.8"),
+        ("nfdump: Version: 1.6.7", "warning", "is version 1.6.7, older than 1.6.8"),
+        ("", "warning", "does not tell its version"),
+    ],
+)
+def test_an_nfdump_beside_us(tmp_path: Path, config: Path, says: str, level: str, words: str) -> None:
+    program = tmp_path / "bin" / "nfdump"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    _, found = examined(tmp_path / "store", config, PATH=f"{program.parent}:{os.environ['PATH']}")
+    files, beside = found["nfdump"]
+    assert files["found"] == "its files are read, with any compression"
+    assert (beside["level"], words in beside["found"]) == (level, True)

@@ -1,4 +1,4 @@
-"""The simulated network of `nftui demo`: exporters described in TOML send real NetFlow v5, v9 and IPFIX datagrams over loopback.
+"""The simulated network of `nftui demo`: exporters described in TOML send real NetFlow, IPFIX and sFlow datagrams over loopback.
 
 network -> hosts, conversations (with scenarios) -> meter -> exporters (encoded by nftui.export) -> UDP
 """

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from nftui.demo.meter import Meter
 from nftui.demo.network import Exporter, Network, load_network
 from nftui.demo.queue import BURST, ReceiveQueue
 from nftui.errors import ConfigError, NftuiError
-from nftui.export import ipfix, netflow5, netflow9
+from nftui.export import ipfix, netflow5, netflow9, sflow
 from nftui.export.netflow import ICMP, ICMP6, Columns, Datagrams
 
 DEFAULT_HISTORY = 15
@@ -38,7 +39,10 @@ UPTIME_DAYS = (2, 40)
 
 @dataclass
 class Sent:
-    """What an exporter has sent: datagrams with those of templates, packets and octets as its flows count them."""
+    """What an exporter has sent: datagrams with those of templates, packets and octets as its flows count them.
+
+    Of sFlow a sample is a flow of one packet, with the octets of its frame.
+    """
 
     flows: int = 0
     packets: int = 0
@@ -53,16 +57,19 @@ class Stream:
         exporter: As described.
         boot: When it started, microseconds.
         family: Of the socket.
+        chance: Chooses the packets that are sampled.
     """
 
-    def __init__(self, exporter: Exporter, boot: int, family: int) -> None:
-        self.exporter, self.boot, self.sent = exporter, boot, Sent()
+    def __init__(self, exporter: Exporter, boot: int, family: int, chance: np.random.Generator) -> None:
+        self.exporter, self.boot, self.sent, self._chance = exporter, boot, Sent(), chance
         self._sequence = 0
         self._templates_at: int | None = None
         self.socket = _bound(exporter.address, family)
 
     def encode(self, columns: Columns, exported: NDArray[np.int64]) -> Datagrams:
         """Encode flows in the exporter's protocol, counting them as sent, with templates where they are due."""
+        if self.exporter.protocol == "sflow":
+            return self._sampled(columns, exported)
         due = len(exported) > 0 and self._due(int(exported[0]))
         domain, sequence = self.exporter.observation_domain, self._sequence
         if self.exporter.protocol == "v5":
@@ -75,6 +82,27 @@ class Stream:
         self.sent.flows += len(exported)
         self.sent.packets += int(columns["packets"].sum())
         self.sent.octets += int(columns["octets"].sum())
+        self.sent.datagrams += len(made.payloads)
+        return made
+
+    def _sampled(self, columns: Columns, exported: NDArray[np.int64]) -> Datagrams:
+        """Encode samples of the packets of flows, each chosen by itself."""
+        rate = self.exporter.sampling
+        row = np.repeat(np.arange(len(exported)), self._chance.binomial(columns["packets"], 1 / rate))
+        chosen = {name: values[row] for name, values in columns.items()}
+        made = sflow.encode(
+            chosen,
+            exported[row],
+            agent=IPv4Address(self.exporter.address).packed,
+            boot=self.boot,
+            sequence=self._sequence,
+            samples=self.sent.flows,
+            sampling=rate,
+        )
+        self._sequence = made.sequence
+        self.sent.flows += len(row)
+        self.sent.packets += len(row)
+        self.sent.octets += int(sflow.frame_lengths(chosen).sum())
         self.sent.datagrams += len(made.payloads)
         return made
 
@@ -109,7 +137,10 @@ class DemoExporters:
         days = np.random.default_rng([seed, now]).uniform(*UPTIME_DAYS, len(network.exporters))
         boots = now * SECOND - (days * 86_400_000).astype(np.int64) * 1000
         pairs = zip(network.exporters, boots.tolist(), strict=True)
-        self._streams = [Stream(exporter, boot + _offset(exporter), family) for exporter, boot in pairs]
+        self._streams = [
+            Stream(exporter, boot + _offset(exporter), family, np.random.default_rng([seed, place]))
+            for place, (exporter, boot) in enumerate(pairs)
+        ]
         self._meter = Meter(network, self._hosts)
         self._until = self._minute = 0
 

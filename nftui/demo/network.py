@@ -48,7 +48,7 @@ class Exporter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     address: str
     """The loopback address that its datagrams come from."""
-    protocol: Literal["v5", "v9", "ipfix"]
+    protocol: Literal["v5", "v9", "ipfix", "sflow"]
     observation_domain: Annotated[int, Meta(ge=0, le=2**32 - 1)]
     interfaces: Annotated[tuple[Interface, ...], Meta(min_length=1)]
     active_timeout: Seconds = 60
@@ -57,6 +57,8 @@ class Exporter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Seconds between templates."""
     clock_offset: float = 0.0
     """Seconds by which its clock is fast."""
+    sampling: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    """N of 1 in N packets that are sampled; of sFlow alone."""
 
 
 class Subnet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -295,6 +297,8 @@ def _exporter_problems(exporter: Exporter, subnets: set[str]) -> Iterable[str]:
         yield f"{where}.address: {exporter.address!r} is no loopback address; write for example 127.0.10.1"
     if exporter.protocol == "v5" and exporter.observation_domain > 0xFFFF:
         yield f"{where}.observation_domain: v5 has room for 65535, not for {exporter.observation_domain}"
+    if exporter.sampling > 1 and exporter.protocol != "sflow":
+        yield f"{where}.sampling: {exporter.protocol} sends flows here, not samples; leave it out, or take sflow"
     indices = [interface.index for interface in exporter.interfaces]
     if len(set(indices)) < len(indices):
         yield f"{where}.interfaces: an index stands twice"

@@ -9,28 +9,32 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable
-from functools import reduce, singledispatch
+from functools import partial, reduce, singledispatch
 from ipaddress import IPv4Network
 
 import polars as pl
 
+from nftui.engine import places
+from nftui.engine.filter_fields import FIELDS, RELATIONS, Direction, Kind, Operator
 from nftui.engine.filter_tree import (
-    FIELDS,
     AddressIn,
     And,
     Any_,
     Compare,
-    Direction,
     Family,
     Filter,
     Flags,
-    Kind,
+    KnownAs,
+    Named,
     Network,
     Not,
     OneOf,
-    Operator,
     Or,
+    Place,
+    Relation,
+    Text,
 )
+from nftui.errors import ResolveError
 from nftui.schema import TIME
 from nftui.units import moment
 
@@ -38,6 +42,8 @@ ICMP, TCP, ICMP6 = 1, 6, 58
 MAPPED = 0xFFFF << 32
 """::ffff:0.0.0.0 as a number: where IPv4 addresses begin among those of 128 bit."""
 MAPPED_END = MAPPED + 2**32 - 1
+MOST_RANGES = 16
+"""Of what is known of places; of more it is searched where an address lies."""
 FEW = 8
 """Up to so many values are compared one by one; more by a set."""
 
@@ -132,6 +138,50 @@ def _(filter: Flags, sampling: bool) -> pl.Expr:
     return _present((pl.col("protocol") == TCP) & (flags == filter.mask), "protocol", "tcp_flags")
 
 
+@_compiled.register
+def _(filter: Text, sampling: bool) -> pl.Expr:
+    value = pl.lit(filter.value)
+
+    def matches(column: pl.Expr) -> pl.Expr:
+        lower = column.str.to_lowercase()
+        return lower.str.contains(value, literal=True) if filter.contains else lower == value
+
+    return _over_columns(FIELDS[filter.field].columns[filter.direction], matches)
+
+
+@_compiled.register
+def _(filter: Named, sampling: bool) -> pl.Expr:
+    if not filter.networks:
+        raise ResolveError(filter.name, "is a name that nobody looked up", "write the address")
+    return _compiled(AddressIn(filter.networks, filter.direction), sampling)
+
+
+@_compiled.register
+def _(filter: Place, sampling: bool) -> pl.Expr:
+    if not filter.source:
+        raise ResolveError(filter.field, "is open: no file was asked", "name one in [names] of the configuration")
+    edges = places.opened(filter.source).edges(filter)
+    return _over_columns(FIELDS[filter.field].columns[filter.direction], lambda column: _within(column, edges))
+
+
+@_compiled.register
+def _(filter: KnownAs, sampling: bool) -> pl.Expr:
+    known = places.opened(filter.source)
+    leaf = filter.leaf
+    ends = FIELDS["as"].ends.get(leaf.direction, (leaf.direction,))
+    return _joined(operator.or_, (_compared(leaf, known.as_of(end)).fill_null(False) for end in ends))
+
+
+@_compiled.register
+def _(filter: Relation, sampling: bool) -> pl.Expr:
+    compared = RELATIONS[filter.name][filter.direction]
+    if filter.name == "ttl equal":
+        return _present(operator.eq(*map(pl.col, compared)), *compared)
+    first, last = "port_block_start", "port_block_end"
+    inside = (pl.col(port).is_between(pl.col(first), pl.col(last)) & pl.col(port).is_not_null() for port in compared)
+    return _joined(operator.or_, (_present(one, first, last) for one in inside))
+
+
 # -- leaves ------------------------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +206,16 @@ def _over_columns(names: Iterable[str], predicate: Predicate) -> pl.Expr:
 def _over_field(name: str, direction: Direction, sampling: bool, predicate: Predicate) -> pl.Expr:
     if (computed := _COMPUTED.get((name, direction))) is not None:
         return predicate(computed(sampling)).fill_null(False)
+    if name in ACL_PARTS:
+        column = pl.col(f"{direction.value}_acl")
+        return _joined(operator.or_, (predicate(_acl_part(column, part)).fill_null(False) for part in ACL_PARTS[name]))
     return _over_columns(FIELDS[name].columns[direction], predicate)
+
+
+def _compared(leaf: Compare | OneOf, value: pl.Expr) -> pl.Expr:
+    if isinstance(leaf, OneOf):
+        return _equals_any(value, list(leaf.values))
+    return _COMPARISONS[leaf.operator](value, pl.lit(leaf.value))
 
 
 def _equals_any(value: pl.Expr, values: list[int]) -> pl.Expr:
@@ -198,6 +257,15 @@ def _in_ranges(column: pl.Expr, ranges: list[Range]) -> pl.Expr:
     return _joined(operator.or_, [*wide, *(column == pl.lit(single) for single in singles)])
 
 
+def _within(column: pl.Expr, edges: pl.Series) -> pl.Expr:
+    """Return whether addresses lie between edges: few are compared, so that statistics of files help; in more it is searched."""
+    if len(edges) <= 2 * MOST_RANGES:
+        starts, ends = edges[::2].to_list(), [*edges[1::2].to_list(), 2**128]
+        ranges = [(start, end - 1) for start, end in zip(starts, ends, strict=False)]
+        return _in_ranges(column, ranges) if ranges else column.is_null()
+    return column.map_batches(partial(places.is_within, edges), return_dtype=pl.Boolean, is_elementwise=True)
+
+
 def _octets(number: int) -> bytes:
     return number.to_bytes(16, "big")
 
@@ -230,6 +298,22 @@ def _icmp(name: str, from_port: Callable[[pl.Expr], pl.Expr]) -> Callable[[bool]
     return lambda sampling: pl.when(pl.col("protocol").is_in([ICMP, ICMP6])).then(value)
 
 
+ACL_PARTS: dict[str, tuple[int, ...]] = {"acl": (0, 1, 2), "ace": (1,), "xace": (2,)}
+"""Which of the three numbers of an ACL id a field means: list, entry, extended entry; `acl` is any of them, as in nfdump 1.7.8."""
+
+
+def _acl_part(column: pl.Expr, part: int) -> pl.Expr:
+    """Return 32 bit of an ACL id of 12 octets as a number, null where it is shorter."""
+    return column.bin.slice(part * 4, 4).bin.reinterpret(dtype=pl.UInt32, endianness="big").cast(pl.Int64)
+
+
+def _domain_octet(divisor: int) -> pl.Expr:
+    """Return an octet of the observation domain, which NetFlow v5 makes of engine type and id."""
+    return pl.col("observation_domain") // divisor % 256
+
+
+_LABELS = [pl.col(name) for name in reversed(FIELDS["mpls any"].columns[Direction.NONE])]
+
 _COMPUTED: dict[tuple[str, Direction], Callable[[bool], pl.Expr]] = {
     ("bytes", Direction.NONE): lambda sampling: _counter("octets", sampling),
     ("bytes", Direction.OUT): lambda sampling: _counter("out_octets", sampling),
@@ -240,6 +324,11 @@ _COMPUTED: dict[tuple[str, Direction], Callable[[bool], pl.Expr]] = {
     ("bps", Direction.NONE): _rate("octets", 8000),
     ("pps", Direction.NONE): _rate("packets", 1000),
     ("bpp", Direction.NONE): lambda sampling: _quotient(pl.col("octets"), pl.col("packets")),
+    ("dscp", Direction.NONE): lambda sampling: pl.col("tos") // 4,
+    ("dscp", Direction.DST): lambda sampling: pl.col("destination_tos") // 4,
+    ("mpls eos", Direction.NONE): lambda sampling: pl.coalesce(_LABELS),
+    ("engine-type", Direction.NONE): lambda sampling: _domain_octet(256),
+    ("engine-id", Direction.NONE): lambda sampling: _domain_octet(1),
     ("icmp-type", Direction.NONE): _icmp("icmp_type", lambda port: port // 256),
     ("icmp-code", Direction.NONE): _icmp("icmp_code", lambda port: port % 256),
     ("flags", Direction.NONE): lambda sampling: pl.when(pl.col("protocol") == TCP).then(pl.col("tcp_flags") & 0xFF),

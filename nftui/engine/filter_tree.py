@@ -7,159 +7,19 @@ that `not` of it is true.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
 from functools import singledispatch
 from ipaddress import IPv4Network, IPv6Network
 
+from nftui.engine.filter_fields import FIELDS, NO_NUMBERS, RELATIONS, Direction, Kind, Operator
 from nftui.engine.names import PRINTED_PROTOCOLS
 from nftui.units import rfc3339
 
 Network = IPv4Network | IPv6Network
-Columns = tuple[str, ...]
 
 FLAG_LETTERS: dict[str, int] = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32, "E": 64, "C": 128}
-LARGEST = 2**63 - 1
-FIRST_TIME, LAST_TIME = 0, 253_402_300_799_999_999
-"""Microseconds since 1970 that a filter may name: the years 1970 to 9999."""
-
-
-class Direction(StrEnum):
-    """Which end or side of a flow; the value is its spelling."""
-
-    NONE = ""
-    SRC = "src"
-    DST = "dst"
-    IN = "in"
-    OUT = "out"
-    IN_SRC = "in src"
-    IN_DST = "in dst"
-    OUT_SRC = "out src"
-    OUT_DST = "out dst"
-    PREV = "prev"
-    NEXT = "next"
-    BGP_NEXT = "bgp next"
-    ROUTER = "router"
-    FIRST = "first"
-    LAST = "last"
-
-
-class Operator(StrEnum):
-    """A comparison; the value is its spelling."""
-
-    EQ = "="
-    LT = "<"
-    GT = ">"
-    LE = "<="
-    GE = ">="
-
-
-class Kind(Enum):
-    """What values a field takes, and how they are written."""
-
-    NUMBER = "a number"
-    PORT = "a port"
-    PROTOCOL = "a protocol"
-    FLAGS = "TCP flags"
-    MAC = "a MAC address"
-    TIME = "a time"
-    ADDRESS = "an address"
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """Something of a flow that a filter compares.
-
-    Attributes:
-        columns: Of each direction that the field has, the columns of the schema, any one of which may match; () where the value is
-            computed from several.
-        kind: What it is compared with.
-        high: The largest value.
-        low: The smallest value.
-        same: A direction that means the same as none.
-        ends: The directions whose union none is; () where none is a single column.
-    """
-
-    columns: Mapping[Direction, Columns]
-    kind: Kind = Kind.NUMBER
-    high: int = LARGEST
-    low: int = 0
-    same: Direction = Direction.NONE
-    ends: tuple[Direction, ...] = ()
-
-
-def _pair(source: str, destination: str, kind: Kind, high: int, **more: str) -> Field:
-    """Return a field of both ends; `more` are columns of further directions, by the name of the member."""
-    columns: dict[Direction, Columns] = {
-        Direction.NONE: (source, destination),
-        Direction.SRC: (source,),
-        Direction.DST: (destination,),
-    }
-    columns.update({Direction[name]: (column,) for name, column in more.items()})
-    return Field(columns, kind, high, ends=(Direction.SRC, Direction.DST))
-
-
-def _single(column: str = "", kind: Kind = Kind.NUMBER, high: int = LARGEST) -> Field:
-    return Field({Direction.NONE: (column,) if column else ()}, kind, high)
-
-
-_MACS = ("source_mac", "destination_mac", "post_source_mac", "post_destination_mac")
-
-FIELDS: dict[str, Field] = {
-    "ip": _pair(
-        "source_address",
-        "destination_address",
-        Kind.ADDRESS,
-        2**128 - 1,
-        NEXT="next_hop",
-        BGP_NEXT="bgp_next_hop",
-        ROUTER="exporter_address",
-    ),
-    "port": _pair("source_port", "destination_port", Kind.PORT, 65535),
-    "proto": _single("protocol", Kind.PROTOCOL, 255),
-    "icmp-type": _single(high=255),
-    "icmp-code": _single(high=255),
-    "flags": _single(kind=Kind.FLAGS, high=255),
-    "tos": Field({Direction.NONE: ("tos",), Direction.DST: ("destination_tos",)}, high=255, same=Direction.SRC),
-    "bytes": Field({Direction.NONE: ("octets",), Direction.OUT: ("out_octets",)}, same=Direction.IN),
-    "packets": Field({Direction.NONE: ("packets",), Direction.OUT: ("out_packets",)}, same=Direction.IN),
-    "flows": _single(),
-    "duration": _single(),
-    "bps": _single(),
-    "pps": _single(),
-    "bpp": _single(),
-    "if": Field(
-        {
-            Direction.NONE: ("ingress_interface", "egress_interface"),
-            Direction.IN: ("ingress_interface",),
-            Direction.OUT: ("egress_interface",),
-        },
-        high=2**32 - 1,
-        ends=(Direction.IN, Direction.OUT),
-    ),
-    "as": _pair("source_as", "destination_as", Kind.NUMBER, 2**32 - 1, PREV="previous_as", NEXT="next_as"),
-    "mask": _pair("source_mask", "destination_mask", Kind.NUMBER, 255),
-    "vlan": _pair("source_vlan", "destination_vlan", Kind.NUMBER, 65535),
-    "mac": Field(
-        {
-            Direction.NONE: _MACS,
-            Direction.SRC: (_MACS[0], _MACS[2]),
-            Direction.DST: (_MACS[1], _MACS[3]),
-            Direction.IN: _MACS[:2],
-            Direction.OUT: _MACS[2:],
-            Direction.IN_SRC: _MACS[:1],
-            Direction.IN_DST: _MACS[1:2],
-            Direction.OUT_SRC: _MACS[2:3],
-            Direction.OUT_DST: _MACS[3:],
-        },
-        Kind.MAC,
-        2**48 - 1,
-        ends=(Direction.SRC, Direction.DST),
-    ),
-    "seen": Field({Direction.FIRST: ("flow_start",), Direction.LAST: ("flow_end",)}, Kind.TIME, LAST_TIME, FIRST_TIME),
-}
-"""Every field, by its canonical name."""
+LONGEST_TEXT = 256
+"""Characters of a text that a field is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +116,7 @@ class OneOf(Filter):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(sorted(set(self.values))))
-        if len(self.values) < 2 or self.field in ("flags", "seen"):
+        if len(self.values) < 2 or FIELDS[self.field].kind in (Kind.FLAGS, Kind.TIME):
             raise ValueError(f"{self.field} in {self.values}")
         for value in self.values:
             _check_value(self.field, self.direction, value)
@@ -272,6 +132,97 @@ class Flags(Filter):
     def __post_init__(self) -> None:
         if not 1 <= self.mask <= 255:
             raise ValueError(f"flags {self.mask}")
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Filter):
+    """A text of a flow equals the value, or has it in it (`contains`), in whatever case; the value is lower case."""
+
+    field: str
+    value: str
+    direction: Direction = Direction.NONE
+    contains: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", self.value.lower())
+        _check_direction(self.field, self.direction)
+        unquotable = "\n" in self.value or {"'", '"'} <= set(self.value)
+        if FIELDS[self.field].kind is not Kind.TEXT or not self.value or len(self.value) > LONGEST_TEXT or unquotable:
+            raise ValueError(f"{self.field} {self.value!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Named(Filter):
+    """The address of a direction is one of those that a name stands for: `host example.org`.
+
+    Attributes:
+        name: Lower case.
+        direction: A direction of the field `ip`.
+        networks: What the name stands for, () as long as nobody looked it up; not part of the text.
+    """
+
+    name: str
+    direction: Direction = Direction.NONE
+    networks: tuple[Network, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name.lower())
+        _check_direction("ip", self.direction)
+        if not self.name or len(self.name) > LONGEST_TEXT or any(letter.isspace() or letter in "'\"" for letter in self.name):
+            raise ValueError(f"name {self.name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Filter):
+    """What is known of where an address is, its country or the organisation of its AS, is one of the values.
+
+    Attributes:
+        field: `geo` or `asorg`.
+        values: At least one, sorted: countries in two capital letters; a single name of an organisation, lower case.
+        direction: A direction of the field.
+        contains: Whether the value may be a part of the organisation's name.
+        source: Which files are asked, empty as long as that is open; not part of the text.
+    """
+
+    field: str
+    values: tuple[str, ...]
+    direction: Direction = Direction.NONE
+    contains: bool = False
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        is_country = FIELDS[self.field].kind is Kind.COUNTRY
+        values = sorted({value.upper() if is_country else value.lower() for value in self.values})
+        object.__setattr__(self, "values", tuple(values))
+        _check_direction(self.field, self.direction)
+        unquotable = any("\n" in value or {"'", '"'} <= set(value) or not 0 < len(value) <= LONGEST_TEXT for value in values)
+        if not values or unquotable or (not is_country and len(values) > 1) or (is_country and self.contains):
+            raise ValueError(f"{self.field} {self.values}")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAs(Filter):
+    """A comparison of AS numbers, which are looked up where a flow has none.
+
+    Attributes:
+        leaf: The comparison, of the field `as`.
+        source: Which files are asked; not part of the text.
+    """
+
+    leaf: Compare | OneOf
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relation(Filter):
+    """A condition between columns of the flow, one of `RELATIONS`: `ttl equal`, `src port in nat pblock`."""
+
+    name: str
+    direction: Direction = Direction.NONE
+
+    def __post_init__(self) -> None:
+        if self.direction not in RELATIONS.get(self.name, ()):
+            raise ValueError(f"no relation {self.direction.value} {self.name}")
 
 
 def all_of(*filters: Filter) -> Filter:
@@ -312,7 +263,7 @@ def _check_direction(name: str, direction: Direction) -> None:
 
 def _check_value(name: str, direction: Direction, value: int) -> None:
     _check_direction(name, direction)
-    if FIELDS[name].kind is Kind.ADDRESS or not FIELDS[name].low <= value <= FIELDS[name].high:
+    if FIELDS[name].kind in NO_NUMBERS or not FIELDS[name].low <= value <= FIELDS[name].high:
         raise ValueError(f"{name} {value}")
 
 
@@ -365,7 +316,7 @@ def _(filter: AddressIn) -> str:
 @text.register
 def _(filter: Compare) -> str:
     value = _value_text(filter.field, filter.value)
-    shown = "" if filter.operator is Operator.EQ and filter.field != "seen" else f"{filter.operator.value} "
+    shown = "" if filter.operator is Operator.EQ and FIELDS[filter.field].kind is not Kind.TIME else f"{filter.operator.value} "
     if filter.field == "proto" and not shown:
         value = PRINTED_PROTOCOLS.get(filter.value, value)
     return f"{_spaced(filter.direction)}{filter.field} {shown}{value}"
@@ -383,8 +334,44 @@ def _(filter: Flags) -> str:
     return f"flags {'=' if filter.exact else ''}{letters}"
 
 
+@text.register
+def _(filter: Text) -> str:
+    return f"{_spaced(filter.direction)}{filter.field} {'~ ' if filter.contains else ''}{_quoted(filter.value)}"
+
+
+@text.register
+def _(filter: Named) -> str:
+    # In quotes it can't be taken for a word of the language.
+    plain = "." in filter.name and all(letter.isascii() and (letter.isalnum() or letter in "._-") for letter in filter.name)
+    return f"{_spaced(filter.direction)}ip {filter.name if plain else _quoted(filter.name)}"
+
+
+@text.register
+def _(filter: Place) -> str:
+    prefix = f"{_spaced(filter.direction)}{filter.field}"
+    if filter.field == "asorg":
+        return f"{prefix} {'~ ' if filter.contains else ''}{_quoted(filter.values[0])}"
+    codes = [f"'{code}'" if code == "OR" else code for code in filter.values]  # no country's, but two letters all the same
+    return f"{prefix} {codes[0]}" if len(codes) == 1 else f"{prefix} in [{' '.join(codes)}]"
+
+
+@text.register
+def _(filter: KnownAs) -> str:
+    return text(filter.leaf)
+
+
+@text.register
+def _(filter: Relation) -> str:
+    return f"{_spaced(filter.direction)}{filter.name}"
+
+
 def _bracketed(term: Filter) -> str:
     return f"({text(term)})" if isinstance(term, (And, Or)) else text(term)
+
+
+def _quoted(value: str) -> str:
+    quote = '"' if "'" in value else "'"
+    return f"{quote}{value}{quote}"
 
 
 def _spaced(direction: Direction) -> str:

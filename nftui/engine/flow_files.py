@@ -33,6 +33,9 @@ LATEST = 10**17
 class FlowFiles(Store):
     """Files of flows, to be asked as a store is."""
 
+    scans = 32
+    """Each scan that is a source of its own takes a thread."""
+
     def __init__(self, paths: Sequence[Path], decode: Callable[[Sequence[Path], Path], None]) -> None:
         """Look at files, and at what is in directories.
 
@@ -48,6 +51,7 @@ class FlowFiles(Store):
         self._nfdump: dict[Path, NfdumpFile] = {}
         self._flows: dict[Path, int] = {}
         self._partly: dict[Path, str] = {}
+        self._seen: dict[Path, set[str]] = {}
         captures = []
         stored = []
         for path in flow_files(paths):
@@ -96,12 +100,12 @@ class FlowFiles(Store):
 
     def present(self, parts: list[Part], *more: str) -> tuple[str, ...]:
         """Return the columns that any of some parts has, and some more, in the order of the schema."""
-        found: set[str] = set()
+        kept = [part for part in parts if part.path not in self._nfdump]
+        found = set(Store.present(self, kept, *more))
         for part in parts:
             if part.path in self._nfdump:
                 found |= self._present_in(part)
-        kept = [part for part in parts if part.path not in self._nfdump]
-        return tuple(name for name in POLARS if name in found.union(Store.present(self, kept, *more)))
+        return tuple(name for name in POLARS if name in found)
 
     def status(self) -> None:
         """Return None: no collector speaks for files."""
@@ -194,13 +198,15 @@ class FlowFiles(Store):
         self._note(part.path, counts)
 
     def _present_in(self, part: Part) -> set[str]:
-        found: set[str] = set()
-        for frame in self._nfdump[part.path].frames(None):
-            found.update(frame.columns)
-        return found
+        """Return the columns that a file's flows may have; it is decoded for that where no question did before."""
+        if part.path not in self._seen:
+            for _ in self._read(part, ("octets",)):
+                pass
+        return self._seen[part.path]
 
     def _note(self, path: Path, counts: FileCounts) -> None:
-        """Remember what was broken in a file."""
+        """Remember which columns a file has, and what was broken in it."""
+        self._seen[path] = counts.columns
         if counts.malformed:
             self._partly[path] = ", ".join(f"{times:,} {reason}" for reason, times in sorted(counts.malformed.items()))
 

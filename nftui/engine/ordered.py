@@ -69,7 +69,7 @@ class Ordered:
     comes twice; records that are received meanwhile may be among those of later windows.
     """
 
-    def __init__(self, query: Query, parts: list[Part], scan: Scan, again: Callable[[], list[Part]]) -> None:
+    def __init__(self, query: Query, parts: list[Part], scan: Scan, again: Callable[[], list[Part]], scans: int) -> None:
         """Look at what the parts hold of the order's column.
 
         Args:
@@ -77,8 +77,9 @@ class Ordered:
             parts: Those that hold matching records.
             scan: Reads them.
             again: Lists the parts anew, when one has vanished.
+            scans: Parts that one plan may scan by themselves.
         """
-        self._query, self._scan, self._again = query, scan, again
+        self._query, self._scan, self._again, self._scans = query, scan, again, scans
         self._key = _number(query.order)
         self._look(parts)
 
@@ -118,7 +119,11 @@ class Ordered:
         if self._key is None:
             self._rows = int(self._scan(parts).select(pl.len()).collect(engine="streaming").item())
             return
-        scans = [self._scan([part]).select(self._key.alias("key"), pl.lit(place).alias("part")) for place, part in enumerate(parts)]
+        for at in range(0, len(parts), self._scans):
+            self._look_at(parts[at : at + self._scans], self._key)
+
+    def _look_at(self, parts: list[Part], of: pl.Expr) -> None:
+        scans = [self._scan([part]).select(of.alias("key"), pl.lit(place).alias("part")) for place, part in enumerate(parts)]
         key = pl.col("key")
         told = pl.concat(scans, how="vertical").group_by("part").agg(
             key.min().alias("low"), key.max().alias("high"), key.null_count().alias("nulls"), pl.len().alias("rows")

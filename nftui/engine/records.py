@@ -10,7 +10,7 @@ import os
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +109,10 @@ class Lister:
         if self._store.costs_each_time():
             path = _spooled(self._flows(query, matching, columns))
             matching = [Part(matching[0].name, path)]
-            found = ordered.Ordered(query, matching, lambda _: pl.scan_parquet(path, glob=False), lambda: matching)
+            found = ordered.Ordered(query, matching, lambda _: pl.scan_parquet(path, glob=False), lambda: matching, 1)
             weakref.finalize(found, path.unlink, missing_ok=True)
         else:
-            found = ordered.Ordered(query, matching, lambda some: self._flows(query, some, columns), again)
+            found = ordered.Ordered(query, matching, lambda some: self._flows(query, some, columns), again, self._store.scans)
         present = found.present(tuple(name for name in POLARS if name in columns))
         return lambda: found.frames(present), present, total
 
@@ -125,7 +125,7 @@ class Lister:
         return top.matching(scans[0] if len(scans) == 1 else pl.concat(scans, how="vertical"), query)
 
     def _sums(self, query: Query, parts: list[Part]) -> dict[Part, Sums]:
-        """Return the sums of each part; all parts that weren't asked before in one pass."""
+        """Return the sums of each part; those that weren't asked before as many at a time as the store has."""
         keys = {
             part: ("records", part.name, part.name.inside(query.interval) or query, query.where, query.sampling) for part in parts
         }
@@ -137,18 +137,21 @@ class Lister:
                 missing.append(part)
             else:
                 known[part] = Sums(*kept.row(0))
-        columns = top.columns(query, timed=True)
-        scans = [
-            self._flows(query, [part], columns).with_columns(pl.lit(place).alias("part")) for place, part in enumerate(missing)
-        ]
-        if scans:
-            found = pl.concat(scans, how="vertical").group_by("part").agg(_totals(query)).collect(engine="streaming")
-            rows = {row[0]: row[1:] for row in found.iter_rows()}
-            for place, part in enumerate(missing):
-                known[part] = Sums(*rows.get(place, ()))
-                if self._partials is not None:
-                    self._partials.put(keys[part], pl.DataFrame([rows.get(place, (0, 0, 0, None, None, None))], orient="row"))
+        for at in range(0, len(missing), self._store.scans):
+            some = missing[at : at + self._store.scans]
+            known.update(self._sums_of(query, some))
+            if self._partials is not None:
+                for part in some:
+                    self._partials.put(keys[part], pl.DataFrame([astuple(known[part])], orient="row"))
         return known
+
+    def _sums_of(self, query: Query, parts: list[Part]) -> dict[Part, Sums]:
+        """Return the sums of each of some parts, in one pass."""
+        columns = top.columns(query, timed=True)
+        scans = [self._flows(query, [part], columns).with_columns(pl.lit(place).alias("part")) for place, part in enumerate(parts)]
+        found = pl.concat(scans, how="vertical").group_by("part").agg(_totals(query)).collect(engine="streaming")
+        rows = {row[0]: row[1:] for row in found.iter_rows()}
+        return {part: Sums(*rows.get(place, ())) for place, part in enumerate(parts)}
 
     def _columns(self, query: Query, parts: list[Part]) -> tuple[str, ...]:
         """Return the columns that parts have, and those that the question reads although no part has them."""

@@ -15,7 +15,7 @@ from nftui.engine.listening import parsed
 
 AT_START = ("collector.enabled", "collector.listen", "collector.receive_buffer", "collector.processes", "store.path", "elements")
 """Keys that hold from the collector's start to its end."""
-OF_DASHBOARDS = ("display",)
+OF_DASHBOARDS = ("display", "names", "network")
 """Sections that a collector doesn't read."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,8 +79,25 @@ class Spreader:
             frames = self._kept(self._partials, query, wanted, by_name, grid, followed, read)
         else:
             in_order = sorted(wanted, key=lambda name: name.level)
-            frames = [self._spread(query, [by_name[name]], wanted[name], grid, followed) for name in in_order]
+            frames = [
+                self._spread(query, parts, clip, grid, followed)
+                for clip, parts in self._together([by_name[name] for name in in_order], wanted)
+            ]
         return self._binned(query, series.merge([series.nothing(), *frames]), grid, shown, followed)
+
+    def _together(self, parts: list[Part], wanted: Wanted) -> Iterator[tuple[Interval | None, list[Part]]]:
+        """Yield parts with the same clip, some small ones at a time, and what they must be clipped to."""
+        taken: list[Part] = []
+        flows = 0
+        for part in parts:
+            more = self._store.flow_count([part])
+            if taken and (flows + more > SPREAD_FLOWS or wanted[part.name] != wanted[taken[0].name]):
+                yield wanted[taken[0].name], taken
+                taken, flows = [], 0
+            taken.append(part)
+            flows += more
+        if taken:
+            yield wanted[taken[0].name], taken
 
     def _kept(
         self,

@@ -18,7 +18,7 @@ import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 
@@ -55,6 +55,8 @@ class Store:
         broken: Parts that can't be read, and why; they are passed over until another part supersedes them.
     """
 
+    scans: ClassVar[int] = 10_000
+    """Parts that one plan scans by themselves."""
     root: Path
     foreign: list[Path] = field(default_factory=list)
     broken: dict[Path, str] = field(default_factory=dict)

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
@@ -124,6 +125,13 @@ class StoreWriter:
         now = time.monotonic()
         self._room, self._began = PACK_WITHIN_S - (now - self._began), now
         return self._write(self._write_tail)
+
+    def write_segments(self) -> list[Path]:
+        """Write what was taken since the last call as sealed segments: for flows that come from files.
+
+        Returns, raises: As `write_tail`.
+        """
+        return self._write(partial(write_segment, self.root))
 
     def _write(self, write: Callable[[str, int, pl.DataFrame, pl.DataFrame], Path]) -> list[Path]:
         written: list[Path] = []

@@ -140,7 +140,7 @@ def _worded(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _write_parquet(out: BinaryIO, records: Records, frames: Iterator[pl.DataFrame]) -> None:
-    schema: dict[str, Any] = {name: POLARS[name] for name in records.columns or POLARS}
+    schema: dict[str, Any] = {name: POLARS.get(name, pl.String) for name in records.columns or POLARS}
 
     def source(columns: Any, predicate: Any, rows: Any, batch: Any) -> Iterator[pl.DataFrame]:
         yield from frames

@@ -107,7 +107,11 @@ TAIL = (
     Field("tos", 5, 5, 1),
     Field("flow_direction", 61, 61, 1),
 )
-_ADDRESSES = ("source_address", "destination_address", "next_hop")
+_INTEGERS = (1, 2, 4, 8)
+
+
+def _is_address(name: str) -> bool:
+    return name.endswith(("_address", "_hop"))
 
 
 def templates(names: Iterable[str], head: tuple[Field, ...], tail: tuple[Field, ...]) -> tuple[Template, ...]:
@@ -126,11 +130,13 @@ def templates(names: Iterable[str], head: tuple[Field, ...], tail: tuple[Field, 
     for number in range(4 if "icmp_type" in present else 2):
         six, icmp = bool(number & 1), bool(number & 2)
         fields = tuple(
-            (field.column, field.element6 if six else field.element, 16 if six and field.column in _ADDRESSES else field.octets)
+            (field.column, field.element6 if six else field.element, 16 if six and _is_address(field.column) else field.octets)
             for field in head + (TYPES if icmp else PORTS) + tail
             if field.column in present
         )
-        formats = [(name, ("u1", (size,)) if name in _ADDRESSES else f">u{size}") for name, _, size in fields]
+        formats: list[Any] = [
+            (name, ("u1", (size,)) if _is_address(name) or size not in _INTEGERS else f">u{size}") for name, _, size in fields
+        ]
         made.append(Template(256 + number, fields, np.dtype(formats)))
     return tuple(made)
 
@@ -168,8 +174,10 @@ def fill(template: Template, columns: Columns, rows: NDArray[np.int64]) -> NDArr
     for name, _, size in template.fields:
         if name == "icmp_type_code":
             records[name] = type_and_code(columns, rows)
-        elif name in _ADDRESSES:
+        elif _is_address(name):
             records[name] = columns[name][rows][:, 16 - size :]
+        elif size not in _INTEGERS:
+            records[name] = columns[name][rows].astype(">i8")[:, None].view("u1")[:, 8 - size :]
         else:
             records[name] = columns[name][rows]
     return records

@@ -31,7 +31,14 @@ SECOND = 1_000_000
 
 
 def encode(
-    columns: Columns, exported: NDArray[np.int64], *, domain: int, boot: int, sequence: int, templates: bool = True
+    columns: Columns,
+    exported: NDArray[np.int64],
+    *,
+    domain: int,
+    boot: int,
+    sequence: int,
+    templates: bool = True,
+    more: tuple[Field, ...] = (),
 ) -> Datagrams:
     """Encode flows as NetFlow v9.
 
@@ -43,10 +50,11 @@ def encode(
         boot: When the exporter started, microseconds since 1970, whole milliseconds.
         sequence: Datagrams sent before, those of templates too.
         templates: Whether a datagram with the templates goes first.
+        more: Further fields of the records, at their end; numbers stand in their columns as on the wire.
     """
     if not len(exported):
         return EMPTY._replace(sequence=sequence)
-    made = make(columns, HEAD + TIMES, TAIL)
+    made = make(columns, HEAD + TIMES, TAIL + more)
     uptimes = {name: (columns[name] // 1000 - boot // 1000) & 0xFFFFFFFF for name in ("flow_start", "flow_end") if name in columns}
     parts = sets({**columns, **uptimes}, made, exported, HEADER)
     order, numbers, after = number(parts, sequence + templates, by_record=False)

@@ -84,7 +84,7 @@ class SeriesTable:
         if told:
             figures = [asdict(statistics(column)) for column in self.columns.values()]
             cells += [[name, *(write(one[field]) for one in figures)] for field, name in STATISTICS.items()]
-        yield from table(["time", *self.columns], cells, {"time"})
+        yield from table(["time", *map(form.titled, self.columns)], cells, {"time"})
 
     def _figures(self, column: list[Any]) -> Row:
         return {name: _rounded(value) for name, value in asdict(statistics(column)).items()}

@@ -157,13 +157,8 @@ def _samples(columns: Columns, before: int, rate: int) -> tuple[NDArray[np.void]
 
 def _packets(columns: Columns, packet: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Write the first octets of each packet; return the lengths of the frames."""
-    number = len(packet)
     four = is_ipv4(columns["source_address"])
-    network = np.where(four, _IPV4.itemsize, _IPV6.itemsize)
-    protocol = _column(columns, "protocol", number)
-    transport = np.select([protocol == one for one in _TRANSPORT], list(_TRANSPORT.values()), 0)
-    mean = _column(columns, "octets", number) // np.maximum(_column(columns, "packets", number), 1)
-    size = np.clip(mean, network + transport, LONGEST_IP)
+    size = _sizes(columns)
     packet[:, 0:12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]
     for six, layout, kind in ((False, _IPV4, 0x0800), (True, _IPV6, 0x86DD)):
         rows = np.flatnonzero(four != six)
@@ -174,7 +169,22 @@ def _packets(columns: Columns, packet: NDArray[np.uint8]) -> NDArray[np.int64]:
         packet[rows, ETHERNET : ETHERNET + layout.itemsize] = headers.view(np.uint8).reshape(len(rows), -1)
         at = ETHERNET + layout.itemsize
         packet[rows, at : at + 20] = _transport(columns, rows, size[rows] - layout.itemsize)
-    return np.maximum(ETHERNET + size + CHECKSUM, SHORTEST_FRAME)
+    return frame_lengths(columns)
+
+
+def frame_lengths(columns: Columns) -> NDArray[np.int64]:
+    """Return the length of the frame that each sample tells, shape (samples,), octets."""
+    return np.maximum(ETHERNET + _sizes(columns) + CHECKSUM, SHORTEST_FRAME)
+
+
+def _sizes(columns: Columns) -> NDArray[np.int64]:
+    """Return the length of each IP packet: that of the flow's packets in the mean, as far as it may be."""
+    number = len(columns["protocol"])
+    network = np.where(is_ipv4(columns["source_address"]), _IPV4.itemsize, _IPV6.itemsize)
+    protocol = _column(columns, "protocol", number)
+    transport = np.select([protocol == one for one in _TRANSPORT], list(_TRANSPORT.values()), 0)
+    mean = _column(columns, "octets", number) // np.maximum(_column(columns, "packets", number), 1)
+    return np.clip(mean, network + transport, LONGEST_IP)
 
 
 def _ipv4(columns: Columns, rows: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.void]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,15 +17,43 @@ FLAG_LETTERS = "CEUAPRSF"
 
 
 class Form:
-    """How numbers are written.
+    """How values are written.
 
     Attributes:
         plain: Digits only, no suffixes.
         base: 1000, or 1024 for octets.
+        labels: What addresses are called, safe to show; it may grow as rows come.
+        interfaces: What interfaces are called, safe to show.
+        end: Cells for one end of a flow.
     """
 
-    def __init__(self, *, plain: bool = False, iec: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        plain: bool = False,
+        iec: bool = False,
+        labels: Mapping[str, str] | None = None,
+        interfaces: Mapping[int, str] | None = None,
+    ) -> None:
         self.plain, self.base = plain, 1024 if iec else 1000
+        # The table of labels is still empty when the first line is written.
+        self.end = 22 if labels is None else 46
+        self.labels: Mapping[str, str] = {} if labels is None else labels
+        self.interfaces: Mapping[int, str] = interfaces or {}
+
+    def address(self, address: str, port: str = "") -> str:
+        """Return an address, with its port behind it, and what it is called in brackets: whoever names it can't hide it."""
+        shown = printable(address) + port
+        return f"{shown} ({label})" if (label := self.labels.get(address)) else shown
+
+    def titled(self, name: str) -> str:
+        """Return the title of a column; where it is an address, with what that is called in brackets."""
+        return f"{name} ({label})" if (label := self.labels.get(name)) else name
+
+    def interface(self, index: object) -> str:
+        """Return an interface's number, and what it is called in brackets."""
+        name = self.interfaces.get(index) if isinstance(index, int) else None
+        return f"{printable(index)} ({name})" if name else printable(index)
 
     def octets(self, count: int) -> str:
         """Return octets: `1.6 M`, with base 1024 `1.48 MiB`."""
@@ -72,17 +100,18 @@ def summary_block(answer: Answer, form: Form, *, wall: float, cpu: float, proces
 
 def flow_lines(rows: Iterator[Row], form: Form) -> Iterator[str]:
     """Yield a heading and a line a flow record."""
+    wide = form.end
     yield (
-        f"{'Date first seen':<23} {'Duration':>9} {'Proto':<5} {'Src IP Addr:Port':>22}    {'Dst IP Addr:Port':<22} "
+        f"{'Date first seen':<23} {'Duration':>9} {'Proto':<5} {'Src IP Addr:Port':>{wide}}    {'Dst IP Addr:Port':<{wide}} "
         f"{'Flags':<8} {'Tos':>3} {'Packets':>8} {'Bytes':>8}"
     )
     for row in rows:
         start, end = _microseconds(row.get("flow_start")), _microseconds(row.get("flow_end"))
         length = (end - start) / SECOND if start is not None and end is not None else 0.0
-        proto, source, destination = record_cells(row)
+        proto, source, destination = record_cells(row, form)
         flags = flags_text(row.get("tcp_flags")) if row.get("protocol") == 6 else "........"
         yield (
-            f"{clock(start) if start is not None else '-':<23} {length:>9.3f} {proto:<5} {source:>22} -> {destination:<22} "
+            f"{clock(start) if start is not None else '-':<23} {length:>9.3f} {proto:<5} {source:>{wide}} -> {destination:<{wide}} "
             f"{flags} {row.get('tos', '-'):>3} {form.count(row['packets']) if 'packets' in row else '-':>8} "
             f"{form.octets(row['octets']) if 'octets' in row else '-':>8}"
         )
@@ -118,15 +147,14 @@ def flags_text(flags: object) -> str:
     return "".join(letter if number & (0x80 >> place) else "." for place, letter in enumerate(FLAG_LETTERS))
 
 
-def record_cells(row: Row) -> list[str]:
+def record_cells(row: Row, form: Form) -> list[str]:
     """Return the protocol and both ends, `10.0.0.1:80`, of a flow or a group."""
     protocol = row.get("protocol")
     ends = []
     for side in ("source", "destination"):
         address, port = row.get(f"{side}_address") or "-", row.get(f"{side}_port")
-        text = printable(address)
-        separator = "." if ":" in text else ":"
-        ends.append(f"{text}{separator}{'-' if port is None else port}")
+        separator = "." if ":" in address else ":"
+        ends.append(form.address(address, f"{separator}{'-' if port is None else port}"))
     return ["-" if protocol is None else protocol_name(protocol), *ends]
 
 

@@ -31,6 +31,7 @@ HEADINGS = {
     "bgp_next_hop": "Nexthop BGP IP",
 }  # fmt: skip
 """nfdump's titles, by the name of the key without its prefix lengths; other keys have their label."""
+INTERFACES = ("ingress_interface", "egress_interface", "interface")
 
 
 def top_block(answer: Answer, statistic: str, form: Form) -> Iterator[str]:
@@ -78,9 +79,9 @@ class _Shares:
         self.left = {self.titles[0], value}
 
     def keys(self, row: Row) -> list[str]:
-        protocol = _cell("protocol", row.get("protocol")) if self._by_protocol else "any"
+        protocol = _cell(self._form, "protocol", row.get("protocol")) if self._by_protocol else "any"
         value = row.get(keys.key(self._keys[0]).field)
-        return [protocol, _cell(self._keys[0], value, number=self._keys == ("protocol",))]
+        return [protocol, _cell(self._form, self._keys[0], value, number=self._keys == ("protocol",))]
 
     def others(self, label: str) -> list[str]:
         return ["any", label]
@@ -106,8 +107,8 @@ class _Connections:
 
     def keys(self, row: Row) -> list[str]:
         if self._record:
-            return record_cells(row)
-        return [_cell(name, row.get(keys.key(name).field)) for name in self._keys]
+            return record_cells(row, self._form)
+        return [_cell(self._form, name, row.get(keys.key(name).field)) for name in self._keys]
 
     def others(self, label: str) -> list[str]:
         if self._record:
@@ -129,12 +130,16 @@ class _Connections:
         return [*sums, *rates, form.count(row["flows"])]
 
 
-def _cell(name: str, value: object, *, number: bool = False) -> str:
+def _cell(form: Form, name: str, value: object, *, number: bool = False) -> str:
     if value is None:
         return "-"
+    if name in INTERFACES:
+        return form.interface(value)
     if name == "protocol" and isinstance(value, int) and not number:
         return protocol_name(value)
-    return flags_text(value) if name == "tcp_flags" else printable(value)
+    if name == "tcp_flags":
+        return flags_text(value)
+    return form.address(value) if isinstance(value, str) and keys.key(name).kind == "address" else printable(value)
 
 
 def _when(group: Row) -> list[str]:

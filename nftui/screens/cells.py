@@ -27,6 +27,10 @@ TERMS = {
 """Columns that a filter can name, with its words for them."""
 
 
+ADDRESSES = frozenset(column.name for column in BY_NAME.values() if column.kind == "address")
+"""Columns of addresses."""
+
+
 def address(value: bytes | None) -> str:
     """Return an address of 16 octets as text; anything else as its octets."""
     return "-" if value is None else address_text(value) or "-"

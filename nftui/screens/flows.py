@@ -84,11 +84,10 @@ class FlowsScreen(InvestigationScreen):
         self._show_detail()
 
     def _columns(self) -> list[TableColumn]:
-        iec = self.iec
         form = "%b %d %H:%M:%S" if self._dated else "%H:%M:%S"
 
         def column(name: str, label: str, width: int, **how: Any) -> TableColumn:
-            return TableColumn(name, label, width, lambda n, row: cells.cell(name, row.get(name), iec), **how)
+            return TableColumn(name, label, width, lambda n, row: self.cell(name, row.get(name)), **how)
 
         return [
             TableColumn("flow_start", "start", len(time_text(0, form)), lambda n, row: _time(row, form)),

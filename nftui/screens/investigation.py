@@ -9,8 +9,10 @@ from textual import events, on
 from textual.binding import Binding, BindingType
 
 from nftui.engine import filters
+from nftui.engine.filter_resolving import names_in
 from nftui.engine.query import KEYS, Answer, Measure, Query
 from nftui.errors import FilterError, UsageError
+from nftui.printable import printable
 from nftui.screens import cells, reading
 from nftui.screens.asker import Answered, Asker
 from nftui.screens.collector import understand
@@ -48,6 +50,7 @@ class InvestigationScreen(ShellScreen):
         Binding("r", "refresh_now", "Refresh", show=False, id="view.refresh", tooltip="Ask again now"),
         Binding("o", "exclude", "Not this", show=False, id="view.exclude", tooltip="Filter out the value under the cursor"),
         Binding("i", "only", "Only this", show=False, id="view.only", tooltip="Filter to the value under the cursor"),
+        Binding("a", "names", "Names", show=False, id="view.names", tooltip="Addresses, or what they are called"),
         Binding("backslash", "side", "Side panel", show=False, id="view.side", tooltip="Show or hide the side panel"),
         Binding("C", "coverage", "Coverage", show=False, id="view.coverage", tooltip="What the answer stands on, in words"),
     ]
@@ -58,6 +61,7 @@ class InvestigationScreen(ShellScreen):
         self.answer: Answer | None = None
         self._row: int | None = None
         self._asker: Asker | None = None
+        self._named = 0
 
     def question(self) -> Query:
         """Return what this screen asks of the shared view now."""
@@ -74,6 +78,7 @@ class InvestigationScreen(ShellScreen):
         self.set_interval(self.host.display_settings.refresh, self._tick)
         self.set_interval(FIRST_LOOK, self._look_for_the_first)
         self.set_interval(0.5, self.show_edges)
+        self.set_interval(0.5, self._show_names)
         self.call_after_refresh(self.show_edges)
         self.call_after_refresh(self.show_answer)
 
@@ -149,9 +154,26 @@ class InvestigationScreen(ShellScreen):
             parts.append(Part("PAST ", "accent"))
         return parts
 
+    def _show_names(self) -> None:
+        """Show what was found of addresses since: names come when they come."""
+        if self.view.names and self.is_current and self._named != self.host.resolver.revision:
+            self._named = self.host.resolver.revision
+            self.show_answer()
+
+    def cell(self, name: str, value: Any) -> str:
+        """Return a value for a table; an address by its name, where names are shown and its is known."""
+        shown = cells.cell(name, value, self.iec)
+        if not self.view.names or name not in cells.ADDRESSES or value is None:
+            return shown
+        return printable(self.host.resolver.look([shown]).get(shown, shown))
+
     def _filter_line(self) -> tuple[list[Part], list[Part]]:
         view = self.view
         left = [Part(" filter: ", "dim"), Part(view.text, "accent") if view.text else Part("all flows", "text")]
+        for name in names_in(view.where):
+            if found := self.host.resolver.stands_for(name):
+                more = f" +{len(found) - 1}" if len(found) > 1 else ""
+                left.append(Part(f"  {name}: {str(found[0]).removesuffix('/32').removesuffix('/128')}{more}", "dim"))
         right = [Part("  "), Part(view.range.label, "strong"), Part("  by ", "dim"), Part(view.by)]
         return left, [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
 
@@ -301,6 +323,13 @@ class InvestigationScreen(ShellScreen):
             self.table.go(row)
 
     # What there is to read
+
+    def action_names(self) -> None:
+        """Show addresses, or what they are called."""
+        self.view = replace(self.view, names=not self.view.names)
+        self.show_answer()
+        if self.view.names and not self.host.resolver.asks:
+            self.say("names of your hosts file alone: names.resolve = true in the configuration has DNS asked")
 
     def action_side(self) -> None:
         """Show or hide the side panel."""

@@ -92,7 +92,7 @@ class LiveScreen(InvestigationScreen):
         answer = self.answer
         if not self.is_attached:
             return
-        self._ranking = ranking = None if answer is None else Ranking(answer, self.host.clock(), self.iec)
+        self._ranking = ranking = None if answer is None else Ranking(answer, self.host.clock(), self.iec, self.cell)
         chart, legend = self.query_one(AreaChart), self.query_one(Legend)
         groups, samples = self.query_one("#table", FlowTable), self.query_one("#data", FlowTable)
         empty = answer is None or ranking is None or not answer.total.flows
@@ -158,6 +158,8 @@ class LiveScreen(InvestigationScreen):
             return []
         edge = Part("│ ", "rule")
         lines = [[edge, Part(ranking.label(row), "title")]]
+        if (plain := ranking.plain(row)) != ranking.label(row):
+            lines.append([edge, Part(plain)])
         lines += [[edge, Part(f"{name:<12}", "dim"), Part(words)] for name, words in ranking.facts(row, table.cursor)]
         lines += [[edge], [edge, Part(cells.spark(ranking.trend(table.cursor), max(width - 4, 1)), "accent")]]
         lines += [[edge, Part("Enter its flows, i only, o not", "dim")]]

@@ -28,8 +28,8 @@ Layer = Callable[[int, int], str]
 class Ranking:
     """An answer with groups, at a moment."""
 
-    def __init__(self, answer: Answer, now: int, iec: bool = False) -> None:
-        self.answer, self.now, self.iec = answer, now, iec
+    def __init__(self, answer: Answer, now: int, iec: bool = False, cell: Callable[[str, Any], str] = cells.cell) -> None:
+        self.answer, self.now, self.iec, self._cell = answer, now, iec, cell
         self.measure = answer.query.measure
         self.total = max(answer.total.value(self.measure), 1)
         self.keys = answer.query.keys
@@ -59,6 +59,10 @@ class Ranking:
 
     def label(self, row: Row) -> str:
         """Return the name of a group."""
+        return " ".join(self._cell(key, row[key]) for key in self.keys) or "all flows"
+
+    def plain(self, row: Row) -> str:
+        """Return the same without names of addresses, which whoever answers for them makes up."""
         return " ".join(cells.cell(key, row[key]) for key in self.keys) or "all flows"
 
     def trend(self, place: int) -> list[int]:
@@ -110,7 +114,7 @@ class Ranking:
             return layer(n, count)
 
         def key_text(key: str) -> Callable[[int, Row], str]:
-            return lambda n, row: cells.cell(key, row[key])
+            return lambda n, row: self._cell(key, row[key])
 
         def size(_: int, row: Row) -> str:
             return scaled(row["octets"] / row["packets"]) if row["packets"] else "-"

@@ -12,6 +12,7 @@ from textual.screen import Screen
 
 from nftui.config import DisplaySettings
 from nftui.engine.query import BackEnd
+from nftui.engine.resolving import Resolver
 from nftui.printable import printable
 from nftui.screens import reading
 from nftui.screens.collector import Collector
@@ -36,6 +37,7 @@ class Host(Protocol):
     filter_history: list[str]
     find_history: list[str]
     view: Reactive[View]
+    resolver: Resolver
 
 
 class ShellScreen(Screen[None]):

@@ -93,6 +93,7 @@ class View:
         where: The same, understood.
         bins: The most bins of a series.
         path: The steps taken down so far.
+        names: Whether addresses are shown by their names, where these are known.
     """
 
     range: Range = Range(15 * MINUTE)
@@ -107,6 +108,7 @@ class View:
     where: Filter = ANY
     bins: int = 45
     path: tuple[Step, ...] = ()
+    names: bool = False
 
     @property
     def follows(self) -> bool:

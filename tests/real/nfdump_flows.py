@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nftui.demo.queue import ReceiveQueue
-from nftui.export import netflow
+from nftui.export import netflow, netflow9
 from nftui.export.netflow import Columns, Field
-from nftui.export.netflow9 import HEADER, TIMES
 from tests import peers
 from tests.running import collecting, free_port, wait_for
 
@@ -116,39 +114,10 @@ def _four(random: np.random.Generator, count: int, base: int, hosts: int) -> NDA
 
 
 def datagrams(columns: Columns) -> list[bytes]:
-    """Return flows as NetFlow v9, templates first; MACs and labels are written as numbers of their size."""
+    """Return flows as NetFlow v9, templates first."""
     exported = np.full(len(columns["flow_end"]), int(columns["flow_end"].max()) // SECOND * SECOND + SECOND, np.int64)
     boot = int(columns["flow_start"].min()) // SECOND * SECOND - 3600 * SECOND
-    made = tuple(map(_with_more, netflow.templates(columns, netflow.HEAD + TIMES, netflow.TAIL)))
-    uptimes = {name: (columns[name] // 1000 - boot // 1000) for name in ("flow_start", "flow_end")}
-    octets = {
-        field.column: np.ascontiguousarray(columns[field.column].astype(">u8")).view(np.uint8).reshape(-1, 8)[:, 8 - field.octets :]
-        for field in MORE
-        if field.octets in (3, 6)
-    }
-    parts = netflow.sets({**columns, **uptimes, **octets}, made, exported, HEADER)
-    order, numbers, after = netflow.number(parts, 1, by_record=False)
-    for part, sequences in zip(parts, numbers, strict=True):
-        header = part.datagrams["header"]
-        header["version"], header["count"], header["source_id"] = 9, part.records, 1
-        header["sys_uptime"], header["unix_seconds"] = (part.moments - boot) // 1000, part.moments // SECOND
-        header["sequence"] = sequences
-    body = netflow.described(made)
-    moment = int(exported[0])
-    leading = struct.pack(">HHIIII", 9, len(made), (moment - boot) // 1000, moment // SECOND, 0, 1)
-    leading += struct.pack(">HH", 0, 4 + len(body)) + body
-    return netflow.join(parts, order, after, leading).payloads
-
-
-def _with_more(template: netflow.Template) -> netflow.Template:
-    """Return a template with the fields of `MORE` at its end; what is no whole number of numpy's is octets there."""
-    fields = tuple((field.column, field.element, field.octets) for field in MORE)
-    formats = [(name, f">u{size}" if size in (1, 2) else ("u1", (size,))) for name, _, size in fields]
-    return template._replace(fields=template.fields + fields, dtype=np.dtype([*_formats(template.dtype), *formats]))
-
-
-def _formats(dtype: np.dtype[np.void]) -> list[tuple[str, object]]:
-    return [(name, dtype[name]) for name in dtype.names or ()]
+    return netflow9.encode(columns, exported, domain=1, boot=boot, sequence=0, more=MORE).payloads
 
 
 @contextmanager

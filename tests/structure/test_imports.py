@@ -40,11 +40,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("app", "screens", "engine", "export"),
     # the commands, each a thin layer over the rest
     "account": ("engine",),
-    "asking": ("engine", "export", "output", "progress"),
+    "asking": ("engine", "export", "filtering", "naming", "output", "progress"),
+    "series": ("asking", "engine", "export", "naming"),
+    "statistics": ("asking", "engine", "export", "naming"),
+    "naming": ("engine",),
     "output": ("export",),
     "progress": (),
-    "series": ("asking", "engine", "export"),
-    "statistics": ("asking", "engine", "export"),
+    "filtering": ("engine",),
+    "filters": ("engine",),
+    "configuring": ("engine",),
     "collecting": ("engine", "capture", "protocols"),
     "importing": ("collecting", "engine", "capture"),
     "checks": ("checks", "engine", "capture", "machine"),
@@ -53,7 +57,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "protocols": (),
     "dashboard": ("app", "engine"),
     "cli": (
-        *("account", "asking", "collecting", "dashboard", "demo", "doctor", "importing", "output", "protocols", "series"),
+        "account",
+        "asking",
+        "collecting",
+        "configuring",
+        "dashboard",
+        "demo",
+        "doctor",
+        "filters",
+        "importing",
+        "output",
+        "protocols",
+        "series",
         "statistics",
     ),
     "__main__": ("cli",),
@@ -63,10 +78,21 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine"),
+    "msgspec": ("config", "collecting", "demo.network", "engine", "filters", "naming"),
+    "tomlkit": ("engine.saved_filter", "engine.settings"),
     "platformdirs": ("config",),
-    "socket": ("capture", "demo", "dashboard", "engine.if_mib", "engine.listening", "engine.notify", "engine.workers"),
-    "subprocess": ("dashboard", "engine.child", "engine.workers"),  # the children: collector, exporters; keeper, asker; workers
+    "socket": (
+        "capture",
+        "demo",
+        "dashboard",
+        "engine.if_mib",
+        "engine.listening",
+        "engine.notify",
+        "engine.resolving",
+        "engine.workers",
+    ),
+    # a version; collector, exporters; keeper, asker; workers
+    "subprocess": ("checks.nfdump", "dashboard", "engine.child", "engine.workers"),
 }
 """Library -> the parts that may use it."""
 
@@ -139,7 +165,7 @@ def test_decoders_do_no_io() -> None:
 # ---------------------------------------------------------------- a fresh interpreter
 
 SCREEN = {"textual", "rich", "plotext"}
-HEAVY = {"polars", "numpy", "textual", "rich", "plotext", "scapy", "pyroute2", "msgspec", "tomli", "asyncio"}
+HEAVY = {"polars", "numpy", "textual", "rich", "plotext", "scapy", "pyroute2", "msgspec", "tomli", "tomlkit", "asyncio"}
 
 LOADS_WITHOUT: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the version": (("nftui.cli",), HEAVY),

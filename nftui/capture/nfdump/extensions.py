@@ -8,6 +8,7 @@ Source: nfxV3.h of nfdump 1.7 (structures EX…).
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from nftui.capture.nfdump.columns import ADDRESSES, Buffer, Field, number
@@ -125,6 +126,7 @@ def signature(buffer: Buffer, place: int) -> Marks | None:
     return tuple(marks)
 
 
+@lru_cache(maxsize=4096)
 def layout(marks: Marks, order: str) -> Layout:
     """Return how records of a signature are read; of one extension that is repeated the first counts."""
     fields: dict[tuple[str, str], Field] = {}

@@ -51,6 +51,7 @@ class FileCounts:
         malformed: What is broken, by reason.
         skipped: What is known, and no flow, by kind.
         unread: What has no column, by extension; values that a column can't hold.
+        columns: Those that flows may have, whichever were wanted.
         first: Start of the first flow that was read, microseconds; a large number where there was none.
         last: End of the last.
     """
@@ -61,6 +62,7 @@ class FileCounts:
     malformed: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     unread: Counter[str] = field(default_factory=Counter)
+    columns: set[str] = field(default_factory=set)
     first: int = NEVER
     last: int = 0
 
@@ -183,7 +185,7 @@ class NfdumpFile:
     # -- blocks
 
     def frames(self, columns: tuple[str, ...] | None = None, counts: FileCounts | None = None) -> Iterator[pl.DataFrame]:
-        """Read the flows, a frame for some blocks.
+        """Read the flows: of some blocks at a time, a frame for those that are laid out alike.
 
         Args:
             columns: Those that are wanted, null where flows lack one; None for all that flows have.
@@ -203,9 +205,7 @@ class NfdumpFile:
                     for one in self._walks(buffer, blocks, types, counts):
                         self._take_others(buffer, one.others, reader, counts)
                         reader.take(buffer, one.flows)
-                    frame = reader.frame(counts)
-                    if frame is not None:
-                        yield frame
+                    yield from reader.frames(counts)
         except OSError as error:
             raise CaptureFileError(str(self.path), error.strerror or str(error)) from error
 

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 MOST_LAYOUTS = 4096
 """Layouts of records in some blocks; what is beyond is counted. Of extensions without a fixed length each length is one."""
-KEPT_LAYOUTS = 4096
 TIMES = ("flow_start", "flow_end", "received")
 _ICMP = ("icmp_type", "icmp_code")
 _TOLD = ("exporter_address", "observation_domain", "protocol_version")
 """Columns that other columns, or the header of the record, are needed for."""
+_ALWAYS = (*_ICMP, *_TOLD, TIMES[2])
+"""Columns that flows may have whatever their layout."""
 
 
 class FlowReader:
@@ -46,11 +47,10 @@ class FlowReader:
         """
         self.exporters, self.maps = Exporters(), maps.Maps()
         self._old, self._columns, self._created = layout == 1, columns, created
-        wanted = None if columns is None else {*columns, *TIMES}
+        wanted = None if columns is None else {*columns, *TIMES[:2]}
         if wanted is not None and not wanted.isdisjoint(_ICMP):
             wanted |= {"protocol", "destination_port", *_ICMP}
         self._wanted = wanted
-        self._layouts: dict[Marks, Layout] = {}
         self._pending: list[tuple[Buffer, Places]] = []
         self._frames: list[pl.DataFrame] = []
 
@@ -66,16 +66,12 @@ class FlowReader:
             places = np.concatenate([places for one, places in pending if one is buffer])
             self._read(buffer, places, counts)
 
-    def frame(self, counts: FileCounts) -> pl.DataFrame | None:
-        """Return the flows taken since the last call; None where there were none."""
+    def frames(self, counts: FileCounts) -> list[pl.DataFrame]:
+        """Return the flows taken since the last call, a frame for each layout: to join them is left to who has many."""
         self.settle(counts)
         frames, self._frames = self._frames, []
-        if not frames:
-            return None
         counts.flows += sum(frame.height for frame in frames)
-        if len(frames) == 1:
-            return frames[0]
-        return pl.concat(frames, how="diagonal" if self._columns is None else "vertical", rechunk=True)
+        return frames
 
     def _read(self, buffer: Buffer, places: Places, counts: FileCounts) -> None:
         def signature(place: int) -> Marks | None:
@@ -91,6 +87,7 @@ class FlowReader:
             if layout is None:
                 counts.malformed["flow without an extension map"] += len(ones)
                 continue
+            counts.columns.update(_ALWAYS, (field.column for field in layout.fields))
             for number in layout.unread:
                 counts.unread[extensions.label(number) if not self._old else maps.label(number)] += len(ones)
             self._frames.append(self._frame(buffer, ones, layout, counts))
@@ -98,12 +95,7 @@ class FlowReader:
     def _layout(self, marks: Marks, order: str) -> Layout | None:
         if self._old:
             return self.maps.layout(marks, order)
-        found = self._layouts.get(marks)
-        if found is None:
-            if len(self._layouts) >= KEPT_LAYOUTS:
-                self._layouts.clear()
-            found = self._layouts[marks] = extensions.layout(marks, order)
-        return found
+        return extensions.layout(marks, order)
 
     def _frame(self, buffer: Buffer, places: Places, layout: Layout, counts: FileCounts) -> pl.DataFrame:
         def left_out(reason: str, times: int) -> None:
@@ -112,7 +104,7 @@ class FlowReader:
         columns: Columns = {}
         numbers: dict[str, Values] = {}
         for field in layout.fields:
-            if self._wanted is None or field.column in self._wanted:
+            if field.column != "received" and (self._wanted is None or field.column in self._wanted):
                 value = read(buffer, places, field, left_out)
                 earlier = columns.get(field.column)
                 if isinstance(earlier, tuple) and isinstance(value, tuple):
@@ -124,18 +116,23 @@ class FlowReader:
         if self._wanted is None or not self._wanted.isdisjoint(_ICMP):
             icmp(numbers)
         columns.update(numbers)
-        self._times(columns, len(places), counts)
+        self._times(columns, buffer, places, layout, counts)
         self._told(buffer, places, columns)
         return self._chosen(columns, len(places))
 
-    def _times(self, columns: Columns, rows: int, counts: FileCounts) -> None:
+    def _times(self, columns: Columns, buffer: Buffer, places: Places, layout: Layout, counts: FileCounts) -> None:
         """Give a time of receipt to flows that have none: when they ended, or began, or when the file was made."""
-        nothing = np.zeros(rows, np.int64)
-        start, end, received = (_filled(columns.get(name), nothing) for name in TIMES)
-        if not received.all():
-            received = np.where(received != 0, received, np.where(end != 0, end, np.where(start != 0, start, self._created)))
+        nothing = np.zeros(len(places), np.int64)
+        start, end = (_filled(columns.get(name), nothing) for name in TIMES[:2])
+        whole, received = bool(start.all()), nothing
+        if not whole or self._wanted is None or "received" in self._wanted:
+            field = next((one for one in layout.fields if one.column == "received"), None)
+            if field is not None:
+                received = _filled(read(buffer, places, field, lambda _reason, _times: None), nothing)
+            if not received.all():
+                received = np.where(received != 0, received, np.where(end != 0, end, np.where(start != 0, start, self._created)))
             columns["received"] = received, None
-        if not start.all():
+        if not whole:
             start = np.where(start != 0, start, np.where(end != 0, end, received))
         counts.first = min(counts.first, int(start.min()))
         counts.last = max(counts.last, int(start.max()), int(end.max()))
@@ -162,8 +159,9 @@ class FlowReader:
     def _chosen(self, columns: Columns, rows: int) -> pl.DataFrame:
         if self._columns is None:
             return frame_of(columns)
-        wanted = {name: columns[name] if name in columns else nulls(name, rows) for name in self._columns}
-        return frame_of(wanted).select(self._columns)
+        frame = frame_of({name: columns[name] if name in columns else nulls(name, rows) for name in self._columns})
+        # Quicker than to select, which is a question of its own.
+        return pl.DataFrame([frame.get_column(name) for name in self._columns])
 
 
 def _filled(column: Values | pl.Series | None, nothing: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -76,9 +76,7 @@ def walk(buffer: Buffer, start: int, end: int, types: tuple[int, ...], *, only_f
     places, sizes = found.places, found.sizes
     if len(places) and not len(found.breaks) and places[0] == start and places[-1] + sizes[-1] == end:
         return Walk(places, sizes)
-    if only_flows:
-        return Walk(places, sizes, problem="not only flows")
-    return _stitched(buffer, start, end, types, found)
+    return _stitched(buffer, start, end, types, found, only_flows=only_flows)
 
 
 def _candidates(buffer: Buffer, start: int, end: int, types: tuple[int, ...], shifts: tuple[int, ...]) -> _Candidates:
@@ -88,14 +86,15 @@ def _candidates(buffer: Buffer, start: int, end: int, types: tuple[int, ...], sh
         count = (end - start - shift) // 4
         if count <= 0:
             continue
-        # Type and size as the file has them, beside each other in either byte order.
-        halves = np.ndarray((count, 2), buffer.order + "u2", buffer.octets, offset=start + shift)
-        kinds = halves[:, 0]
+        # Type and size in one number: to mask many is quicker than to step over every other half.
+        words = np.ndarray((count,), buffer.order + "u4", buffer.octets, offset=start + shift)
+        kinds = words & 0xFFFF if buffer.order == "<" else words >> 16
         hit = kinds == types[0]
         for more in types[1:]:
             hit |= kinds == more
         index = np.flatnonzero(hit)
-        size = halves[:, 1][index].astype(np.int64)
+        found = words[index].astype(np.int64)
+        size = found >> 16 if buffer.order == "<" else found & 0xFFFF
         place = index * 4 + (start + shift)
         fits = (size >= SMALLEST) & (place + size <= end)
         all_places.append(place[fits])
@@ -110,7 +109,7 @@ def _candidates(buffer: Buffer, start: int, end: int, types: tuple[int, ...], sh
     return _Candidates(places, sizes, breaks)
 
 
-def _stitched(buffer: Buffer, start: int, end: int, types: tuple[int, ...], found: _Candidates) -> Walk:
+def _stitched(buffer: Buffer, start: int, end: int, types: tuple[int, ...], found: _Candidates, *, only_flows: bool) -> Walk:
     """Follow the chain from the start, a step for each break of it."""
     taken: list[npt.NDArray[np.int64]] = []
     others: list[Other] = []
@@ -130,6 +129,9 @@ def _stitched(buffer: Buffer, start: int, end: int, types: tuple[int, ...], foun
             taken.append(run)
             at = int(found.places[run[-1]] + found.sizes[run[-1]])
             continue
+        if only_flows:
+            problem = "not only flows"
+            break
         if at + 4 > end:
             problem = "block ends within a record"
             break
