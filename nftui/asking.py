@@ -41,26 +41,26 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     limit = options.count if options.count is not None else TERMINAL_FLOWS if on_terminal else None
     if limit is not None and limit < 0:
         raise UsageError(f"-c {limit}: a count is 0 or more")
-    query = Query(kind=Kind.FLOWS, order=order, ascending=ascending, limit=limit, **_shared(options, given=given))
-    records = _back_end(data, options).records(query)
-    form = _form(options)
+    query = Query(kind=Kind.FLOWS, order=order, ascending=ascending, limit=limit, **shared_of(options, given=given))
+    records = back_end_of(data, options).records(query)
+    form = form_of(options)
     with Bar("flows", shown=None if not on_terminal else False) as bar:
         if options.output == "text":
             listed = (row for frame in records.frames() for row in rows.flow_rows(corrected(frame)))
-            _print(text.flow_lines(naming_of(options).learned(listed), form))
+            print_lines(text.flow_lines(naming_of(options).learned(listed), form))
         else:
             write_records(octets_out(), naming_of(options).records(records), options.output, bar)
         sys.stdout.flush()
     if on_terminal and records.flows < records.total.flows:
         print(f"{records.flows:,} of {records.total.flows:,} flows shown; -c N shows more", file=sys.stderr)
-    _explain(data, options, query, records.total.flows)
+    explain(data, options, query, records.total.flows)
     return 0
 
 
 def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     """Print totals, rates, reach and coverage."""
     began, began_cpu = time.perf_counter(), time.process_time()
-    answer = _ask(data, Query(times=True, **_shared(options, given=given)), options)
+    answer = _ask(data, Query(times=True, **shared_of(options, given=given)), options)
     row = rows.summary_row(answer)
     fields = list(row)
 
@@ -68,17 +68,17 @@ def summary(data: Path, options: argparse.Namespace, *, given: bool) -> int:
         wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
         scanned = answer.coverage.flows_scanned
         return text.summary_block(
-            answer, _form(options), wall=wall, cpu=cpu, processed=scanned, skipped=len(answer.coverage.unread)
+            answer, form_of(options), wall=wall, cpu=cpu, processed=scanned, skipped=len(answer.coverage.unread)
         )
 
     if options.output in ("json", "ndjson"):
         row["coverage"] = answer.coverage.as_dict()
-    _write(options, answer, [row], fields, lines)
-    _explain(data, options, answer.query, answer.total.flows)
+    write(options, answer, [row], fields, lines)
+    explain(data, options, answer.query, answer.total.flows)
     return 0
 
 
-def _shared(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
+def shared_of(options: argparse.Namespace, *, given: bool) -> dict[str, Any]:
     """Return what all asking commands have in common, as arguments of `Query`."""
     now = time.time_ns() // 1000
     if options.time is not None:
@@ -100,7 +100,13 @@ def _seen(options: argparse.Namespace, where: Filter) -> Filter:
     return seen_from(perspective, where, home)
 
 
-def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
+def back_end_of(data: Path, options: argparse.Namespace) -> LocalBackEnd:
+    """Return who answers: the files that are named, or the store.
+
+    Raises:
+        StoreError: There is no store.
+        CaptureFileError: There is nothing to read in the files.
+    """
     if options.read:
         from nftui.engine.flow_files import FlowFiles
         from nftui.engine.importing import decode_captures
@@ -111,22 +117,23 @@ def _back_end(data: Path, options: argparse.Namespace) -> LocalBackEnd:
     return LocalBackEnd(data, keep=False)
 
 
-def _explain(data: Path, options: argparse.Namespace, query: Query, flows: int) -> None:
+def explain(data: Path, options: argparse.Namespace, query: Query, flows: int) -> None:
     """Write what there is to note about the filter, below the answer."""
-    filtering.write_notes(options, query, lambda: _back_end(data, options), flows)
+    filtering.write_notes(options, query, lambda: back_end_of(data, options), flows)
 
 
 def _ask(data: Path, query: Query, options: argparse.Namespace) -> Answer:
-    return _back_end(data, options).answer(query)
+    return back_end_of(data, options).answer(query)
 
 
-def _form(options: argparse.Namespace) -> text.Form:
+def form_of(options: argparse.Namespace) -> text.Form:
+    """Return how a command writes numbers and names."""
     naming = naming_of(options)
     labels = naming.labels if options.names else None
     return text.Form(plain=options.plain, iec=options.units == "iec", labels=labels, interfaces=naming.interfaces)
 
 
-def _write(
+def write(
     options: argparse.Namespace,
     answer: Answer,
     listed: Iterable[dict[str, Any]],
@@ -148,11 +155,12 @@ def _write(
     elif options.output == "markdown":
         rows.write_markdown(sys.stdout, listed, names)
     else:
-        _print(lines())
+        print_lines(lines())
     sys.stdout.flush()
 
 
-def _print(lines: Iterable[str]) -> None:
+def print_lines(lines: Iterable[str]) -> None:
+    """Write lines to stdout."""
     for line in lines:
         sys.stdout.write(line + "\n")
 

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from nftui.asking import _back_end, _explain, _form, _shared, _write, printable_word
+from nftui.asking import back_end_of, explain, form_of, printable_word, shared_of, write
 from nftui.engine import keys
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Answer, Interval, Measure, Query
@@ -25,8 +25,8 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     by = keys.parse(options.by, "--by")
     if options.limit < 1:
         raise UsageError(f"-n {options.limit}: a number of groups is 1 or more")
-    shared = _shared(options, given=given)
-    back_end = _back_end(data, options)
+    shared = shared_of(options, given=given)
+    back_end = back_end_of(data, options)
     interval: Interval | None = shared.pop("interval")
     chosen = resolution(options.resolution, interval, None if interval else back_end.held())
     measure = Measure(options.metric)
@@ -38,21 +38,21 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     previous = None if shift is None else _before(back_end, answer, query, chosen, shift)
     counted = answer.total.value(measure) or (previous is not None and previous.total.value(measure))
     if not counted and not answer.total.flows:
-        _write(options, answer, [], ["time"], lambda: ["no flows in this range"], {"groups": []})
-        _explain(data, options, query, 0)
+        write(options, answer, [], ["time"], lambda: ["no flows in this range"], {"groups": []})
+        explain(data, options, query, 0)
         return 0
     whole = _answer(back_end, replace(query, keys=()), chosen) if keys.either(by) else None
     table = SeriesTable(answer, rate=options.rate, previous=previous, whole=whole)
     groups = list(naming.extended(table.groups(), ())[0])
-    form = _form(options)
+    form = form_of(options)
     # What is in `groups` of JSON anyway is no row of it; a row of Parquet has a time.
     told = options.stats and options.output not in ("json", "parquet")
     if options.stats and options.output == "parquet":
         print("nftui: --stats is not part of Parquet; take another form for it", file=sys.stderr)
     listed = table.rows(told=told)
     more = {"unit": _unit(measure, rate=options.rate), "groups": groups}
-    _write(options, answer, listed, list(listed[0]), lambda: table.lines(form, told=told), more)
-    _explain(data, options, query, answer.total.flows)
+    write(options, answer, listed, list(listed[0]), lambda: table.lines(form, told=told), more)
+    explain(data, options, query, answer.total.flows)
     return 0
 
 

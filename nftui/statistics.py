@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nftui.asking import _back_end, _explain, _form, _print, _shared, _write, printable_word
+from nftui.asking import back_end_of, explain, form_of, print_lines, printable_word, shared_of, write
 from nftui.engine import having, keys
 from nftui.engine.filters import ANY, parse
 from nftui.engine.folding import twins
@@ -124,7 +124,7 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
     began, began_cpu = time.perf_counter(), time.process_time()
     if options.limit < 0:
         raise UsageError(f"-n {options.limit}: a number of groups is 0 (all) or more")
-    shared = _shared(options, given=given)
+    shared = shared_of(options, given=given)
     queries = [
         Query(
             keys=one.keys, order=one.order, ascending=one.ascending, limit=options.limit or None, times=True, folding=folding,
@@ -136,25 +136,25 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
         having.check(query)
         if folding is not Folding.NONE:
             twins(query.keys)
-    back_end = _back_end(data, options)
+    back_end = back_end_of(data, options)
     answers = [back_end.answer(query) for query in queries]
     if options.output != "text":
         _rows(options, asked, answers)
-        _explain(data, options, answers[0].query, answers[0].total.flows)
+        explain(data, options, answers[0].query, answers[0].total.flows)
         return 0
     naming = naming_of(options)
     naming.read_interfaces(back_end.account().interfaces)
     for answer in answers:
         naming.learn(rows.group_rows(answer))
-    form = _form(options)
+    form = form_of(options)
     for one, answer in zip(asked, answers, strict=True):
-        _print(top_block(answer, one.name.partition(":")[0], form))
+        print_lines(top_block(answer, one.name.partition(":")[0], form))
         print()
     totals = answers[0]
     wall, cpu = time.perf_counter() - began, time.process_time() - began_cpu
     scanned, skipped = totals.coverage.flows_scanned, len(totals.coverage.unread)
-    _print(text.summary_block(totals, form, wall=wall, cpu=cpu, processed=scanned, skipped=skipped))
-    _explain(data, options, totals.query, totals.total.flows)
+    print_lines(text.summary_block(totals, form, wall=wall, cpu=cpu, processed=scanned, skipped=skipped))
+    explain(data, options, totals.query, totals.total.flows)
     return 0
 
 
@@ -183,4 +183,4 @@ def _rows(options: argparse.Namespace, asked: list[Statistic], answers: list[Ans
         "total": {"octets": total.octets, "packets": total.packets, "flows": total.flows},
         "other": others if several else others[0],
     }
-    _write(options, answers[0], listed, fields, lambda: (), more)
+    write(options, answers[0], listed, fields, lambda: (), more)

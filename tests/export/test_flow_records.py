@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import os
@@ -27,6 +28,7 @@ from nftui.engine import ordered
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Interval, Kind, Query
 from nftui.engine.sealer import Sealer
+from nftui.engine.store import Store
 from nftui.engine.writer import StoreWriter
 from nftui.errors import Cancelled, ExportError
 from nftui.export import rows
@@ -98,6 +100,7 @@ def _written(records: ordered.Records, form: str) -> bytes:
     interval=st.sampled_from([None, Interval(BASE + 5, BASE + 30)]),
     sealed=st.booleans(),
     window=st.sampled_from([1, 3, 1000]),
+    spooled=st.booleans(),
 )
 def test_windows_put_together_are_the_list(
     files: list[list[dict[str, Any]]],
@@ -107,11 +110,13 @@ def test_windows_put_together_are_the_list(
     interval: Interval | None,
     sealed: bool,
     window: int,
+    spooled: bool,
 ) -> None:
     query = Query(interval, Kind.FLOWS, order=order, ascending=ascending, limit=limit)
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(ordered, "WINDOW", window)
         patch.setattr(ordered, "BUCKETS", 64)
+        patch.setattr(Store, "costs_each_time", lambda store: spooled)
         patch.setattr("nftui.engine.local.FEW_RECORDS", -1)
         back_end = _store(folder, files, sealed=sealed)
         records = back_end.records(query)
@@ -184,6 +189,20 @@ def test_a_store_that_is_sealed_meanwhile_is_read_to_its_end(tmp_path: Path, mon
     assert not list((tmp_path / "tail").iterdir())
     seen += [value for frame in frames for value in frame["octets"]]
     assert seen == list(range(12))
+
+
+def test_what_is_decoded_each_time_goes_through_a_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordered, "WINDOW", 2)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(Store, "costs_each_time", lambda store: True)
+    back_end = _store(tmp_path / "store", [[{"flow_start": BASE + number % 5, "octets": number} for number in range(9)]])
+    records = back_end.records(Query(kind=Kind.FLOWS, order="flow_start", ascending=True, limit=None))
+    assert len(list((tmp_path / "temporary").iterdir())) == 1
+    assert sorted(value for frame in records.frames() for value in frame["octets"]) == list(range(9))
+    del records
+    gc.collect()
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_progress_is_told_and_writing_can_be_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
