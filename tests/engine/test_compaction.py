@@ -199,7 +199,7 @@ def test_a_series_looks_at_so_many_flows_at_a_time(tmp_path: Path, monkeypatch: 
     _segments(tmp_path, [_flows(1, 50), _flows(2, 40)])
     question = Query(interval=Interval(BASE, BASE + HOUR_US), keys=("source_address",), bins=6)
     whole = LocalBackEnd(tmp_path, keep=False).answer(question)
-    monkeypatch.setattr("nftui.engine.local.SPREAD_FLOWS", 7)
+    monkeypatch.setattr("nftui.engine.series_parts.SPREAD_FLOWS", 7)
     for keep in (False, True):
         parts = LocalBackEnd(tmp_path, keep=keep).answer(question)
         assert parts.series is not None and whole.series is not None
