@@ -222,6 +222,8 @@ def _add_ranking(commands: argparse._SubParsersAction[_Parser], asking: _Parser)
     top.add_argument("-B", "--guess", action="store_true", help="the same, from the client where ports tell it")
     top.set_defaults(run=_top)
     pairs = commands.add_parser("pairs", parents=[ranking], help="pairs of addresses, and what went each way")
+    pairs.add_argument("--matrix", action="store_true", help="who sent how much to whom among the top N, as a table")
+    pairs.add_argument("--by", metavar="KEY", default="ip", help="of the matrix: ip (default), port, as, if, vlan")
     pairs.set_defaults(run=_pairs)
 
 

@@ -12,9 +12,11 @@ from nftui.asking import back_end_of, explain, form_of, print_lines, printable_w
 from nftui.engine import having, keys
 from nftui.engine.filters import ANY, parse
 from nftui.engine.folding import twins
-from nftui.engine.query import EACH_WAY, GROUP_ORDERS, RECORD_KEYS, Answer, Folding, Query
+from nftui.engine.matrix import ENDS, MOST, matrix
+from nftui.engine.query import EACH_WAY, GROUP_ORDERS, RECORD_KEYS, Answer, Folding, Measure, Query
 from nftui.errors import FilterError, UsageError
 from nftui.export import rows, text
+from nftui.export.matrix_table import MatrixTable
 from nftui.export.top_lists import top_block
 from nftui.naming import naming_of
 
@@ -70,7 +72,11 @@ def top(data: Path, options: argparse.Namespace, *, given: bool) -> int:
 
 
 def pairs(data: Path, options: argparse.Namespace, *, given: bool) -> int:
-    """Print pairs of addresses, whoever of the two began: what went each way."""
+    """Print pairs of addresses, whoever of the two began: what went each way; or the matrix of those who talk most."""
+    if options.matrix:
+        return _matrix(data, options, given=given)
+    if options.by != "ip":
+        raise UsageError("--by says what a matrix is of; add --matrix")
     asked = statistics("record", ("source_address", "destination_address"), options.order or options.metric, Folding.FIRST)
     return _answer(data, options, asked, Folding.FIRST, given=given)
 
@@ -155,6 +161,23 @@ def _answer(data: Path, options: argparse.Namespace, asked: list[Statistic], fol
     scanned, skipped = totals.coverage.flows_scanned, len(totals.coverage.unread)
     print_lines(text.summary_block(totals, form, wall=wall, cpu=cpu, processed=scanned, skipped=skipped))
     explain(data, options, totals.query, totals.total.flows)
+    return 0
+
+
+def _matrix(data: Path, options: argparse.Namespace, *, given: bool) -> int:
+    if not 1 <= options.limit <= MOST:
+        raise UsageError(f"-n {options.limit}: a matrix is of 1 to {MOST}")
+    if options.having or options.order:
+        raise UsageError("--matrix takes neither -P nor -O; --metric says what is summed and who comes first")
+    by = keys.parse(options.by, "--by")
+    if len(by) != 1 or by[0] not in ENDS:
+        raise UsageError(f"--by {printable_word(options.by)}: a matrix is of ip, port, as, if or vlan")
+    measure = Measure(options.metric)
+    query = Query(measure=measure, **shared_of(options, given=given))
+    found = matrix(back_end_of(data, options), query, by[0], options.limit)
+    table = MatrixTable(found, measure)
+    write(options, found.top, table.rows(), table.fields, lambda: table.lines(form_of(options)), {"elements": table.elements})
+    explain(data, options, found.top.query, found.total.flows)
     return 0
 
 

@@ -169,3 +169,36 @@ def test_hostile_words_and_names_are_printed_safely(store: Path, capsys: Capture
     assert "\x1b" not in capsys.readouterr().err
     with pytest.raises(UsageError):
         keys.parse("\u202esrcip")
+
+
+@pytest.mark.row("V09")
+def test_a_matrix_of_those_who_talk_most(store: Path, capsys: Capture) -> None:
+    assert cli.main(["pairs", "--data", str(store), "--matrix", "-n", "3", "-N"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["from", "to", "a", "to", "b", "to", "c", "sum"]
+    assert cli.main(["pairs", "--data", str(store), "--matrix", "-n", "3", "-o", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["elements"]) == 3
+    assert sum(row["octets"] for row in told["rows"]) == sum(1000 * (number + 1) for number in range(12))
+    assert lines[-1].split()[-1] == str(sum(row["octets"] for row in told["rows"]))
+    for row in told["rows"]:
+        ends = f"src ip {row['source_address']} and dst ip {row['destination_address']}"
+        assert cli.main(["summary", "--data", str(store), "-o", "json", ends]) == 0
+        (between,) = json.loads(capsys.readouterr().out)["rows"]
+        assert {name: between[name] for name in ("octets", "packets", "flows")} == {
+            name: row[name] for name in ("octets", "packets", "flows")
+        }
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--matrix", "-n", "0"], "-n 0: a matrix is of 1 to 250"),
+        (["--matrix", "--by", "proto"], "a matrix is of ip, port, as, if or vlan"),
+        (["--matrix", "-P", "bytes > 1"], "--matrix takes neither -P nor -O"),
+        (["--by", "port"], "add --matrix"),
+    ],
+)
+def test_a_matrix_that_is_none(store: Path, capsys: Capture, words: list[str], told: str) -> None:
+    assert cli.main(["pairs", "--data", str(store), *words]) == 2
+    assert told in capsys.readouterr().err
