@@ -1,7 +1,7 @@
 """Flow records as the text of machine-readable output, a column at a time: no loop over records.
 
-The same texts as `rows.value` gives for one value, which tests hold side by side. Python looks at distinct texts only, and of those
-at the ones that aren't plain ASCII.
+Tests hold it beside texts that are made one by one. Python looks at distinct texts only, and of those at the ones that aren't plain
+ASCII.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO, TextIO
 
 import polars as pl
@@ -18,36 +17,11 @@ from nftui.engine import keys
 from nftui.engine.filters import text as filter_text
 from nftui.engine.query import EACH_WAY, Answer, Coverage, Query
 from nftui.printable import csv_field, printable
-from nftui.schema import BY_NAME
-from nftui.units import SECOND, address_text, mac_text, rfc3339
+from nftui.units import SECOND, rfc3339
 
 Row = dict[str, Any]
 TIMES = ("time", "previous_time", "first", "last")
 """Fields that are times, of rows that aren't flows."""
-
-
-def value(name: str, raw: object) -> Any:
-    """Return one value of a column of the schema as it stands in machine-readable output."""
-    column = BY_NAME.get(name)
-    if raw is None or column is None:
-        return raw
-    if isinstance(raw, datetime):
-        return raw.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if column.kind == "time" and isinstance(raw, int):
-        return rfc3339(raw)
-    if isinstance(raw, bytes):
-        return address_text(raw) if column.kind == "address" else raw.hex()
-    if column.kind == "mac" and isinstance(raw, int):
-        return mac_text(raw)
-    return raw
-
-
-def flow_rows(frame: pl.DataFrame) -> Iterator[Row]:
-    """Yield flow records; absent values are left out."""
-    times = [name for name, dtype in frame.schema.items() if dtype == pl.Datetime]
-    frame = frame.with_columns(pl.col(times).to_physical())
-    for row in frame.iter_rows(named=True):
-        yield {name: value(name, raw) for name, raw in row.items() if raw is not None}
 
 
 def group_rows(answer: Answer) -> list[Row]:
