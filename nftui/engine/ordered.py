@@ -123,12 +123,16 @@ class Ordered:
             self._look_at(parts[at : at + self._scans], self._key)
 
     def _look_at(self, parts: list[Part], of: pl.Expr) -> None:
-        scans = [self._scan([part]).select(of.alias("key"), pl.lit(place).alias("part")) for place, part in enumerate(parts)]
         key = pl.col("key")
-        told = pl.concat(scans, how="vertical").group_by("part").agg(
-            key.min().alias("low"), key.max().alias("high"), key.null_count().alias("nulls"), pl.len().alias("rows")
-        ).collect(engine="streaming")  # fmt: skip
-        for place, low, high, nulls, rows in told.iter_rows():
+        told = key.min().alias("low"), key.max().alias("high"), key.null_count().alias("nulls"), pl.len().alias("rows")
+        scans = [self._scan([part]).select(of.alias("key")) for part in parts]
+        if len(parts) == 1:
+            # Grouped by what is the same for all, the values are held until the last of them has come.
+            found = scans[0].select(pl.lit(0).alias("part"), *told)
+        else:
+            numbered = (scan.with_columns(pl.lit(place).alias("part")) for place, scan in enumerate(scans))
+            found = pl.concat(numbered, how="vertical").group_by("part").agg(told)
+        for place, low, high, nulls, rows in found.collect(engine="streaming").iter_rows():
             self._spans[parts[place]] = low, high
             self._nulls += nulls
             self._rows += rows

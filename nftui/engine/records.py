@@ -149,6 +149,9 @@ class Lister:
     def _sums_of(self, query: Query, parts: list[Part]) -> dict[Part, Sums]:
         """Return the sums of each of some parts, in one pass."""
         columns = top.columns(query, timed=True)
+        if len(parts) == 1:
+            # Grouped by what is the same for all, the records are held until the last of them has come.
+            return {parts[0]: Sums(*self._flows(query, parts, columns).select(_totals(query)).collect(engine="streaming").row(0))}
         scans = [self._flows(query, [part], columns).with_columns(pl.lit(place).alias("part")) for place, part in enumerate(parts)]
         found = pl.concat(scans, how="vertical").group_by("part").agg(_totals(query)).collect(engine="streaming")
         rows = {row[0]: row[1:] for row in found.iter_rows()}
