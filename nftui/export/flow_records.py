@@ -136,7 +136,8 @@ def _lines(frame: pl.DataFrame, end: str) -> bytes:
     """Return lines of what stands in the columns, nothing between them."""
     out = io.BytesIO()
     frame.write_csv(out, include_header=False, separator=BETWEEN, quote_style="never", null_value="", line_terminator=end)
-    return out.getvalue().replace(BETWEEN.encode(), b"")
+    # Quicker than to replace it by nothing.
+    return out.getvalue().translate(None, BETWEEN.encode())
 
 
 def _csv_lines(frame: pl.DataFrame) -> bytes:

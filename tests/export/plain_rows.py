@@ -8,7 +8,10 @@ from typing import Any
 
 import polars as pl
 
+from nftui.engine import keys
 from nftui.engine.instants import corrected
+from nftui.engine.query import EACH_WAY, Answer
+from nftui.export.rows import rates
 from nftui.export.text import Form, clock, flags_text, record_cells
 from nftui.schema import BY_NAME
 from nftui.units import SECOND, address_text, mac_text, rfc3339
@@ -60,3 +63,20 @@ def flow_lines(frame: pl.DataFrame, form: Form) -> Iterator[str]:
 
 def _microseconds(text: object) -> int | None:
     return (datetime.fromisoformat(text) - EPOCH) // timedelta(microseconds=1) if isinstance(text, str) else None
+
+
+def group_rows(answer: Answer) -> list[Row]:
+    """Return the groups of an answer: keys, sums, rates over each group's own duration, shares of the total."""
+    rows = []
+    for group in answer.groups.iter_rows(named=True):
+        row = {keys.key(key).field: keys.value(key, group[key]) for key in answer.query.keys}
+        row.update({name: group[name] for name in ("octets", "packets", "flows", *EACH_WAY) if name in group})
+        first, last = group.get("first"), group.get("last")
+        row.update(rates(row["octets"], row["packets"], (last - first) if first is not None and last is not None else 0))
+        for name in ("octets", "packets", "flows"):
+            total = getattr(answer.total, name)
+            row[f"{name}_percent"] = round(100 * row[name] / total, 4) if total else 0.0
+        if first is not None and last is not None:
+            row["first"], row["last"] = rfc3339(first), rfc3339(last)
+        rows.append(row)
+    return rows
