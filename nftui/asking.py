@@ -11,7 +11,6 @@ from typing import Any
 
 from nftui import config, filtering
 from nftui.engine.filters import Filter
-from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.perspective import Perspective, seen_from
 from nftui.engine.query import Answer, Interval, Kind, Query
@@ -45,11 +44,7 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     records = back_end_of(data, options).records(query)
     form = form_of(options)
     with Bar("flows", shown=None if not on_terminal else False) as bar:
-        if options.output == "text":
-            listed = (row for frame in records.frames() for row in rows.flow_rows(corrected(frame)))
-            print_lines(text.flow_lines(naming_of(options).learned(listed), form))
-        else:
-            write_records(octets_out(), naming_of(options).records(records), options.output, bar)
+        write_records(octets_out(), naming_of(options).records(records), options.output, bar, style=form)
         sys.stdout.flush()
     if on_terminal and records.flows < records.total.flows:
         print(f"{records.flows:,} of {records.total.flows:,} flows shown; -c N shows more", file=sys.stderr)

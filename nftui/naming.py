@@ -22,7 +22,7 @@ from nftui.engine.ordered import Records
 from nftui.engine.places import ASORG, GEO
 from nftui.engine.resolving import Resolver
 from nftui.errors import NftuiError
-from nftui.printable import printable
+from nftui.printable import NAME_WIDTH, printable
 from nftui.schema import BY_NAME
 from nftui.units import address_octets, address_text
 
@@ -34,8 +34,6 @@ AT_A_TIME = 1_000
 """Rows whose addresses are looked up together."""
 MOST_ASKED = 20_000
 """Addresses of records for machines whose names are looked up; there may be millions."""
-WIDEST = 60
-"""Cells that a name takes in text."""
 PLACES = {GEO: "country", ASORG: "as_organization"}
 
 
@@ -152,7 +150,7 @@ class Naming:
         for address in addresses:
             told = [self._names.get(address), self._located.get((GEO, address))]
             if any(told):
-                self.labels[address] = printable(", ".join(one for one in told if one), WIDEST)
+                self.labels[address] = printable(", ".join(one for one in told if one), NAME_WIDTH)
 
     # -- records by the frame
 
@@ -196,7 +194,7 @@ class Naming:
             for index, about in interfaces.items():
                 name = about.get("name") or about.get("description")
                 if index.isascii() and index.isdigit() and isinstance(name, str) and name:
-                    named.setdefault(int(index), set()).add(printable(name, WIDEST))
+                    named.setdefault(int(index), set()).add(printable(name, NAME_WIDTH))
         self.interfaces = {index: next(iter(names)) for index, names in named.items() if len(names) == 1}
 
     def close(self) -> None:

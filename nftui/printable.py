@@ -10,6 +10,8 @@ from __future__ import annotations
 import unicodedata
 
 MAX_WIDTH = 256
+NAME_WIDTH = 60
+"""Cells that the name of an address or an interface takes, at most."""
 STACKED = 3
 """Combining marks that one character may carry; more would paint over the lines above and below."""
 _SHOWN_ESCAPED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -190,14 +192,14 @@ def _having(words: str | None) -> Any:
 
 def _rows(options: argparse.Namespace, asked: list[Statistic], answers: list[Answer]) -> None:
     several = len(answers) > 1
-    listed: list[dict[str, Any]] = []
+    listed: list[Iterator[dict[str, Any]]] = []
     others: list[dict[str, Any]] = []
     fields: list[str] = ["statistic"] if several else []
     for one, answer in zip(asked, answers, strict=True):
         names = [keys.key(name).field for name in one.keys]
         fields += [name for name in names if name not in fields]
         mark = {"statistic": f"{one.name}/{one.order}"} if several else {}
-        listed += [{**mark, **row} for row in rows.group_rows(answer)]
+        listed.append(_marked(rows.group_rows(answer), mark))
         others.append({**mark, **rows.other_row(answer)})
     folded = answers[0].query.folding is not Folding.NONE
     fields += [name for name in GROUP_FIELDS if folded or name not in EACH_WAY]
@@ -206,4 +208,8 @@ def _rows(options: argparse.Namespace, asked: list[Statistic], answers: list[Ans
         "total": {"octets": total.octets, "packets": total.packets, "flows": total.flows},
         "other": others if several else others[0],
     }
-    write(options, answers[0], listed, fields, lambda: (), more)
+    write(options, answers[0], chain.from_iterable(listed), fields, lambda: (), more)
+
+
+def _marked(listed: Iterator[dict[str, Any]], mark: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return ({**mark, **row} for row in listed)

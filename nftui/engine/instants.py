@@ -17,11 +17,17 @@ RECEIVED = pl.col("received").to_physical()
 TIMES = ("flow_start", "flow_end", "received")
 COLUMNS = (*TIMES, "clock_correction")
 """The columns that these read."""
+EXPORTED = ("flow_start", "flow_end")
+"""Times that exporters told."""
+
+
+def shown(name: str) -> pl.Expr:
+    """Return a time that an exporter told as a person is shown it: corrected; null stays null."""
+    return pl.col(name) + pl.duration(microseconds=_CORRECTION)
 
 
 def corrected(flows: pl.DataFrame) -> pl.DataFrame:
     """Return flow records with the times that questions take them for, to be shown to a person."""
     if "clock_correction" not in flows.columns:
         return flows
-    names = [name for name in ("flow_start", "flow_end") if name in flows.columns]
-    return flows.with_columns(pl.col(name) + pl.duration(microseconds=_CORRECTION) for name in names)
+    return flows.with_columns(shown(name) for name in EXPORTED if name in flows.columns)

@@ -69,18 +69,21 @@ class Ordered:
     comes twice; records that are received meanwhile may be among those of later windows.
     """
 
-    def __init__(self, query: Query, parts: list[Part], scan: Scan, again: Callable[[], list[Part]], scans: int) -> None:
+    def __init__(
+        self, query: Query, by: pl.Expr, parts: list[Part], scan: Scan, again: Callable[[], list[Part]], scans: int
+    ) -> None:
         """Look at what the parts hold of the order's column.
 
         Args:
             query: For order, direction and limit.
+            by: What stands in the order's column, or that as it is shown.
             parts: Those that hold matching records.
             scan: Reads them.
             again: Lists the parts anew, when one has vanished.
             scans: Parts that one plan may scan by themselves.
         """
-        self._query, self._scan, self._again, self._scans = query, scan, again, scans
-        self._key = _number(query.order)
+        self._query, self._by, self._scan, self._again, self._scans = query, by, scan, again, scans
+        self._key = _number(query.order, by)
         self._look(parts)
 
     def present(self, columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -123,12 +126,16 @@ class Ordered:
             self._look_at(parts[at : at + self._scans], self._key)
 
     def _look_at(self, parts: list[Part], of: pl.Expr) -> None:
-        scans = [self._scan([part]).select(of.alias("key"), pl.lit(place).alias("part")) for place, part in enumerate(parts)]
         key = pl.col("key")
-        told = pl.concat(scans, how="vertical").group_by("part").agg(
-            key.min().alias("low"), key.max().alias("high"), key.null_count().alias("nulls"), pl.len().alias("rows")
-        ).collect(engine="streaming")  # fmt: skip
-        for place, low, high, nulls, rows in told.iter_rows():
+        told = key.min().alias("low"), key.max().alias("high"), key.null_count().alias("nulls"), pl.len().alias("rows")
+        scans = [self._scan([part]).select(of.alias("key")) for part in parts]
+        if len(parts) == 1:
+            # Grouped by what is the same for all, the values are held until the last of them has come.
+            found = scans[0].select(pl.lit(0).alias("part"), *told)
+        else:
+            numbered = (scan.with_columns(pl.lit(place).alias("part")) for place, scan in enumerate(scans))
+            found = pl.concat(numbered, how="vertical").group_by("part").agg(told)
+        for place, low, high, nulls, rows in found.collect(engine="streaming").iter_rows():
             self._spans[parts[place]] = low, high
             self._nulls += nulls
             self._rows += rows
@@ -172,7 +179,6 @@ class Ordered:
 
     def _read(self, window: Window, columns: tuple[str, ...]) -> Iterator[pl.DataFrame]:
         """Yield the records of one window: sorted, or where all have the same value as they come."""
-        order = self._query.order
         if self._key is not None and window.low == window.high and window.count > WINDOW:
             for part in self._having(window.low, window.high):
                 for at in range(0, window.count, WINDOW):
@@ -184,7 +190,7 @@ class Ordered:
 
         def wanted() -> pl.LazyFrame:
             flows = self._taken(self._having(window.low, window.high), window, columns)
-            return flows.sort(order, descending=not self._query.ascending, nulls_last=True, maintain_order=True)
+            return flows.sort(self._by, descending=not self._query.ascending, nulls_last=True, maintain_order=True)
 
         yield self._collected(wanted).select(columns)
 
@@ -195,7 +201,7 @@ class Ordered:
         flows = self._scan(parts)
         if self._key is not None:
             flows = flows.filter(self._key.is_null() if window.low is None else self._between(window.low, window.high))
-        return flows.select(*dict.fromkeys((*columns, self._query.order)))
+        return flows.select(*dict.fromkeys((*columns, *self._by.meta.root_names())))
 
     def _collected(self, wanted: Callable[[], pl.LazyFrame]) -> pl.DataFrame:
         for attempt in range(ATTEMPTS):
@@ -218,8 +224,7 @@ class Ordered:
         """Return whether a record is of a window; on the column itself where it can be, so that statistics pass row groups over."""
         dtype = POLARS[self._query.order]
         if dtype.is_temporal():
-            column = pl.col(self._query.order)
-            return (column >= pl.lit(low).cast(dtype)) & (column <= pl.lit(high).cast(dtype))
+            return (self._by >= pl.lit(low).cast(dtype)) & (self._by <= pl.lit(high).cast(dtype))
         assert self._key is not None
         if dtype == pl.Binary:
             return (self._key >= _literal(low, self._query.order)) & (self._key <= _literal(high or 0, self._query.order))
@@ -231,11 +236,11 @@ class Ordered:
         return self._key if POLARS[self._query.order] == pl.Binary else self._key.cast(pl.Int128)
 
 
-def _number(order: str) -> pl.Expr | None:
-    """Return a column as whole numbers in the same order; None where it has no such (text)."""
+def _number(order: str, by: pl.Expr) -> pl.Expr | None:
+    """Return what stands in an order's column as whole numbers in the same order; None where it has no such (text)."""
     dtype = POLARS[order]
     if dtype.is_temporal():
-        return pl.col(order).to_physical()
+        return by.to_physical()
     if dtype == pl.Boolean:
         return pl.col(order).cast(pl.Int8)
     if dtype.is_integer():

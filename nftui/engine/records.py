@@ -30,12 +30,15 @@ TAILS_AT_ONCE = 16
 SPOOLED_ROWS = 131_072
 """Records of a row group of a temporary file: its statistics say which have any of a window."""
 Frames = Callable[[], Iterator[pl.DataFrame]]
-_BOUNDS: dict[str, tuple[Callable[[Part], int], Callable[[Part], int]]] = {
-    "flow_start": (lambda part: part.name.min_start, lambda part: part.name.max_end),
-    "flow_end": (lambda part: part.name.min_start, lambda part: part.name.max_end),
+Bound = Callable[[Part], int]
+_BOUNDS: dict[str, tuple[Bound | None, Bound]] = {
+    # A name has no time before 1970.
+    "flow_start": (lambda part: part.name.min_start or -(2**63), lambda part: part.name.max_end),
+    # A flow that ends before it starts lies at its start, for the names of parts.
+    "flow_end": (None, lambda part: part.name.max_end),
     "received": (lambda part: part.name.received_from, lambda part: part.name.received_to),
 }
-"""Columns of which a part's name says the least and the greatest value."""
+"""Columns, as lists are ordered by them, of which a part's name says the least and the greatest value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +108,15 @@ class Lister:
             rows = _present(self._all(query, matching))
             limited = rows if query.limit is None else rows.head(query.limit)
             return lambda: iter([limited]), tuple(rows.columns), total
-        columns = self._columns(query, matching)
+        columns, key = self._columns(query, matching), self._key(query, matching)
         scans = self._store.scans
         if self._store.costs_each_time():
             path = _spooled(self._flows(query, matching, columns))
             matching = [Part(matching[0].name, path)]
-            found = ordered.Ordered(query, matching, lambda _: pl.scan_parquet(path, glob=False), lambda: matching, scans)
+            found = ordered.Ordered(query, key, matching, lambda _: pl.scan_parquet(path, glob=False), lambda: matching, scans)
             weakref.finalize(found, path.unlink, missing_ok=True)
         else:
-            found = ordered.Ordered(query, matching, lambda some: self._flows(query, some, columns), again, scans)
+            found = ordered.Ordered(query, key, matching, lambda some: self._flows(query, some, columns), again, scans)
         present = found.present(tuple(name for name in POLARS if name in columns))
         return lambda: found.frames(present), present, total
 
@@ -149,6 +152,9 @@ class Lister:
     def _sums_of(self, query: Query, parts: list[Part]) -> dict[Part, Sums]:
         """Return the sums of each of some parts, in one pass."""
         columns = top.columns(query, timed=True)
+        if len(parts) == 1:
+            # Grouped by what is the same for all, the records are held until the last of them has come.
+            return {parts[0]: Sums(*self._flows(query, parts, columns).select(_totals(query)).collect(engine="streaming").row(0))}
         scans = [self._flows(query, [part], columns).with_columns(pl.lit(place).alias("part")) for place, part in enumerate(parts)]
         found = pl.concat(scans, how="vertical").group_by("part").agg(_totals(query)).collect(engine="streaming")
         rows = {row[0]: row[1:] for row in found.iter_rows()}
@@ -158,14 +164,20 @@ class Lister:
         """Return the columns that parts have, and those that the question reads although no part has them."""
         return self._store.present(parts, query.order, *instants.COLUMNS, *filter_columns(query.where))
 
+    def _key(self, query: Query, parts: list[Part]) -> pl.Expr:
+        """Return what a list is in the order of: of times those that are shown."""
+        corrected = query.order in instants.EXPORTED and "clock_correction" in self._store.present(parts)
+        return instants.shown(query.order) if corrected else pl.col(query.order)
+
     def _all(self, query: Query, parts: list[Part]) -> pl.DataFrame:
         flows = self._flows(query, parts, self._columns(query, parts))
-        return flows.sort(query.order, descending=not query.ascending, nulls_last=True).collect(engine="streaming")
+        key = self._key(query, parts)
+        return flows.sort(key, descending=not query.ascending, nulls_last=True).collect(engine="streaming")
 
     def _best(self, query: Query, counts: dict[Part, int], limit: int) -> pl.DataFrame:
         """Return the first records: part by part, until no other can hold one that comes before the last of them."""
         parts = list(counts)
-        columns = self._columns(query, parts)
+        columns, key = self._columns(query, parts), self._key(query, parts)
         best = pl.DataFrame(schema={name: POLARS[name] for name in columns})
         edge: int | None = None
         for batch, bound in _batches(query, parts):
@@ -174,23 +186,22 @@ class Lister:
             full = best.height == limit > 0
             flows = self._flows(query, batch, columns)
             if full:
-                flows = flows.filter(_not_behind(query, best[query.order][-1]))
+                flows = flows.filter(_not_behind(query, key, best.tail(1).select(key).item()))
             few = sum(counts[part] for part in batch) <= 4 * limit
-            best = _sorted(pl.concat([best, _taken(flows, query, limit, few=few)], how="vertical"), query).head(limit)
+            best = _sorted(pl.concat([best, _taken(flows, query, key, limit, few=few)], how="vertical"), query, key).head(limit)
             if best.height == limit > 0 and query.order in _BOUNDS:
-                edge = int(best[query.order].to_physical()[-1])
+                edge = int(best.tail(1).select(key.to_physical()).item())
         if best.height < min(limit, sum(counts.values())):
-            without = self._flows(query, parts, columns).filter(pl.col(query.order).is_null()).head(limit - best.height)
+            without = self._flows(query, parts, columns).filter(key.is_null()).head(limit - best.height)
             best = pl.concat([best, without.collect(engine="streaming")], how="vertical")
         return best
 
 
 def _batches(query: Query, parts: list[Part]) -> list[tuple[list[Part], int | None]]:
     """Return the parts in the order in which they may hold the first records, and the best value each batch may hold."""
-    bounds = _BOUNDS.get(query.order)
-    if bounds is None:
+    bound = _BOUNDS.get(query.order, (None, None))[0 if query.ascending else 1]
+    if bound is None:
         return [(parts, None)] if parts else []
-    bound = bounds[0] if query.ascending else bounds[1]
     batches: list[tuple[list[Part], int | None]] = []
     for part in sorted(parts, key=bound, reverse=not query.ascending):
         batch = batches[-1][0] if batches else []
@@ -201,29 +212,28 @@ def _batches(query: Query, parts: list[Part]) -> list[tuple[list[Part], int | No
     return batches
 
 
-def _taken(flows: pl.LazyFrame, query: Query, limit: int, *, few: bool) -> pl.DataFrame:
+def _taken(flows: pl.LazyFrame, query: Query, key: pl.Expr, limit: int, *, few: bool) -> pl.DataFrame:
     """Return the first records of some parts that have a value, no more than `limit`; one column first unless there are few."""
-    key = pl.col(query.order)
     if not few:
         ends = flows.select(key.bottom_k(limit) if query.ascending else key.top_k(limit)).collect(engine="streaming").to_series()
         ends = ends.drop_nulls()
         if ends.is_empty():
             return flows.head(0).collect()
-        flows = flows.filter(_not_behind(query, ends.max() if query.ascending else ends.min()))
+        flows = flows.filter(_not_behind(query, key, ends.max() if query.ascending else ends.min()))
     # Many records may share the last value.
     flows = flows.filter(key.is_not_null())
-    taken = flows.bottom_k(limit, by=query.order) if query.ascending else flows.top_k(limit, by=query.order)
+    taken = flows.bottom_k(limit, by=key) if query.ascending else flows.top_k(limit, by=key)
     return taken.collect(engine="streaming")
 
 
-def _not_behind(query: Query, edge: Any) -> pl.Expr:
+def _not_behind(query: Query, key: pl.Expr, edge: Any) -> pl.Expr:
     """Return whether a record comes before a value in the list's order, or has it."""
     last = pl.lit(edge)
-    return pl.col(query.order) <= last if query.ascending else pl.col(query.order) >= last
+    return key <= last if query.ascending else key >= last
 
 
-def _sorted(frame: pl.DataFrame, query: Query) -> pl.DataFrame:
-    return frame.sort(query.order, descending=not query.ascending, nulls_last=True, maintain_order=True)
+def _sorted(frame: pl.DataFrame, query: Query, key: pl.Expr) -> pl.DataFrame:
+    return frame.sort(key, descending=not query.ascending, nulls_last=True, maintain_order=True)
 
 
 def _present(rows: pl.DataFrame) -> pl.DataFrame:

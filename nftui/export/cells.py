@@ -1,7 +1,7 @@
 """Flow records as the text of machine-readable output, a column at a time: no loop over records.
 
-The same texts as `rows.value` gives for one value, which tests hold side by side. Python looks at distinct texts only, and of those
-at the ones that aren't plain ASCII.
+Tests hold it beside texts that are made one by one. Python looks at distinct texts only, and of those at the ones that aren't plain
+ASCII.
 """
 
 from __future__ import annotations
@@ -38,8 +38,7 @@ def plain(frame: pl.DataFrame, text: Callable[[str], str], quote: str = "") -> p
 def _column(series: pl.Series, text: Callable[[str], str], quote: str) -> pl.Series:
     kind = BY_NAME[series.name].kind if series.name in BY_NAME else ""
     if isinstance(series.dtype, pl.Datetime):
-        within = series.to_physical().clip(EARLIEST, LATEST).cast(pl.Datetime("us"))
-        return within.dt.strftime(quote + TIME_FORM + quote).alias(series.name)
+        return times(series.to_physical(), quote)
     if series.dtype == pl.Binary:
         shown = addresses(series) if kind == "address" else series.bin.encode("hex")
     elif series.dtype == pl.String:
@@ -49,6 +48,11 @@ def _column(series: pl.Series, text: Callable[[str], str], quote: str) -> pl.Ser
     else:
         return series
     return (quote + shown + quote).alias(series.name) if quote else shown
+
+
+def times(series: pl.Series, quote: str = "") -> pl.Series:
+    """Return microseconds since 1970 as times, between quotes where there are any, within the years 1 to 9999."""
+    return series.clip(EARLIEST, LATEST).cast(pl.Datetime("us")).dt.strftime(quote + TIME_FORM + quote)
 
 
 def addresses(series: pl.Series) -> pl.Series:

@@ -1,7 +1,7 @@
-"""Flow records to CSV, JSON, NDJSON, Markdown and Parquet: frame by frame, as many as there are, and no loop over them.
+"""Flow records to text, CSV, JSON, NDJSON, Markdown and Parquet: frame by frame, as many as there are, and no loop over them.
 
-Of NDJSON a line is a line of CSV without quotes whose separator is the space: `{"octets":` `40` `,"packets":` `1` `}`. Polars
-writes those four times as quickly as it joins texts.
+Of NDJSON a line is a line of CSV without quotes: `{"octets": ` `40` `, "packets": ` `1` `}`, with a separator that is taken out
+again. Polars writes those four times as quickly as it joins texts.
 """
 
 from __future__ import annotations
@@ -19,20 +19,29 @@ from polars.io.plugins import register_io_source
 
 from nftui.engine.ordered import Records
 from nftui.errors import Cancelled, ExportError
+from nftui.export import flow_lines
 from nftui.export.cells import plain
 from nftui.export.rows import json_head, markdown_cell, markdown_heading, write_csv
+from nftui.export.text import Form
 from nftui.printable import csv_field
 from nftui.schema import POLARS
 
-FORMS = ("csv", "json", "ndjson", "markdown", "parquet")
+FORMS = ("text", "csv", "json", "ndjson", "markdown", "parquet")
 SLICE = 65_536
 """Records that are text at a time."""
+BETWEEN = "\x1f"
+"""A character that JSON has only as an escape."""
 Progress = Callable[[int, int], None]
 """Told how many records are written, of how many."""
 
 
 def write_records(
-    out: BinaryIO, records: Records, form: str, progress: Progress | None = None, cancelled: Event | None = None
+    out: BinaryIO,
+    records: Records,
+    form: str,
+    progress: Progress | None = None,
+    cancelled: Event | None = None,
+    style: Form | None = None,
 ) -> int:
     """Write all records.
 
@@ -42,6 +51,7 @@ def write_records(
         form: One of `FORMS`. Parquet has the columns as the store has them, the others as machine-readable output has them.
         progress: Called now and then, on the thread that writes or one of Polars'.
         cancelled: Set by anyone to have the writing given up.
+        style: How text writes numbers.
     Returns:
         How many were written.
     Raises:
@@ -63,9 +73,9 @@ def write_records(
     if form == "parquet":
         _write_parquet(out, records, told(records.frames()))
         return written
-    names = records.columns
+    names, style = records.columns, style or Form()
     pieces = told(piece for frame in records.frames() for piece in frame.iter_slices(SLICE))
-    out.write(_begun(form, records))
+    out.write(_begun(form, records, style))
     separator = b"\n"
     for piece in pieces:
         if form == "json":
@@ -75,6 +85,8 @@ def write_records(
             out.write(_json_lines(piece, "\n"))
         elif form == "csv":
             out.write(_csv_lines(piece))
+        elif form == "text":
+            out.write(flow_lines.lines(piece, style))
         else:
             out.write(_markdown_lines(piece, names))
     if form == "json":
@@ -82,7 +94,7 @@ def write_records(
     return written
 
 
-def _begun(form: str, records: Records) -> bytes:
+def _begun(form: str, records: Records, style: Form) -> bytes:
     text = io.StringIO()
     if form == "json":
         text.write(json_head(records.query, records.coverage))
@@ -90,33 +102,42 @@ def _begun(form: str, records: Records) -> bytes:
         write_csv(text, (), records.columns)
     elif form == "markdown":
         text.write(markdown_heading(records.columns))
+    elif form == "text":
+        text.write(flow_lines.heading(style))
     return text.getvalue().encode()
 
 
 def _json_lines(frame: pl.DataFrame, end: str) -> bytes:
-    """Return an object a record; absent values are left out."""
+    """Return an object a record, as `json.dumps` writes it; absent values are left out."""
     cells = [cell for cell in plain(frame, json.dumps, '"') if cell.null_count() < frame.height]
-    # One that all records have goes first, so that those behind it begin with a comma.
-    first = next((cell for cell in cells if not cell.null_count()), None)
-    if first is None:
+    # The comma of what some records lack goes with it: behind it, until there is a value that all have, and then before it.
+    whole = next((place for place, cell in enumerate(cells) if not cell.null_count()), None)
+    table = pl.DataFrame(cells)
+    if whole is None:
         listed = [pl.concat_str(pl.lit(f'"{cell.name}": '), pl.col(cell.name)) for cell in cells]
         joined = pl.concat_str(pl.lit("{"), pl.concat_str(listed, separator=", ", ignore_nulls=True), pl.lit("}"))
-        return _lines(pl.DataFrame(cells).select(joined), end)
-    columns = [pl.lit(f'{{"{first.name}":').alias("{"), pl.col(first.name)]
-    for cell in cells:
-        key = f',"{cell.name}":'
-        if cell.null_count():
-            columns.append(pl.concat_str(pl.lit(key + " "), pl.col(cell.name)))
-            columns[-1] = columns[-1].alias(key)
-        elif cell is not first:
-            columns += [pl.lit(key).alias(key), pl.col(cell.name)]
-    return _lines(pl.DataFrame(cells).select(*columns, pl.lit("}").alias("}")), end)
+        return _lines(table.select(joined), end)
+    columns = [pl.lit("{")]
+    for place, cell in enumerate(cells):
+        key, value = f'"{cell.name}": ', pl.col(cell.name)
+        if place < whole:
+            columns.append(pl.concat_str(pl.lit(key), value, pl.lit(", ")))
+        elif place == whole:
+            columns += [pl.lit(key), value]
+        elif cell.null_count():
+            columns.append(pl.concat_str(pl.lit(", " + key), value))
+        else:
+            columns += [pl.lit(", " + key), value]
+    columns.append(pl.lit("}"))
+    return _lines(table.select(column.alias(str(place)) for place, column in enumerate(columns)), end)
 
 
 def _lines(frame: pl.DataFrame, end: str) -> bytes:
+    """Return lines of what stands in the columns, nothing between them."""
     out = io.BytesIO()
-    frame.write_csv(out, include_header=False, separator=" ", quote_style="never", null_value="", line_terminator=end)
-    return out.getvalue()
+    frame.write_csv(out, include_header=False, separator=BETWEEN, quote_style="never", null_value="", line_terminator=end)
+    # Quicker than to replace it by nothing.
+    return out.getvalue().translate(None, BETWEEN.encode())
 
 
 def _csv_lines(frame: pl.DataFrame) -> bytes:

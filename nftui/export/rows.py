@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from itertools import islice
 from typing import Any, BinaryIO, TextIO
 
 import polars as pl
@@ -17,54 +17,58 @@ import polars as pl
 from nftui.engine import keys
 from nftui.engine.filters import text as filter_text
 from nftui.engine.query import EACH_WAY, Answer, Coverage, Query
+from nftui.export import cells
 from nftui.printable import csv_field, printable
-from nftui.schema import BY_NAME
-from nftui.units import SECOND, address_text, mac_text, rfc3339
+from nftui.units import SECOND, rfc3339
 
 Row = dict[str, Any]
 TIMES = ("time", "previous_time", "first", "last")
 """Fields that are times, of rows that aren't flows."""
+SLICE = 65_536
+"""Rows that are made at a time."""
 
 
-def value(name: str, raw: object) -> Any:
-    """Return one value of a column of the schema as it stands in machine-readable output."""
-    column = BY_NAME.get(name)
-    if raw is None or column is None:
-        return raw
-    if isinstance(raw, datetime):
-        return raw.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if column.kind == "time" and isinstance(raw, int):
-        return rfc3339(raw)
-    if isinstance(raw, bytes):
-        return address_text(raw) if column.kind == "address" else raw.hex()
-    if column.kind == "mac" and isinstance(raw, int):
-        return mac_text(raw)
-    return raw
+def group_rows(answer: Answer) -> Iterator[Row]:
+    """Yield the groups of an answer, some made at a time: keys, sums, rates over each group's own duration, shares of the total."""
+    for piece in answer.groups.iter_slices(SLICE):
+        columns = _group_columns(answer, piece)
+        names = tuple(columns)
+        for values in zip(*columns.values(), strict=True):
+            row = dict(zip(names, values, strict=True))
+            if "first" in row and (row["first"] is None or row["last"] is None):
+                del row["first"], row["last"]
+            yield row
 
 
-def flow_rows(frame: pl.DataFrame) -> Iterator[Row]:
-    """Yield flow records; absent values are left out."""
-    times = [name for name, dtype in frame.schema.items() if dtype == pl.Datetime]
-    frame = frame.with_columns(pl.col(times).to_physical())
-    for row in frame.iter_rows(named=True):
-        yield {name: value(name, raw) for name, raw in row.items() if raw is not None}
+def _group_columns(answer: Answer, groups: pl.DataFrame) -> dict[str, list[Any]]:
+    columns = {keys.key(key).field: _key_values(key, groups[key]) for key in answer.query.keys}
+    columns |= {name: groups[name].to_list() for name in ("octets", "packets", "flows", *EACH_WAY) if name in groups.columns}
+    timed = "first" in groups.columns and "last" in groups.columns
+    length = (pl.col("last") - pl.col("first")).fill_null(0).cast(pl.Int128) if timed else pl.lit(0, dtype=pl.Int128)
+    rates = groups.select(
+        pl.when(length > 0).then(pl.col("octets").cast(pl.Int128) * (8 * SECOND) // length).otherwise(0).alias("bps"),
+        pl.when(length > 0).then(pl.col("packets").cast(pl.Int128) * SECOND // length).otherwise(0).alias("pps"),
+        pl.when(pl.col("packets") != 0).then(pl.col("octets") // pl.col("packets")).otherwise(0).alias("bpp"),
+    )
+    columns |= {name: rates[name].to_list() for name in rates.columns}
+    for name in ("octets", "packets", "flows"):
+        total = getattr(answer.total, name)
+        columns[f"{name}_percent"] = [round(100 * value / total, 4) if total else 0.0 for value in columns[name]]
+    if timed:
+        columns |= {name: cells.times(groups[name]).to_list() for name in ("first", "last")}
+    return columns
 
 
-def group_rows(answer: Answer) -> list[Row]:
-    """Return the groups of an answer: keys, sums, rates over each group's own duration, shares of the total."""
-    rows = []
-    for group in answer.groups.iter_rows(named=True):
-        row = {keys.key(key).field: keys.value(key, group[key]) for key in answer.query.keys}
-        row.update({name: group[name] for name in ("octets", "packets", "flows", *EACH_WAY) if name in group})
-        first, last = group.get("first"), group.get("last")
-        row.update(rates(row["octets"], row["packets"], (last - first) if first is not None and last is not None else 0))
-        for name in ("octets", "packets", "flows"):
-            total = getattr(answer.total, name)
-            row[f"{name}_percent"] = round(100 * row[name] / total, 4) if total else 0.0
-        if first is not None and last is not None:
-            row["first"], row["last"] = rfc3339(first), rfc3339(last)
-        rows.append(row)
-    return rows
+def _key_values(name: str, series: pl.Series) -> list[Any]:
+    """Return a key's values as `keys.value` tells them."""
+    one = keys.key(name)
+    if one.shown is None and one.kind == "address" and series.dtype == pl.Binary:
+        return cells.addresses(series).to_list()
+    if one.shown is None and one.kind == "mac" and series.dtype.is_integer():
+        return cells.macs(series).to_list()
+    if one.shown is None and one.kind != "network" and series.dtype != pl.Binary:
+        return series.to_list()
+    return [keys.value(name, raw) for raw in series.to_list()]
 
 
 def other_row(answer: Answer) -> Row:
@@ -174,7 +178,11 @@ def markdown_cell(raw: object) -> str:
 
 def write_parquet(out: BinaryIO, rows: Iterable[Row], names: Sequence[str]) -> None:
     """Write a table whose times are times."""
-    frame = pl.DataFrame([{name: row.get(name) for name in names} for row in rows], infer_schema_length=None)
+    source = iter(rows)
+    pieces = []
+    while some := [{name: row.get(name) for name in names} for row in islice(source, SLICE)]:
+        pieces.append(pl.DataFrame(some, infer_schema_length=None))
+    frame = pl.concat(pieces, how="vertical_relaxed") if pieces else pl.DataFrame()
     times = [name for name in TIMES if frame.schema.get(name) == pl.String]
     frame = frame.with_columns(pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC", strict=False) for name in times)
     frame.write_parquet(out, compression="zstd")

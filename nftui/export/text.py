@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from nftui.engine.names import protocol_name
 from nftui.engine.query import Answer
 from nftui.export.rows import rates
 from nftui.printable import cell_width, printable
-from nftui.units import IEC, SECOND, moment, scaled
+from nftui.units import IEC, moment, scaled
 
 Row = dict[str, Any]
 FLAG_LETTERS = "CEUAPRSF"
@@ -98,25 +97,6 @@ def summary_block(answer: Answer, form: Form, *, wall: float, cpu: float, proces
     )
 
 
-def flow_lines(rows: Iterator[Row], form: Form) -> Iterator[str]:
-    """Yield a heading and a line a flow record."""
-    wide = form.end
-    yield (
-        f"{'Date first seen':<23} {'Duration':>9} {'Proto':<5} {'Src IP Addr:Port':>{wide}}    {'Dst IP Addr:Port':<{wide}} "
-        f"{'Flags':<8} {'Tos':>3} {'Packets':>8} {'Bytes':>8}"
-    )
-    for row in rows:
-        start, end = _microseconds(row.get("flow_start")), _microseconds(row.get("flow_end"))
-        length = (end - start) / SECOND if start is not None and end is not None else 0.0
-        proto, source, destination = record_cells(row, form)
-        flags = flags_text(row.get("tcp_flags")) if row.get("protocol") == 6 else "........"
-        yield (
-            f"{clock(start) if start is not None else '-':<23} {length:>9.3f} {proto:<5} {source:>{wide}} -> {destination:<{wide}} "
-            f"{flags} {row.get('tos', '-'):>3} {form.count(row['packets']) if 'packets' in row else '-':>8} "
-            f"{form.octets(row['octets']) if 'octets' in row else '-':>8}"
-        )
-
-
 def table(names: list[str], cells: list[list[str]], left: set[str]) -> Iterator[str]:
     """Yield a table, columns as wide as their widest cell; those in `left` begin at the left."""
     widths = [max([cell_width(name), *(cell_width(row[index]) for row in cells)]) for index, name in enumerate(names)]
@@ -156,9 +136,3 @@ def record_cells(row: Row, form: Form) -> list[str]:
         separator = "." if ":" in address else ":"
         ends.append(form.address(address, f"{separator}{'-' if port is None else port}"))
     return ["-" if protocol is None else protocol_name(protocol), *ends]
-
-
-def _microseconds(text: object) -> int | None:
-    if not isinstance(text, str):
-        return None
-    return int(datetime.fromisoformat(text).timestamp() * SECOND + 0.5)

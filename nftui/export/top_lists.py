@@ -43,7 +43,7 @@ def top_block(answer: Answer, statistic: str, form: Form) -> Iterator[str]:
         form: For the numbers.
     """
     order = ORDER_NAMES.get(answer.query.order, answer.query.order)
-    rows = group_rows(answer)
+    rows = list(group_rows(answer))
     if statistic == "record":
         yield f"Aggregated flows {answer.group_count}"
         yield f"Top {len(rows)} flows ordered by {order}:"

@@ -24,6 +24,7 @@ from nftui.export.rows import group_rows
 from nftui.schema import POLARS
 from nftui.units import MAPPED_PREFIX, SECOND, address_text
 from tests.engine.conftest import flows_frame
+from tests.export import plain_rows
 
 BASE = 1_700_000_000 * SECOND
 ADDRESSES = [MAPPED_PREFIX + IPv4Address(one).packed for one in ("10.0.0.1", "10.0.0.2", "10.0.1.1", "10.1.0.1", "192.168.7.200")]
@@ -261,6 +262,22 @@ def test_orders_are_those_of_what_is_printed_whatever_was_asked_before(make_stor
         assert len(set(printed)) > 1
         upwards = kept.answer(Query(keys=names, order=order, ascending=True, limit=None, times=True))
         assert sorted(upwards.groups.rows(), key=repr) == sorted(answer.groups.rows(), key=repr)
+
+
+@pytest.mark.parametrize("names", [*NAMES, ("exporter_address", "source_mac"), ("received", "tcp_flags"), ()])
+def test_rows_of_groups_are_those_made_one_by_one(make_store: Any, names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nftui.export.rows.SLICE", 7)
+    chance = random.Random(2)
+    back_end = LocalBackEnd(make_store([[_flow(chance) for _ in range(60)]]), keep=False)
+    for times in (False, True):
+        answer = back_end.answer(Query(keys=names, limit=None, times=times))
+        answer = replace(answer, groups=answer.groups.with_columns(pl.col("packets") - 1))
+        listed = list(group_rows(answer))
+        assert listed == plain_rows.group_rows(answer)
+        assert all(list(one) == list(other) for one, other in zip(listed, plain_rows.group_rows(answer), strict=True))
+        if times:
+            timeless = replace(answer, groups=answer.groups.with_columns(first=pl.lit(None, dtype=pl.Int64)))
+            assert list(group_rows(timeless)) == plain_rows.group_rows(timeless)
 
 
 def test_several_orders_of_the_same_groups_are_one_pass(make_store: Any) -> None:
