@@ -98,10 +98,12 @@ def walk(
     found = _candidates(buffer, start, end, types, (0,))
     places, sizes = found.places, found.sizes
     if len(places) and not len(found.breaks) and places[0] == start and places[-1] + sizes[-1] == end:
-        if heads is not None:
-            heads.learn(buffer, places)
-        return Walk(places, sizes)
-    return _stitched(buffer, start, end, types, found, only_flows=only_flows)
+        walked = Walk(places, sizes)
+    else:
+        walked = _stitched(buffer, start, end, types, found, only_flows=only_flows)
+    if heads is not None and len(walked.flows):
+        heads.learn(buffer, walked.flows)
+    return walked
 
 
 def _expected(buffer: Buffer, start: int, end: int, heads: tuple[int, ...]) -> Walk | None:
