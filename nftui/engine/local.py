@@ -56,6 +56,21 @@ class _Seen:
     state: pl.DataFrame | None = None
 
 
+@dataclass(slots=True, frozen=True)
+class _Last:
+    """The groups of the last question that was asked once.
+
+    Attributes:
+        about: Which question.
+        groups: Merged sums of groups.
+        sums: Where groups overlap, what the flows sum to, in some rows.
+    """
+
+    about: tuple[Any, ...]
+    groups: pl.DataFrame
+    sums: list[pl.DataFrame]
+
+
 class LocalBackEnd:
     """Answers queries from a store on this machine; one query at a time.
 
@@ -77,7 +92,7 @@ class LocalBackEnd:
         self._lister = Lister(self.store, self._partials if keep else None)
         self._spreader = Spreader(self.store, self._partials if keep else None)
         self._open: OrderedDict[Query, _Seen] = OrderedDict()
-        self._last: tuple[Any, pl.DataFrame] | None = None
+        self._last: _Last | None = None
 
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status, unchecked; None where there is none."""
@@ -154,9 +169,7 @@ class LocalBackEnd:
         groups = top.told(state, query)
         shown = top.ranked(groups, query, interval.length) if query.only is None else top.named(groups, query)
         either = keys.either(query.keys)
-        # Groups that overlap don't add up to the total.
-        whole = self._groups(replace(groups_of(query), keys=(), times=False), wanted, by_name, read) if either else state
-        total = Totals(*(int(value or 0) for value in whole.select(pl.col(top.SUMS).sum()).row(0)))
+        total = self._total(query, state, wanted, by_name, read)
         covered = None
         if either:
             covered = (
@@ -197,6 +210,18 @@ class LocalBackEnd:
         while len(self._open) > OPEN_QUESTIONS:
             self._open.popitem(last=False)
         return self._moved(query, seen, wanted, by_name, read)
+
+    def _total(
+        self, query: Query, state: pl.DataFrame, wanted: Wanted, by_name: dict[PartName, Part], read: set[PartName]
+    ) -> Totals:
+        """Return what all flows sum to: groups that overlap don't add up to it."""
+        frames = [state]
+        if keys.either(query.keys) and self._last is not None:
+            frames = self._last.sums
+        elif keys.either(query.keys):
+            frames = [self._groups(replace(groups_of(query), keys=(), times=False), wanted, by_name, read)]
+        rows = (frame.select(pl.col(top.SUMS).sum()).row(0) for frame in frames)
+        return sum((Totals(*(int(value or 0) for value in row)) for row in rows), start=Totals())
 
     def _moved(self, query: Query, seen: _Seen, wanted: Wanted, by_name: dict[PartName, Part], read: set[PartName]) -> pl.DataFrame:
         """Bring an open question's merged sums from the parts it has seen to those wanted now."""
@@ -258,21 +283,36 @@ class LocalBackEnd:
     def _once(self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], timed: bool, read: set[PartName]) -> pl.DataFrame:
         """Return groups in one pass, or those of the question before, which may have asked for another order of the same."""
         about = (groups_of(query), timed, tuple(wanted.items()))
-        if self._last is None or self._last[0] != about:
+        if self._last is None or self._last.about != about:
             self._last = None
-            self._last = (about, self._in_one_pass(query, wanted, by_name, timed, read))
+            sums: list[pl.DataFrame] = []
+            groups = self._in_one_pass(query, wanted, by_name, timed, read, sums if keys.either(query.keys) else None)
+            self._last = _Last(about, groups, sums)
         else:
             read.update(wanted)
-        return self._last[1]
+        return self._last.groups
 
     def _in_one_pass(
-        self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], timed: bool, read: set[PartName]
+        self,
+        query: Query,
+        wanted: Wanted,
+        by_name: dict[PartName, Part],
+        timed: bool,
+        read: set[PartName],
+        sums: list[pl.DataFrame] | None = None,
     ) -> pl.DataFrame:
+        """Return groups of all parts; `sums` takes what the flows sum to, in as many rows as there are passes."""
         read.update(wanted)
         partials = [_empty_groups(query, timed)]
         for clip, names in _passes(wanted):
             flows = self.store.scan([by_name[name] for name in names], top.columns(query, timed or clip is not None))
-            partials.append(top.groups(flows, query, clip, timed).collect(engine="streaming"))
+            frames = top.groups_and_total(flows, query, clip, timed)
+            if sums is None:
+                partials.append(frames[0].collect(engine="streaming"))
+            else:
+                partial, whole = pl.collect_all(frames, engine="streaming")
+                partials.append(partial)
+                sums.append(whole)
         partials = [partial for partial in partials[1:] if partial.height] or partials[:1]
         return top.merge(partials, query)
 

@@ -108,17 +108,27 @@ def groups(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: bool
         A row a group: the keys (addresses as UInt128), `octets`, `packets`, `flows`, `sampling` (the highest interval seen), and
         where `timed` the earliest `start` and latest `end`. Partials of disjoint parts merge by `merge`.
     """
+    return groups_and_total(flows, query, clip, timed)[0]
+
+
+def groups_and_total(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: bool) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Aggregate some parts, and sum up what their flows count: one pass where both are collected together.
+
+    Returns:
+        The frame of `groups`; and one row of `SUMS`, for groups that overlap don't add up to it.
+    """
     frame = counted(flows, query, clip, timed)
     added = _added(query, timed)
     if not query.keys:
-        return frame.select(added)
+        return frame.select(added), frame.select(pl.col(SUMS).sum())
     if query.folding is not Folding.NONE:
         frame = folded(frame, query)
+    if keys.either(query.keys):
+        # Whoever uses it gets each batch as it comes, so that the flows are read once.
+        frame = frame.cache()
     frames = turned(frame, query)
-    if len(frames) == 1:
-        return frame.group_by(query.keys).agg(added)
-    # Each side by itself first: the many flows become few groups before they are brought together.
-    return pl.concat([one.group_by(query.keys).agg(added) for one in frames]).group_by(query.keys).agg(added)
+    rows = frames[0] if len(frames) == 1 else pl.concat(frames)
+    return rows.group_by(query.keys).agg(added), frame.select(pl.col(SUMS).sum())
 
 
 def numbered(frame: pl.LazyFrame, query: Query, shown: pl.DataFrame) -> tuple[pl.LazyFrame, tuple[str, ...]]:

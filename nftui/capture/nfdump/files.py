@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import IO, NamedTuple
 
-import numpy as np
 import polars as pl
 
 from nftui.capture.nfdump import codecs, extensions, maps
+from nftui.capture.nfdump.blocks import Blocks, Stretch
 from nftui.capture.nfdump.columns import Buffer, number
 from nftui.capture.nfdump.exporters import EXPORTER_TYPE
 from nftui.capture.nfdump.flows import FlowReader
-from nftui.capture.nfdump.records import Other, Walk, walk
+from nftui.capture.nfdump.records import Other
 from nftui.errors import CaptureFileError, CodecMissing
 
 MAGIC = 0xA50C
@@ -29,12 +28,10 @@ LITTLE, BIG = b"\x0c\xa5", b"\xa5\x0c"
 NEVER = 2**63 - 1
 HEADERS = {1: 140, 2: 40}
 """Octets of a file's header, by its layout."""
-BLOCK_HEADER = 12
-CHUNK = 2 << 20
-"""Octets of blocks that are read in one step, at least: small enough to stay near the CPU."""
+CHUNK = 512 << 10
+"""Octets of blocks, decompressed, whose flows become frames in one step, at least: small enough to stay near the CPU."""
 _ACCOUNT_1, _ACCOUNT_2 = 136, 144
 _NAME, _ACCOUNT = 0x8001, 0x8002
-_ARRAY_BLOCK = 4
 _FLAG_CODECS = {0: 0, 1: 1, 8: 2, 16: 3}
 _KNOWN_RECORDS = {3: "histogram", 4: "histogram", 5: "exporter of 1.5", 6: "sampler of 1.5", 8: "exporter statistics"}
 _KNOWN_RECORDS |= {9: "sampler", 12: "application names", 13: "interface names", 14: "VRF names", 15: "sampler"}
@@ -73,11 +70,6 @@ class Account(NamedTuple):
     flows: int
     first: int
     last: int
-
-
-class _Block(NamedTuple):
-    start: int
-    end: int
 
 
 class NfdumpFile:
@@ -147,19 +139,22 @@ class NfdumpFile:
         if more and HEADERS[2] <= begin < self._size:
             self._end = begin
             file.seek(begin)
+            blocks = Blocks(self.order, self._codec)
             for _ in range(min(more, 16)):
-                octets = self._next_block(file, self._size, FileCounts())
+                octets = blocks.first(file, self._size)
                 if octets is None:
                     break
-                self._read_appendix(octets[1])
+                self._read_appendix(octets)
 
-    def _find_codec(self, number: int) -> codecs.Decompress | None:
+    def _find_codec(self, number: int) -> int:
+        """Return the number, once it is known that there is what decompresses."""
         try:
-            return codecs.codec(number)
+            codecs.codec(number)
         except KeyError:
             raise CaptureFileError(str(self.path), f"compressed in a way that is not known (number {number})") from None
         except CodecMissing as error:
             raise CodecMissing(error.codec, str(self.path)) from error.__cause__
+        return number
 
     def _number(self, octets: bytes) -> int:
         return number(octets, self.order)
@@ -197,81 +192,33 @@ class NfdumpFile:
         """
         counts = FileCounts() if counts is None else counts
         reader = FlowReader(self.layout, columns, self.created)
-        types = maps.TYPES if self.layout == 1 else extensions.TYPES
+        if self.layout == 1:
+            blocks = Blocks(self.order, self._codec, maps.TYPES, (EXPORTER_TYPE, maps.MAP_TYPE), maps.signature)
+        else:
+            blocks = Blocks(self.order, self._codec, extensions.TYPES, (EXPORTER_TYPE,), extensions.signature)
+        octets = 0
         try:
             with self.path.open("rb") as file:
                 file.seek(self._begin)
-                for buffer, blocks in self._chunks(file, counts):
-                    for one in self._walks(buffer, blocks, types, counts):
-                        self._take_others(buffer, one.others, reader, counts)
-                        reader.take(buffer, one.flows)
-                    yield from reader.frames(counts)
+                for stretch in blocks.stretches(file, self._end, CHUNK):
+                    self._take(stretch, reader, counts)
+                    octets += len(stretch.buffer.octets)
+                    if octets >= CHUNK:
+                        yield from reader.frames(counts)
+                        octets = 0
+                yield from reader.frames(counts)
         except OSError as error:
             raise CaptureFileError(str(self.path), error.strerror or str(error)) from error
 
-    def _chunks(self, file: IO[bytes], counts: FileCounts) -> Iterator[tuple[Buffer, list[_Block]]]:
-        """Yield some blocks beside each other, each at a multiple of 4 octets, with room for any number behind the last."""
-        pieces: list[bytes] = []
-        blocks: list[_Block] = []
-        at = 0
-        while True:
-            found = self._next_block(file, self._end, counts)
-            if found is not None:
-                kind, octets = found
-                if kind == _ARRAY_BLOCK:
-                    counts.skipped["block of an array"] += 1
-                    continue
-                padding = -len(octets) % 4
-                pieces += [octets, bytes(padding)]
-                blocks.append(_Block(at, at + len(octets)))
-                at += len(octets) + padding
-            if blocks and (found is None or at >= CHUNK):
-                yield Buffer(np.frombuffer(b"".join([*pieces, bytes(8)]), np.uint8), self.order), blocks
-                pieces, blocks, at = [], [], 0
-            if found is None:
-                return
-
-    def _next_block(self, file: IO[bytes], end: int, counts: FileCounts) -> tuple[int, bytes] | None:
-        """Return the kind and the octets of the next block that can be read; None at the end."""
-        while True:
-            left = end - file.tell()
-            if left <= 0:
-                return None
-            head = file.read(min(BLOCK_HEADER, left))
-            if len(head) < BLOCK_HEADER:
-                counts.malformed["file ends within the header of a block"] += 1
-                return None
-            size, kind, flags = self._number(head[4:8]), self._number(head[8:10]), self._number(head[10:12])
-            if not 0 < size <= codecs.MAX_BLOCK:
-                counts.malformed["block of an impossible size"] += 1
-                return None
-            counts.blocks += 1
-            counts.octets += BLOCK_HEADER + size
-            whole = size <= left - BLOCK_HEADER
-            octets = file.read(min(size, left - BLOCK_HEADER))
-            if not whole or len(octets) < size:
-                counts.malformed["file ends within a block"] += 1
-            if self._codec is None or flags & 1:
-                return kind, octets
-            try:
-                return kind, self._codec(octets)
-            except codecs.BrokenBlock:
-                if whole:
-                    counts.malformed["block can't be decompressed"] += 1
-
-    def _walks(self, buffer: Buffer, blocks: list[_Block], types: tuple[int, ...], counts: FileCounts) -> Iterator[Walk]:
-        """Find the records of some blocks; in one step where none but flows are in them."""
-        if len(blocks) > 1 and all(before.end == after.start for before, after in pairwise(blocks)):
-            found = walk(buffer, blocks[0].start, blocks[-1].end, types, only_flows=True)
-            starts = np.array([block.start for block in blocks])
-            if not found.problem and np.isin(starts, found.flows, assume_unique=True).all():
-                yield found
-                return
-        for block in blocks:
-            found = walk(buffer, block.start, block.end, types)
-            if found.problem:
-                counts.malformed[found.problem] += 1
-            yield found
+    def _take(self, stretch: Stretch, reader: FlowReader, counts: FileCounts) -> None:
+        counts.blocks += stretch.blocks
+        counts.octets += stretch.octets
+        counts.malformed.update(stretch.malformed)
+        if stretch.arrays:
+            counts.skipped["block of an array"] += stretch.arrays
+        for others, flows in stretch.steps:
+            self._take_others(stretch.buffer, others, reader, counts)
+            reader.take(flows)
 
     def _take_others(self, buffer: Buffer, others: list[Other], reader: FlowReader, counts: FileCounts) -> None:
         """Take what the records of other kinds in a block say."""

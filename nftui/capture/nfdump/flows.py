@@ -13,14 +13,13 @@ from nftui.capture.nfdump import extensions, maps
 from nftui.capture.nfdump.columns import Buffer, Places, filled, nulls, read
 from nftui.capture.nfdump.exporters import Exporters
 from nftui.capture.nfdump.extensions import Layout
-from nftui.capture.nfdump.records import Marks, groups
-from nftui.capture.values import Values
+from nftui.capture.nfdump.records import Marks
+from nftui.capture.values import LATEST, Values
 
 if TYPE_CHECKING:
+    from nftui.capture.nfdump.blocks import Alike
     from nftui.capture.nfdump.files import FileCounts
 
-MOST_LAYOUTS = 4096
-"""Layouts of records in some blocks; what is beyond is counted. Of extensions without a fixed length each length is one."""
 TIMES = ("flow_start", "flow_end", "received")
 _ICMP = ("icmp_type", "icmp_code")
 _TOLD = ("exporter_address", "observation_domain", "protocol_version")
@@ -51,20 +50,20 @@ class FlowReader:
         if wanted is not None and not wanted.isdisjoint(_ICMP):
             wanted |= {"protocol", "destination_port", *_ICMP}
         self._wanted = wanted
-        self._pending: list[tuple[Buffer, Places]] = []
+        self._untimed = columns is not None and set(TIMES).isdisjoint(columns)
+        self._pending: list[Alike] = []
+        self._nulls: dict[str, pl.Series] = {}
         self._frames: list[pl.DataFrame] = []
 
-    def take(self, buffer: Buffer, places: Places) -> None:
-        """Take records, which begin at some places."""
-        if len(places):
-            self._pending.append((buffer, places))
+    def take(self, flows: list[Alike]) -> None:
+        """Take flows."""
+        self._pending += flows
 
     def settle(self, counts: FileCounts) -> None:
         """Read what was taken, before something changes that it depends on."""
         pending, self._pending = self._pending, []
-        for buffer in {id(one): one for one, _ in pending}.values():
-            places = np.concatenate([places for one, places in pending if one is buffer])
-            self._read(buffer, places, counts)
+        for flows in pending:
+            self._read(flows, counts)
 
     def frames(self, counts: FileCounts) -> list[pl.DataFrame]:
         """Return the flows taken since the last call, a frame for each layout: to join them is left to who has many."""
@@ -73,24 +72,16 @@ class FlowReader:
         counts.flows += sum(frame.height for frame in frames)
         return frames
 
-    def _read(self, buffer: Buffer, places: Places, counts: FileCounts) -> None:
-        def signature(place: int) -> Marks | None:
-            return maps.signature(buffer, place) if self._old else extensions.signature(buffer, place)
-
-        found, rest, senseless = groups(buffer, places, signature, MOST_LAYOUTS)
-        if len(senseless):
-            counts.malformed["flow whose extensions don't fit into it"] += len(senseless)
-        if len(rest):
-            counts.malformed["flows of too many layouts"] += len(rest)
-        for marks, ones in found:
-            layout = self._layout(marks, buffer.order)
-            if layout is None:
-                counts.malformed["flow without an extension map"] += len(ones)
-                continue
-            counts.columns.update(_ALWAYS, (field.column for field in layout.fields))
-            for number in layout.unread:
-                counts.unread[extensions.label(number) if not self._old else maps.label(number)] += len(ones)
-            self._frames.append(self._frame(buffer, ones, layout, counts))
+    def _read(self, flows: Alike, counts: FileCounts) -> None:
+        buffer, marks, places = flows
+        layout = self._layout(marks, buffer.order)
+        if layout is None:
+            counts.malformed["flow without an extension map"] += len(places)
+            return
+        counts.columns.update(_ALWAYS, (field.column for field in layout.fields))
+        for number in layout.unread:
+            counts.unread[extensions.label(number) if not self._old else maps.label(number)] += len(places)
+        self._frames.append(self._frame(buffer, places, layout, counts))
 
     def _layout(self, marks: Marks, order: str) -> Layout | None:
         if self._old:
@@ -103,8 +94,10 @@ class FlowReader:
 
         columns: Columns = {}
         numbers: dict[str, Values] = {}
+        untimed = self._untimed and _bounded(buffer, places, layout, counts)
+        passed_over = TIMES if untimed else TIMES[2:]
         for field in layout.fields:
-            if field.column != "received" and (self._wanted is None or field.column in self._wanted):
+            if field.column not in passed_over and (self._wanted is None or field.column in self._wanted):
                 value = read(buffer, places, field, left_out)
                 earlier = columns.get(field.column)
                 if isinstance(earlier, tuple) and isinstance(value, tuple):
@@ -116,7 +109,8 @@ class FlowReader:
         if self._wanted is None or not self._wanted.isdisjoint(_ICMP):
             icmp(numbers)
         columns.update(numbers)
-        self._times(columns, buffer, places, layout, counts)
+        if not untimed:
+            self._times(columns, buffer, places, layout, counts)
         self._told(buffer, places, columns)
         return self._chosen(columns, len(places))
 
@@ -156,12 +150,33 @@ class FlowReader:
         if version.any():
             columns["protocol_version"] = version.astype(np.int16), version != 0
 
+    def _absent(self, name: str, rows: int) -> pl.Series:
+        """Return a column without values: a part of one that is made once."""
+        held = self._nulls.get(name)
+        if held is None or len(held) < rows:
+            held = self._nulls[name] = nulls(name, 2 * rows)
+        return held.head(rows)
+
     def _chosen(self, columns: Columns, rows: int) -> pl.DataFrame:
         if self._columns is None:
             return frame_of(columns)
-        frame = frame_of({name: columns[name] if name in columns else nulls(name, rows) for name in self._columns})
+        frame = frame_of({name: columns[name] if name in columns else self._absent(name, rows) for name in self._columns})
         # Quicker than to select, which is a question of its own.
         return pl.DataFrame([frame.get_column(name) for name in self._columns])
+
+
+def _bounded(buffer: Buffer, places: Places, layout: Layout, counts: FileCounts) -> bool:
+    """Take first and last of times that nobody wants to see; False where some are absent, or not plain milliseconds."""
+    fields = {field.column: field for field in layout.fields if field.column in TIMES[:2] and field.reading == "ms"}
+    if len(fields) < 2:
+        return False
+    start, end = (buffer.gather(places + fields[name].offset, "u8") for name in TIMES[:2])
+    first, last, latest = int(start.min()), int(end.max()), int(start.max())
+    if not first or not int(end.min()) or max(last, latest) > LATEST // 1000:
+        return False
+    counts.first = min(counts.first, first * 1000)
+    counts.last = max(counts.last, last * 1000, latest * 1000)
+    return True
 
 
 def _filled(column: Values | pl.Series | None, nothing: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -21,6 +21,8 @@ SMALLEST = 24
 """Octets of the smallest record of a flow that is looked for: a smaller one tells no counters."""
 MAX_STEPS = 20_000
 """Steps of a walk, in some blocks together; a file that needs more is no file of nfdump's."""
+MOST_HEADS = 4
+"""To look for each of more heads takes longer than to look for a type."""
 MANY_BREAKS, MOST_DEEP = 256, 64
 """From so many breaks of the chain on it is followed by doubling, so many times in a walk."""
 
@@ -55,6 +57,22 @@ class Walk:
     problem: str = ""
 
 
+@dataclass(slots=True)
+class Heads:
+    """Type and size, in one number, of the records of flows met last: a file has few of them, which are looked for first.
+
+    Attributes:
+        known: These numbers; none where there are many. Threads may set and read them at any time: what is wrong only costs time.
+    """
+
+    known: tuple[int, ...] = ()
+
+    def learn(self, buffer: Buffer, places: Places) -> None:
+        """Remember the heads of records."""
+        found = np.unique(buffer.gather(places, "u4"))
+        self.known = tuple(found.tolist()) if len(found) <= MOST_HEADS else ()
+
+
 class _Candidates(NamedTuple):
     places: Places
     sizes: Places
@@ -62,7 +80,9 @@ class _Candidates(NamedTuple):
     """Candidates (by number) whose record does not end where the next one begins."""
 
 
-def walk(buffer: Buffer, start: int, end: int, types: tuple[int, ...], *, only_flows: bool = False) -> Walk:
+def walk(
+    buffer: Buffer, start: int, end: int, types: tuple[int, ...], heads: Heads | None = None, *, only_flows: bool = False
+) -> Walk:
     """Find the records of a block.
 
     Args:
@@ -70,13 +90,38 @@ def walk(buffer: Buffer, start: int, end: int, types: tuple[int, ...], *, only_f
         start: Where the block's first record begins, a multiple of 4.
         end: Where the block ends.
         types: Of the records of flows.
+        heads: Those of the blocks before, and then of this one.
         only_flows: Give up at anything else, with a problem.
     """
+    if heads is not None and heads.known and (quick := _expected(buffer, start, end, heads.known)) is not None:
+        return quick
     found = _candidates(buffer, start, end, types, (0,))
     places, sizes = found.places, found.sizes
     if len(places) and not len(found.breaks) and places[0] == start and places[-1] + sizes[-1] == end:
-        return Walk(places, sizes)
-    return _stitched(buffer, start, end, types, found, only_flows=only_flows)
+        walked = Walk(places, sizes)
+    else:
+        walked = _stitched(buffer, start, end, types, found, only_flows=only_flows)
+    if heads is not None and len(walked.flows):
+        heads.learn(buffer, walked.flows)
+    return walked
+
+
+def _expected(buffer: Buffer, start: int, end: int, heads: tuple[int, ...]) -> Walk | None:
+    """Find the records where each has one of some heads; None where these are no chain from the start to the end."""
+    words = np.ndarray(((end - start) // 4,), buffer.order + "u4", buffer.octets, offset=start)
+    hit = words == heads[0]
+    for more in heads[1:]:
+        hit |= words == more
+    places = np.flatnonzero(hit)
+    if not len(places):
+        return None
+    found = words.take(places)
+    sizes = (found >> 16 if buffer.order == "<" else found & 0xFFFF).astype(np.int64)
+    places = places * 4 + start
+    ends = places + sizes
+    if places[0] != start or ends[-1] != end or not np.array_equal(ends[:-1], places[1:]):
+        return None
+    return Walk(places, sizes)
 
 
 def _candidates(buffer: Buffer, start: int, end: int, types: tuple[int, ...], shifts: tuple[int, ...]) -> _Candidates:
