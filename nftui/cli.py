@@ -194,7 +194,7 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     flows.set_defaults(run=_flows)
     _add_ranking(commands, asking)
     series = commands.add_parser("series", parents=[asking], help="the data table: sums of the metric a bin")
-    series.add_argument("--by", metavar="KEY", default="dstip", help="any statistic of `top`: srcip, port, as, if, router, …; none")
+    series.add_argument("--by", metavar="KEY", help="any statistic of `top`, or none (default: what --filter NAME says, dstip)")
     series.add_argument("-n", "--limit", type=int, default=10, metavar="N")
     series.add_argument(
         "--resolution", metavar="R", default="medium", help="low, medium, high, ultra, hourly, daily or a number of bins"
@@ -214,7 +214,11 @@ def _add_ranking(commands: argparse._SubParsersAction[_Parser], asking: _Parser)
     ranking.add_argument("-P", "--having", metavar="FILTER", help="only groups like this: 'packets > 1000 and bps > 1m'")
     top = commands.add_parser("top", parents=[ranking], help="statistics, as nfdump -s, -A, -a and -b")
     top.add_argument(
-        "-s", "--statistic", action="append", metavar="STAT[:p][/ORDER]…", help="repeatable; default record/bytes; :p by protocol"
+        "-s",
+        "--statistic",
+        action="append",
+        metavar="STAT[:p][/ORDER]…",
+        help="repeatable; default: what --filter NAME says, record; :p by protocol",
     )
     top.add_argument("-A", "--aggregate", metavar="KEY[/MASK],…", help="what a record is: srcip4/24,srcip6/64,dstport")
     top.add_argument("-a", "--records", action="store_true", help="records by protocol, addresses and ports (the default)")
@@ -297,8 +301,8 @@ def _demo_exporters(options: argparse.Namespace) -> int:
     from nftui import demo
 
     host, _, port = options.to.rpartition(":")
-    if not host or not port.isdigit():
-        raise UsageError(f"--to {options.to}: write HOST:PORT")
+    if not host or not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        raise UsageError(f"--to {options.to}: write HOST:PORT, a port from 1 to 65535")
     return demo.run_process(host, int(port), options.network, options.seed, options.minutes, options.with_parent)
 
 
