@@ -172,7 +172,9 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
         metavar="PATH",
         help="ask files instead of the store, repeatable: of nfdump, pcap, Parquet; directories; DIR/FIRST:LAST",
     )
-    asking.add_argument("-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data)")
+    asking.add_argument(
+        "-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data, -r)"
+    )
     asking.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
     asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown", "parquet"), default="text")
     asking.add_argument("--out", metavar="FILE", type=Path, help="write there: a file that appears whole, or not at all")
@@ -186,7 +188,7 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
         default="all",
         help="flows as metered on their way in or out, or with just one end in network.home",
     )
-    asking.add_argument("--metric", choices=("octets", "packets", "flows"), default="octets")
+    asking.add_argument("--metric", choices=("octets", "packets", "flows"), default="octets", help="what is counted")
     _add_filtering(asking)
     flows = commands.add_parser("flows", parents=[asking], help="list flow records")
     flows.add_argument("-c", "--count", type=int, metavar="N", help="at most N (default: all in a pipe, 1,000 on a terminal)")
@@ -194,8 +196,10 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     flows.set_defaults(run=_flows)
     _add_ranking(commands, asking)
     series = commands.add_parser("series", parents=[asking], help="the data table: sums of the metric a bin")
-    series.add_argument("--by", metavar="KEY", help="any statistic of `top`, or none (default: what --filter NAME says, dstip)")
-    series.add_argument("-n", "--limit", type=int, default=10, metavar="N")
+    series.add_argument(
+        "--by", metavar="KEY", help="any statistic of `top`, or none (default: what --filter NAME says, else dstip)"
+    )
+    series.add_argument("-n", "--limit", type=int, default=10, metavar="N", help="groups that have a column (default 10)")
     series.add_argument(
         "--resolution", metavar="R", default="medium", help="low, medium, high, ultra, hourly, daily or a number of bins"
     )
@@ -218,7 +222,7 @@ def _add_ranking(commands: argparse._SubParsersAction[_Parser], asking: _Parser)
         "--statistic",
         action="append",
         metavar="STAT[:p][/ORDER]…",
-        help="repeatable; default: what --filter NAME says, record; :p by protocol",
+        help="repeatable; default: what --filter NAME says, else record; :p by protocol",
     )
     top.add_argument("-A", "--aggregate", metavar="KEY[/MASK],…", help="what a record is: srcip4/24,srcip6/64,dstport")
     top.add_argument("-a", "--records", action="store_true", help="records by protocol, addresses and ports (the default)")

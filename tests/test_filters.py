@@ -272,6 +272,7 @@ def test_the_configuration_key_by_key(run: Run, home: Path) -> None:
     assert json.loads(run("config", "path", "-o", "json").stdout) == {
         "path": str(path), "origin": "environment, NFTUI_CONFIG", "exists": False,
     }  # fmt: skip
+    assert run("config", "show", "--config", path).stderr == f"{path}: there is no such file: the defaults hold\n"
     run("config", "set", "collector.interval", "60")
     run("config", "set", "snmp.community", "secret")
     assert path.read_text() == '[collector]\ninterval = 60\n\n[snmp]\ncommunity = "secret"\n'
@@ -289,16 +290,17 @@ def test_the_configuration_key_by_key(run: Run, home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "status", "message"),
     [
-        (("get", "colector.interval"), "did you mean collector.interval?"),
-        (("set", "collector.interval", "1"), "collector.interval is 1; it takes 2 to 86400 seconds; nothing was changed"),
-        (("set", "collector.interval", "x"), "collector.interval: Expected `int`, got `str`"),
+        (("get", "colector.interval"), 2, "did you mean collector.interval?"),
+        (("set", "foo.bar", "1"), 2, "`nftui config show` lists all of them"),
+        (("set", "collector.interval", "1"), 1, "collector.interval is 1; it takes 2 to 86400 seconds; nothing was changed"),
+        (("set", "collector.interval", "x"), 1, "collector.interval: Expected `int`, got `str`"),
     ],
 )
-def test_mistakes_in_keys_and_values(run: Run, home: Path, words: tuple[str, ...], message: str) -> None:
+def test_mistakes_in_keys_and_values(run: Run, home: Path, words: tuple[str, ...], status: int, message: str) -> None:
     done = run("config", *words, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (status, "")
     assert message in done.stderr and done.stderr.count("\n") == 1
     assert not home.exists()
 
