@@ -35,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = argparse.Namespace()
     try:
-        options = _parser().parse_args(_joined(arguments))
+        options, unknown = _parser().parse_known_args(_joined(arguments))
+        if unknown:
+            words = ("nftui", options.command, "--help") if options.command else ("nftui", "--help")
+            raise UsageError(f"unrecognized arguments: {' '.join(unknown)}; see {' '.join(words)}")
         run: Callable[[argparse.Namespace], int] = options.run
         status = run(options)
         if hasattr(options, "naming"):
@@ -107,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-collect", action="store_true", help="only read: start no collector")
     parser.add_argument("--listen", action="append", metavar=LISTEN, help="of the embedded collector; as of `collect`")
     parser.set_defaults(run=_dashboard)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Parser)
     _add_collecting(commands, shared)
     _add_asking(commands, shared)
     _add_keeping(commands, shared)
