@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ def flows(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     order, _, way = options.order.partition("/")
     order = {"bytes": "octets", "start": "flow_start", "end": "flow_end"}.get(order, order)
     if order not in POLARS:
-        raise UsageError(f"-O {printable_word(options.order)}: no such column; take one of {', '.join(POLARS)}")
+        close = get_close_matches(order, POLARS, 3, 0.7)
+        instead = f"did you mean {' or '.join(close)}?" if close else f"take one of {', '.join(POLARS)}"
+        raise UsageError(f"-O {printable_word(options.order)}: no such column; {instead}")
     if way not in ("", "asc", "desc"):
         raise UsageError(f"-O {printable_word(options.order)}: the order is KEY, KEY/asc or KEY/desc")
     ascending = way == "asc" if way else POLARS[order].is_temporal()

@@ -35,7 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = argparse.Namespace()
     try:
-        options = _parser().parse_args(_joined(arguments))
+        options, unknown = _parser().parse_known_args(_joined(arguments))
+        if unknown:
+            words = ("nftui", options.command, "--help") if options.command else ("nftui", "--help")
+            raise UsageError(f"unrecognized arguments: {' '.join(unknown)}; see {' '.join(words)}")
         run: Callable[[argparse.Namespace], int] = options.run
         status = run(options)
         if hasattr(options, "naming"):
@@ -107,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-collect", action="store_true", help="only read: start no collector")
     parser.add_argument("--listen", action="append", metavar=LISTEN, help="of the embedded collector; as of `collect`")
     parser.set_defaults(run=_dashboard)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Parser)
     _add_collecting(commands, shared)
     _add_asking(commands, shared)
     _add_keeping(commands, shared)
@@ -172,7 +175,9 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
         metavar="PATH",
         help="ask files instead of the store, repeatable: of nfdump, pcap, Parquet; directories; DIR/FIRST:LAST",
     )
-    asking.add_argument("-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data)")
+    asking.add_argument(
+        "-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data, -r)"
+    )
     asking.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
     asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown", "parquet"), default="text")
     asking.add_argument("--out", metavar="FILE", type=Path, help="write there: a file that appears whole, or not at all")
@@ -186,7 +191,7 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
         default="all",
         help="flows as metered on their way in or out, or with just one end in network.home",
     )
-    asking.add_argument("--metric", choices=("octets", "packets", "flows"), default="octets")
+    asking.add_argument("--metric", choices=("octets", "packets", "flows"), default="octets", help="what is counted")
     _add_filtering(asking)
     flows = commands.add_parser("flows", parents=[asking], help="list flow records")
     flows.add_argument("-c", "--count", type=int, metavar="N", help="at most N (default: all in a pipe, 1,000 on a terminal)")
@@ -194,8 +199,10 @@ def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) 
     flows.set_defaults(run=_flows)
     _add_ranking(commands, asking)
     series = commands.add_parser("series", parents=[asking], help="the data table: sums of the metric a bin")
-    series.add_argument("--by", metavar="KEY", default="dstip", help="any statistic of `top`: srcip, port, as, if, router, …; none")
-    series.add_argument("-n", "--limit", type=int, default=10, metavar="N")
+    series.add_argument(
+        "--by", metavar="KEY", help="any statistic of `top`, or none (default: what --filter NAME says, else dstip)"
+    )
+    series.add_argument("-n", "--limit", type=int, default=10, metavar="N", help="groups that have a column (default 10)")
     series.add_argument(
         "--resolution", metavar="R", default="medium", help="low, medium, high, ultra, hourly, daily or a number of bins"
     )
@@ -214,7 +221,11 @@ def _add_ranking(commands: argparse._SubParsersAction[_Parser], asking: _Parser)
     ranking.add_argument("-P", "--having", metavar="FILTER", help="only groups like this: 'packets > 1000 and bps > 1m'")
     top = commands.add_parser("top", parents=[ranking], help="statistics, as nfdump -s, -A, -a and -b")
     top.add_argument(
-        "-s", "--statistic", action="append", metavar="STAT[:p][/ORDER]…", help="repeatable; default record/bytes; :p by protocol"
+        "-s",
+        "--statistic",
+        action="append",
+        metavar="STAT[:p][/ORDER]…",
+        help="repeatable; default: what --filter NAME says, else record; :p by protocol",
     )
     top.add_argument("-A", "--aggregate", metavar="KEY[/MASK],…", help="what a record is: srcip4/24,srcip6/64,dstport")
     top.add_argument("-a", "--records", action="store_true", help="records by protocol, addresses and ports (the default)")
@@ -299,8 +310,8 @@ def _demo_exporters(options: argparse.Namespace) -> int:
     from nftui import demo
 
     host, _, port = options.to.rpartition(":")
-    if not host or not port.isdigit():
-        raise UsageError(f"--to {options.to}: write HOST:PORT")
+    if not host or not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        raise UsageError(f"--to {options.to}: write HOST:PORT, a port from 1 to 65535")
     return demo.run_process(host, int(port), options.network, options.seed, options.minutes, options.with_parent)
 
 

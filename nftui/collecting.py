@@ -6,11 +6,11 @@ import ctypes
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nftui.config import MOST_PROCESSES, Config
-from nftui.errors import ListenError, UsageError
+from nftui.errors import ConfigError, ListenError, UsageError
 
 SWITCHED_OFF = "collecting is switched off: collector.enabled is false in the configuration"
 UMASK = 0o027
@@ -53,6 +53,7 @@ def collect(
     from nftui.engine import collector, notify
 
     layouts.define(config.elements)
+    _require_addresses(listen or ())
     _require_between("--interval", interval, 2, 86_400, " seconds")
     _require_between("--processes", processes, 0, MOST_PROCESSES)
 
@@ -80,6 +81,16 @@ def collect(
 def _require_between(option: str, value: int | None, least: int, most: int, unit: str = "") -> None:
     if value is not None and not least <= value <= most:
         raise UsageError(f"{option} {value}: it takes {least} to {most}{unit}")
+
+
+def _require_addresses(listen: Iterable[str]) -> None:
+    from nftui.capture.sockets import parse_listen
+
+    for text in listen:
+        try:
+            parse_listen(text)
+        except ConfigError as error:
+            raise UsageError(f"--listen: {error}") from None
 
 
 def _check(data: Path, config: Config) -> int:

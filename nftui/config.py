@@ -259,6 +259,8 @@ def _check(config: Config, name: str) -> None:
     for key, value, least, most, unit in ranges:
         if not least <= value <= most:
             raise ConfigError(f"{name}: {key} is {value}; it takes {least} to {most}{unit}")
+    if not collector.listen:
+        raise ConfigError(f"{name}: collector.listen is empty; name a port, or set collector.enabled = false")
     if display.units not in ("si", "iec"):
         raise ConfigError(f"{name}: display.units is {display.units!r}; it takes si or iec")
     _check_home(config.network.home, name)

@@ -19,6 +19,8 @@ HIDDEN = "********"
 def show(path: Path | None, output: str) -> int:
     """Print every key, its value, and where that comes from; as text it is a configuration file itself."""
     found = settings.settings(_path(path))
+    if path is not None and not path.exists():
+        print(f"{printable(path, 1000)}: there is no such file: the defaults hold", file=sys.stderr)
     if output == "json":
         print(json.dumps({"path": str(_path(path)), "rows": [_row(one) for one in found]}))
         return 0

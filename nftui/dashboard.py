@@ -21,13 +21,12 @@ from nftui.engine import places
 from nftui.engine.account import Account
 from nftui.engine.files import FILE_MODE
 from nftui.engine.filter_resolving import resolved
-from nftui.engine.filters import text
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.places import Places
 from nftui.engine.query import Answer, Query
 from nftui.engine.resolving import Resolver
 from nftui.engine.store import Store, make_folder
-from nftui.errors import ListenError, StoreError
+from nftui.errors import FilterError, ListenError, NftuiError, StoreError
 
 STOP_S = 30.0
 HISTORY_MINUTES = 15
@@ -50,7 +49,11 @@ class Watched(LocalBackEnd):
 
     def answer(self, query: Query) -> Answer:
         """Answer a question, names and places of its filter looked up; the answer has the question as it was asked."""
-        where = resolved(query.where, self._resolver, self._places, text(query.where))
+        try:
+            where = resolved(query.where, self._resolver, self._places)
+        except FilterError as error:
+            # The text that was typed is not known here, so a column would be that of another one.
+            raise NftuiError(f"{error.problem}; {error.hint}" if error.hint else error.problem) from None
         if where == query.where:
             return super().answer(query)
         return replace(super().answer(replace(query, where=where)), query=query)
@@ -119,6 +122,10 @@ def run(data: Path, config: Config, *, collect: bool, listen: list[str] | None =
 def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
     """Open the dashboard on a simulated network, with ports and, unless one is named, a store of its own."""
     _end_with_terminal()
+    if network is not None:
+        from nftui.demo.network import load_network
+
+        load_network(Path(network))  # whose mistakes would stand in a log otherwise
     with ExitStack() as stack:
         if data is None:
             data = Path(tempfile.mkdtemp(prefix="nftui-demo-"))

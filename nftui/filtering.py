@@ -56,6 +56,19 @@ def where(options: argparse.Namespace, resolve: Resolve) -> Filter:
     return all_of(*found)
 
 
+def aggregate_by(options: argparse.Namespace) -> str | None:
+    """Return what a command's saved filter says to break down by, a word of `keys.WORDS` or `none`; None where none is given.
+
+    Raises:
+        ConfigError: There is no such saved filter, or it can't be used.
+    """
+    if options.saved is None:
+        return None
+    from nftui.engine.saved_filter import SavedFilters  # loads what edits TOML
+
+    return SavedFilters(directory(options)).load(options.saved).aggregate_by
+
+
 def directory(options: argparse.Namespace) -> Path:
     """Return where saved and included filters stand."""
     return config.filters_directory(getattr(options, "config", None))

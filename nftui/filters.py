@@ -72,6 +72,10 @@ def save(directory: Path, options: argparse.Namespace) -> int:
     elif options.filter:
         saved = saved.with_expression(" ".join(options.filter))
     if options.aggregate_by is not None:
+        from nftui.engine.query import KEYS  # loads polars
+
+        if options.aggregate_by not in KEYS:
+            raise UsageError(f"--aggregate-by {printable(options.aggregate_by, 40)!r}: it takes one of {', '.join(KEYS)}")
         saved = msgspec.structs.replace(saved, aggregate_by=options.aggregate_by)
     if options.description is not None:
         saved = msgspec.structs.replace(saved, description=options.description)

@@ -200,7 +200,7 @@ class Naming:
     def close(self) -> None:
         """Say how many addresses stayed without an answer, and keep what was found."""
         if self._left:
-            print(f"note: of {self._left:,} of {len(self._asked):,} addresses nobody told the name in time", file=sys.stderr)
+            print(f"note: nobody told the names of {self._left:,} of {len(self._asked):,} addresses in time", file=sys.stderr)
         self._resolver.close()
 
 

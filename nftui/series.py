@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from nftui import filtering
 from nftui.asking import back_end_of, explain, form_of, printable_word, shared_of, write
 from nftui.engine import keys
 from nftui.engine.local import LocalBackEnd
@@ -22,7 +23,7 @@ def series(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     """Print the data table: a row a bin, the metric for the top groups and all others."""
     # It knows keys that files of the configuration add.
     naming = naming_of(options)
-    by = keys.parse(options.by, "--by")
+    by = keys.parse(filtering.aggregate_by(options) or "dstip" if options.by is None else options.by, "--by")
     if options.limit < 1:
         raise UsageError(f"-n {options.limit}: a number of groups is 1 or more")
     shared = shared_of(options, given=given)

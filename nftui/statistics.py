@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from nftui import filtering
 from nftui.asking import back_end_of, explain, form_of, print_lines, printable_word, shared_of, write
 from nftui.engine import having, keys
 from nftui.engine.filters import ANY, parse
@@ -62,9 +63,10 @@ def top(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     """Print one top list a statistic and order; as text with the summary, the time window and the cost below."""
     naming_of(options)
     folding = Folding.GUESS if options.guess else Folding.FIRST if options.both_ways else Folding.NONE
-    words = options.statistic or ["record"]
     grouped = keys.parse(options.aggregate) if options.aggregate is not None else RECORD_KEYS
     together = options.aggregate is not None or options.records or folding is not Folding.NONE
+    saved = None if together else filtering.aggregate_by(options)
+    words = options.statistic or ["record" if saved in (None, "none") else saved]
     asked = [one for word in words for one in statistics(word, grouped, options.order or options.metric, folding)]
     if together and (alone := [one.name for one in asked if one.name != "record"]):
         raise UsageError(
@@ -98,7 +100,8 @@ def statistics(word: str, grouped: tuple[str, ...], order: str, folding: Folding
     first, *parts = word.split("/")
     name, _, split = first.partition(":")
     lengths = [part for part in parts if part.isdigit()]
-    orders = [part for part in parts if not part.isdigit()] or [order]
+    orders = [part for part in parts if not part.isdigit()]
+    said = f"-s {printable_word(word)}" if orders else f"-O {printable_word(order)}"
     if split not in ("", "p"):
         raise UsageError(f"-s {printable_word(word)}: only :p may follow the statistic, for a list by protocol")
     if name == "record":
@@ -111,19 +114,17 @@ def statistics(word: str, grouped: tuple[str, ...], order: str, folding: Folding
         by = (*by, "protocol")
     if not by:
         raise UsageError("-A: name a key at least")
-    return [Statistic("/".join([first, *lengths]), by, *_order(word, one, folding)) for one in orders]
+    return [Statistic("/".join([first, *lengths]), by, *_order(said, one, folding)) for one in orders or [order]]
 
 
-def _order(word: str, order: str, folding: Folding) -> tuple[str, bool]:
+def _order(said: str, order: str, folding: Folding) -> tuple[str, bool]:
     name, _, way = order.partition(":")
     found = ORDERS.get(name)
     if found is None or way not in WAYS:
-        raise UsageError(
-            f"{printable_word(word)}: no such order; take one of {', '.join(sorted(ORDERS))}, with :a for the smallest first"
-        )
+        raise UsageError(f"{said}: no such order; take one of {', '.join(sorted(ORDERS))}, with :a for the smallest first")
     if folding is Folding.NONE:
         if found in ("out_octets", "out_packets"):
-            raise UsageError(f"{printable_word(word)}: {name} is what came back; it is counted with -b")
+            raise UsageError(f"{said}: {name} is what came back; it is counted with -b")
         found = ONE_WAY.get(found, found)
     return found, WAYS[way]
 

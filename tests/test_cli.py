@@ -28,6 +28,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.row("O01")
+@pytest.mark.row("O03")
+@pytest.mark.row("O04")
 def test_the_two_top_lists_and_the_summary_of_the_fixture(store: Path) -> None:
     text = nftui("top", "--data", store, "-N", "-s", "record/packets", "-s", "record/bytes").stdout
     lines = text.splitlines()
@@ -182,14 +184,18 @@ def test_a_range_counts_in_proportion_and_contained_as_nfdump(store: Path) -> No
         (["summary", "-t", "2026-01-02/2026-01-01"], 2, "ends before it starts"),
         (["summary", "-t", "-5parsecs"], 2, "-5parsecs"),
         (["summary", "-t"], 2, "-t"),
-        (["summary", "--nope"], 2, "--nope"),
+        (["summary", "--nope"], 2, "--nope; see nftui summary --help"),
+        (["pairs", "-s", "srcip"], 2, "-s; see nftui pairs --help"),
         (["frobnicate"], 2, "frobnicate"),
         (["collect", "--interval", "1"], 2, "--interval 1"),
-        (["collect", "--listen", "6343/tcp"], 1, "only sFlow is taken"),
-        (["collect", "--listen", "9995/quic"], 1, "write /udp, /tcp or /sctp"),
-        (["collect", "--listen", "here"], 1, "'here'"),
+        (["collect", "--listen", "6343/tcp"], 2, "only sFlow is taken"),
+        (["collect", "--listen", "9995/quic"], 2, "write /udp, /tcp or /sctp"),
+        (["collect", "--listen", "here"], 2, "'here'"),
         (["import", "/nonexistent.pcap"], 1, "/nonexistent.pcap"),
         (["demo-exporters", "--to", "nowhere"], 2, "HOST:PORT"),
+        (["demo-exporters", "--to", "127.0.0.1:99999"], 2, "a port from 1 to 65535"),
+        (["demo", "--no-screen", "--network", "/nonexistent.toml"], 1, "/nonexistent.toml"),
+        (["flows", "-O", "octts"], 2, "did you mean octets"),
     ],
 )
 def test_a_mistake_is_one_clear_line(store: Path, words: list[str], status: int, told: str) -> None:

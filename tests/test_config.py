@@ -82,6 +82,7 @@ def test_every_key_is_taken() -> None:
         ("[collector]\nlisten_to = []", "collector: "),
         ("[collector]\nlisten_to = []", "listen_to"),
         ("[collector]\nlisten = '9995'", "collector.listen"),
+        ("[collector]\nlisten = []", "collector.listen is empty; name a port"),
         ("[collector]\nlisten = [9995]", "collector.listen[0]"),
         ("[collector]\ninterval = 'x'", "collector.interval"),
         ("[collector]\ninterval = true", "collector.interval"),

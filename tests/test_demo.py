@@ -32,6 +32,7 @@ from nftui.export import ipfix, netflow5, netflow9
 from nftui.export.netflow import PAYLOAD
 from tests import peers
 from tests.capture.build import decode
+from tests.nfcapd import nfcapd, stored
 from tests.walker import Walker
 
 NOON = 1_700_049_600  # 2023-11-15 12:00:00 UTC
@@ -130,26 +131,12 @@ def test_what_is_on_the_wire_is_what_was_counted(protocol: str) -> None:
 @pytest.mark.peer("nfcapd", "nfdump")
 @pytest.mark.parametrize("protocol", ["v5", "v9", "ipfix"])
 def test_nfdump_counts_the_same(protocol: str, tmp_path: Path) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [peers.require("nfcapd"), "-w", str(tmp_path), "-p", str(port), "-b", "127.0.0.1", "-t", "3600"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as nfcapd:
-        try:
-            queue = ReceiveQueue(port)
-            assert queue.wait_for_receiver(10)
-            exporters = DemoExporters(small(protocol), ("127.0.0.1", port))
-            exporters.send_history(2)
-            exporters.close()
-            deadline = time.monotonic() + 10
-            while (fill := queue.look()) and fill.waiting and time.monotonic() < deadline:
-                time.sleep(0.05)
-            queue.close()
-            time.sleep(0.5)
-        finally:
-            nfcapd.send_signal(signal.SIGTERM)
-    (stored,) = tmp_path.glob("nfcapd.2*")
-    told = subprocess.run([peers.require("nfdump"), "-r", str(stored), "-I"], capture_output=True, text=True, check=True).stdout
+    with nfcapd(tmp_path) as port:
+        exporters = DemoExporters(small(protocol), ("127.0.0.1", port))
+        exporters.send_history(2)
+        exporters.close()
+    command = [peers.require("nfdump"), "-r", str(stored(tmp_path)), "-I"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     counted = {
         name: int(value) for name, value in re.findall(r"^(Flows|Packets|Bytes|Sequence failures): (\d+)", told, re.MULTILINE)
     }

@@ -95,7 +95,7 @@ def test_saving_showing_listing_deleting(run: Run, home: Path) -> None:
         (("save", "x", "prot 5"), 2, "filter, column 1: unknown word 'prot'"),
         (("save", "x", "--source-port", "80,y"), 2, "--source-port, column 4: 'y' is not a port"),
         (("save", "x", "tcp", "--protocol", "tcp"), 2, "--protocol: a filter has fields or an expression"),
-        (("save", "x", "--aggregate-by", "colour"), 1, "takes one of srcip"),
+        (("save", "x", "--aggregate-by", "colour"), 2, "--aggregate-by 'colour': it takes one of srcip"),
         (("show", "none"), 1, "no saved filter 'none'"),
         (("delete", "none"), 1, "no saved filter 'none'"),
         (("explode",), 2, "invalid choice"),
@@ -125,6 +125,50 @@ def test_what_is_given_together_must_all_match(run: Run, home: Path, store: Path
     assert flows("--filter", "tcp", "-f", file, "dst", "port", "443") == 1
     for command in ("flows", "top", "series"):
         assert json.loads(run(command, "--data", store, "--filter", "tcp", "-o", "json").stdout)["query"]["filter"] == "proto tcp"
+
+
+@pytest.mark.row("F08")
+@pytest.mark.row("F10")
+@pytest.mark.parametrize(
+    ("key", "column"),
+    [
+        ("srcip", "source_address"), ("dstip", "destination_address"), ("srcport", "source_port"),
+        ("dstport", "destination_port"), ("proto", "protocol"), ("none", ""),
+    ],
+)  # fmt: skip
+def test_a_saved_filter_says_what_to_break_down_by(run: Run, store: Path, key: str, column: str) -> None:
+    run("filters", "save", "tcp", "proto tcp", "--aggregate-by", key)
+
+    def keys(*words: str) -> list[str]:
+        found = json.loads(run(*words, "--data", store, "-o", "json", "--filter", "tcp").stdout)
+        assert found["query"]["filter"] == "proto tcp"
+        keys: list[str] = found["query"]["keys"]
+        return keys
+
+    records = ["source_address", "destination_address", "source_port", "destination_port", "protocol"]
+    assert keys("series") == [column] * (column != "")
+    assert keys("top") == ([column] if column else records)
+    assert keys("top", "-O", "packets") == keys("top")
+    # What is said on the command line wins.
+    assert keys("series", "--by", "router") == keys("top", "-s", "router") == keys("top", "-A", "router") == ["exporter_address"]
+    assert keys("top", "-a") == keys("top", "-b") == keys("top", "-s", "record") == records
+
+
+@pytest.mark.row("E08")
+def test_the_basic_web_filter(run: Run, store: Path) -> None:
+    run("filters", "save", "web", "--destination-port", "80,443")
+    (row,) = json.loads(run("top", "--data", store, "--filter", "web", "-o", "json").stdout)["rows"]
+    assert (row["destination_address"], row["flows"], row["octets"]) == ("192.168.0.1", 2, 1_501_000)
+
+
+@pytest.mark.row("F12")
+def test_a_filter_is_a_file_and_nothing_else(run: Run, home: Path, store: Path) -> None:
+    before = sorted(store.rglob("*"))
+    run("filters", "save", "early", "dst port 443")
+    assert [path.name for path in home.rglob("*") if path.is_file()] == ["early.toml"]
+    assert sorted(store.rglob("*")) == before
+    # It finds what was received before it was made.
+    assert json.loads(run("summary", "--data", store, "--filter", "early", "-o", "json").stdout)["rows"][0]["flows"] == 1
 
 
 def test_a_saved_filter_includes_what_its_file_holds_when_it_is_asked(run: Run, home: Path, store: Path) -> None:
@@ -228,6 +272,7 @@ def test_the_configuration_key_by_key(run: Run, home: Path) -> None:
     assert json.loads(run("config", "path", "-o", "json").stdout) == {
         "path": str(path), "origin": "environment, NFTUI_CONFIG", "exists": False,
     }  # fmt: skip
+    assert run("config", "show", "--config", path).stderr == f"{path}: there is no such file: the defaults hold\n"
     run("config", "set", "collector.interval", "60")
     run("config", "set", "snmp.community", "secret")
     assert path.read_text() == '[collector]\ninterval = 60\n\n[snmp]\ncommunity = "secret"\n'
@@ -245,16 +290,17 @@ def test_the_configuration_key_by_key(run: Run, home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "status", "message"),
     [
-        (("get", "colector.interval"), "did you mean collector.interval?"),
-        (("set", "collector.interval", "1"), "collector.interval is 1; it takes 2 to 86400 seconds; nothing was changed"),
-        (("set", "collector.interval", "x"), "collector.interval: Expected `int`, got `str`"),
+        (("get", "colector.interval"), 2, "did you mean collector.interval?"),
+        (("set", "foo.bar", "1"), 2, "`nftui config show` lists all of them"),
+        (("set", "collector.interval", "1"), 1, "collector.interval is 1; it takes 2 to 86400 seconds; nothing was changed"),
+        (("set", "collector.interval", "x"), 1, "collector.interval: Expected `int`, got `str`"),
     ],
 )
-def test_mistakes_in_keys_and_values(run: Run, home: Path, words: tuple[str, ...], message: str) -> None:
+def test_mistakes_in_keys_and_values(run: Run, home: Path, words: tuple[str, ...], status: int, message: str) -> None:
     done = run("config", *words, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (status, "")
     assert message in done.stderr and done.stderr.count("\n") == 1
     assert not home.exists()
 

@@ -100,10 +100,7 @@ def test_names_in_filters_are_told(command: Command) -> None:
     assert json.loads(command.run("summary", "host office", "-o", "json")[1])["query"]["filter"] == "ip 'office'"
     status, _, err = command.run("flows", "port 53 and host nobody.example")
     assert status == 2 and err.splitlines()[-3:] == [
-        (
-            "nftui: filter, column 18: 'nobody.example' is a name, and names are not looked up; "
-            "allow it with --names, or names.resolve = true"
-        ),
+        ("nftui: filter, column 18: 'nobody.example' has to be looked up; names.resolve = true allows that, or --names"),
         "  port 53 and host nobody.example",
         " " * 19 + "^" * 14,
     ]
@@ -154,7 +151,7 @@ def test_patience_ends(command: Command, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("nftui.engine.resolving.system_name", refuse)
     command.configure()
     err = command.run("top", "--names", "-s", "ip", "-n", "20")[2]
-    assert "note: of 11 of 11 addresses nobody told the name in time" in err
+    assert "note: nobody told the names of 11 of 11 addresses in time" in err
     monkeypatch.setattr("nftui.engine.resolving.system_name", lambda address: "late.example")
     monkeypatch.setattr(naming, "PATIENCE_S", 0.0)
     status, out, err = command.run("top", "--names", "-s", "ip", "-n", "20")

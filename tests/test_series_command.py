@@ -78,6 +78,16 @@ def test_every_dimension_conserves(store: Path, by: str, capsys: pytest.CaptureF
         assert sum(value for row in found["rows"] for name, value in row.items() if name != "time") == total
 
 
+@pytest.mark.row("R04")
+@pytest.mark.row("R06")
+def test_so_many_groups_and_the_others(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = _answer(capsys, store, *RANGE, "--by", "srcip,srcport", "-n", "5", "--resolution", "high")
+    assert (len(found["rows"]), len(found["rows"][0])) == (24, 1 + 5 + 1)
+    assert sum(row["other"] for row in found["rows"]) > 0
+    cells = (value for row in found["rows"] for name, value in row.items() if name != "time")
+    assert sum(cells) == sum(60_000 + minute for minute in range(60))
+
+
 @pytest.mark.row("V08")
 def test_statistics_stand_in_json_and_below_tables(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = _answer(capsys, store, *RANGE, "--by", "if", "--resolution", "20")
@@ -141,7 +151,8 @@ def test_labels_that_look_like_columns_of_ours_are_told_apart(store: Path, capsy
     ("words", "told"),
     [
         (["--by", "shape"], "--by 'shape'"),
-        (["--by", "ip,port"], "either side"),
+        (["--by", "ip,port"], "--by 'ip,port': address and port: one key at a time may be either side"),
+        (["--by", ""], "--by: name a key"),
         (["-n", "0"], "-n 0"),
         (["--previous"], "name a range with -t"),
         ([*RANGE, "--previous=soon"], "soon"),

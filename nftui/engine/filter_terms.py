@@ -20,7 +20,7 @@ from nftui.engine.filter_words import (
     IMPLIED,
     LONGEST_PHRASE,
     NOT_HELD,
-    NOT_YET,
+    NOT_HERE,
     OPERATORS,
     PACKET_LEVEL,
     PHRASES,
@@ -170,8 +170,8 @@ class Terms(Values):
                 self._fail(token, f"{shown(' '.join(self._keys(length)))}: {problem}", hint)
         if token.key in PACKET_LEVEL:
             self._fail(token, f"{token.shown} looks into packets, which flows do not hold", "use the probe's BPF filter")
-        if token.key in NOT_YET:
-            self._fail(token, f"{token.shown} is not supported yet")
+        if token.key in NOT_HERE:
+            self._fail(token, f"{token.shown} is not taken here", "saved filters, files and FILTER of a command may have it")
         if token.key in HEADS:
             after = self._peek()
             self._fail(after, f"expected more after {token.shown}, found {after.shown}", f"accepted: {HEADS[token.key]}")

@@ -161,8 +161,8 @@ NUMBERS_OF: dict[str, str] = {
 }
 """Hints for fields of numbers of which people try something else."""
 
-NOT_YET = frozenset(("@include",))
-"""Words of the language that no tree stands for yet."""
+NOT_HERE = frozenset(("@include",))
+"""Words of the language that stand for text, which whoever includes files has put in their place before."""
 
 HEADS: dict[str, str] = {
     head: ", ".join(dict.fromkeys(" ".join(phrase[1:]) for phrase in PHRASES if phrase[0] == head and len(phrase) > 1))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -231,7 +232,12 @@ def parse(text: str, option: str = "-A") -> tuple[str, ...]:
         before = prefixes.get(name)
         prefixes[name] = lengths if before is None else (min(before[0], lengths[0]), min(before[1], lengths[1]))
     names = [name if lengths == WHOLE else f"{name}/{lengths[0]}/{lengths[1]}" for name, lengths in prefixes.items()]
-    either(names)
+    if not text.strip(" ,"):
+        raise UsageError(f"{option}: name a key, as srcip, or none")
+    try:
+        either(names)
+    except UsageError as error:
+        raise UsageError(f"{option} {printable(text, 60)!r}: {error}") from None
     return tuple(names)
 
 
@@ -247,7 +253,7 @@ def _word(word: str, option: str) -> tuple[str, tuple[int, int]]:
     try:
         key(name)
     except UsageError:
-        raise UsageError(f"{option} {said!r}: no such key; take one of {', '.join(sorted(WORDS))}, or a column") from None
+        raise UsageError(f"{option} {said!r}: no such key; {_instead(head)}") from None
     if not rest:
         return name, WHOLE
     numbers = [int(part) if part.isascii() and part.isdigit() else -1 for part in rest.split("/")]
@@ -257,6 +263,12 @@ def _word(word: str, option: str) -> tuple[str, tuple[int, int]]:
     if len(numbers) > (1 if family else 2) or not (0 <= four <= 32 and 0 <= six <= 128):
         raise UsageError(f"{option} {said!r}: a prefix length is 0 to 32 for IPv4 and 0 to 128 for IPv6, as srcip4/24 or srcip6/64")
     return name, (four, six)
+
+
+def _instead(word: str) -> str:
+    """Return what may have been meant: the words that are close to one, or all."""
+    close = get_close_matches(word, [*WORDS, *BY_NAME], 3, 0.7)
+    return f"did you mean {' or '.join(close)}?" if close else f"take one of {', '.join(sorted(WORDS))}, or a column"
 
 
 # -- values ------------------------------------------------------------------------------------------------------------------

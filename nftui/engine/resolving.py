@@ -266,7 +266,7 @@ class Resolver:
         if usable(name) is None:
             raise ResolveError(name, "is neither an address nor the name of a host", "write the address")
         if not self.asks:
-            raise ResolveError(name, "is a name, and names are not looked up", "allow it with --names, or names.resolve = true")
+            raise ResolveError(name, "has to be looked up", "names.resolve = true allows that, or --names")
         with self._changed:
             found, until = self._addresses.get(name.lower(), ((), 0.0))
         if until < time.time():

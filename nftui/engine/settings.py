@@ -22,7 +22,7 @@ from tomlkit.exceptions import TOMLKitError
 from nftui import config
 from nftui.config import Config
 from nftui.engine.files import read_small, rewrite_file
-from nftui.errors import ConfigError
+from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
 
 LONGEST = 1 << 20
@@ -87,7 +87,8 @@ def chosen(path: Path, name: str) -> list[Setting]:
     """Return the setting of a key, or all those of a section.
 
     Raises:
-        ConfigError: There is no such key, or the file can't be used.
+        UsageError: There is no such key.
+        ConfigError: It is not set, or the file can't be used.
     """
     all_of_them = settings(path)
     parts = split(name)
@@ -97,7 +98,7 @@ def chosen(path: Path, name: str) -> list[Setting]:
         if not found:
             raise ConfigError(f"{printable(name, 80)} is not set, and has no default")
     if not found:
-        raise ConfigError(_unknown(name))
+        raise UsageError(_unknown(name))
     return found
 
 
@@ -111,11 +112,12 @@ def change(path: Path, name: str, text: str) -> Setting:
     Returns:
         The setting as it is now.
     Raises:
-        ConfigError: There is no such key, the value can't be used, or the file can't be edited.
+        UsageError: There is no such key.
+        ConfigError: The value can't be used, or the file can't be edited.
     """
     spread = resolved(name)
     if spread is None:
-        raise ConfigError(_unknown(name))
+        raise UsageError(_unknown(name))
     key, kind = spread
     value = _value(text, kind)
     before = _read(path)

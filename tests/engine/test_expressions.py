@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import operator
 import random
-import signal
-import socket
-import struct
 import subprocess
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -46,6 +42,8 @@ from nftui.engine.filters import (
 from nftui.schema import POLARS
 from nftui.units import moment
 from tests import peers
+from tests.nfcapd import nfcapd, send
+from tests.running import payloads
 
 DATA = Path(__file__).parents[1] / "data"
 MIDNIGHT = 1_699_999_980_000_000
@@ -491,24 +489,11 @@ def test_every_field_agrees_with_the_plain_evaluator(name: str) -> None:
 @pytest.fixture(scope="session")
 def nfdump(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[bool]]:
     """Return the real nfdump over the ten flows, which the real nfcapd received."""
-    for tool in ("nfdump", "nfcapd"):
-        peers.require(tool)
+    peers.require("nfdump")
     store = tmp_path_factory.mktemp("nfcapd")
-    payload = _payload((DATA / "ten-flows.pcap").read_bytes())
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = ["nfcapd", "-b", "127.0.0.1", "-p", str(port), "-w", str(store), "-t", "3600"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as collector:
-        try:
-            _await(port, collector)
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-                sender.sendto(payload, ("127.0.0.1", port))
-            _await(port, collector)
-            time.sleep(0.1)
-        finally:
-            collector.send_signal(signal.SIGTERM)
-            collector.wait(timeout=10)
+    ((_, payload),) = payloads(DATA / "ten-flows.pcap")
+    with nfcapd(store) as port:
+        send([payload], port)
     place = {(row["source_address"], row["destination_address"]): at for at, row in enumerate(ROWS)}
 
     def run(written: str) -> list[bool]:
@@ -521,25 +506,6 @@ def nfdump(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[boo
 
     assert run("any") == [True] * 10
     return run
-
-
-def _payload(capture: bytes) -> bytes:
-    """Return the UDP payload of the only packet of a capture file."""
-    length = struct.unpack_from("<I", capture, 24 + 8)[0]
-    packet = capture[40 : 40 + length]
-    return packet[14 + (packet[14] & 15) * 4 + 8 :]
-
-
-def _await(port: int, collector: subprocess.Popen[bytes]) -> None:
-    """Wait until a UDP socket is bound to the port, and has nothing left to read."""
-    deadline = time.monotonic() + 10
-    while True:
-        lines = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()]
-        if any(fields[1] == f"0100007F:{port:04X}" and fields[4].endswith(":00000000") for fields in lines):
-            return
-        assert collector.poll() is None, "nfcapd ended early"
-        assert time.monotonic() < deadline, "nfcapd does not listen, or does not read"
-        time.sleep(0.02)
 
 
 def test_agrees_with_nfdump(nfdump: Callable[[str], list[bool]]) -> None:

@@ -157,10 +157,7 @@ def test_dns_is_asked_where_that_is_allowed() -> None:
     [
         (
             "port 80 and host example.org",
-            (
-                "filter, column 18: 'example.org' is a name, and names are not looked up; "
-                "allow it with --names, or names.resolve = true"
-            ),
+            ("filter, column 18: 'example.org' has to be looked up; names.resolve = true allows that, or --names"),
         ),
         ("src geo DE", "filter, column 5: geo: names.country of the configuration names no MaxMind file"),
         ("asorg ~ x", "filter, column 1: asorg: names.asn of the configuration names no MaxMind file"),

@@ -287,7 +287,7 @@ ERRORS: list[tuple[str, int, str, str]] = [
     ("next geo DE", 0, "next", "no direction next"),
     ("asorg > x", 6, ">", "takes no comparator"),
     ("asorg in [a b]", 9, "[", "takes no list"),
-    ("@include other", 0, "@include", "not supported yet"),
+    ("@include other", 0, "@include", "not taken here"),
     ("src nat vlan 1", 0, "src", "no direction src nat"),
     ("src nat event 1", 0, "src", "no direction src"),
     ("src nat tun ip 10.0.0.1", 12, "ip", "src nat tun"),

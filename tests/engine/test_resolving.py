@@ -227,7 +227,7 @@ def test_a_name_has_to_be_allowed(tmp_path: Path) -> None:
     (tmp_path / "hosts").write_text("10.0.0.0/24 office\n")
     resolver = Resolver(NameSettings(hosts=str(tmp_path / "hosts")))
     assert [str(network) for network in resolver.addresses("Office")] == ["10.0.0.0/24"]
-    with pytest.raises(ResolveError, match=r"example\.org is a name, and names are not looked up; allow it with --names"):
+    with pytest.raises(ResolveError, match=r"example\.org has to be looked up; names\.resolve = true allows that, or --names"):
         resolver.addresses("example.org")
     with pytest.raises(ResolveError, match="is neither an address nor the name of a host"):
         Resolver(DNS).addresses("exa;mple")

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -33,7 +31,7 @@ from nftui.export.netflow import Field
 from nftui.schema import POLARS
 from tests import peers
 from tests.capture.build import decode
-from tests.running import wait_for
+from tests.nfcapd import nfcapd, send
 
 FLOWS = 400
 BOOT = 1_700_000_000_000_000
@@ -269,36 +267,9 @@ def oracle(folder: Path, seed: int) -> Oracle:
     flows, _ = decode(*payloads)
     missing = {name: pl.lit(None, dtype) for name, dtype in POLARS.items() if name not in flows.columns}
     router = pl.lit(MAPPED_PREFIX + ip_address("127.0.0.1").packed).alias("exporter_address")
-    _collect(folder, payloads)
+    with nfcapd(folder) as port:
+        send(payloads, port)
     return Oracle(flows.with_columns(router, **missing), folder)
-
-
-def _collect(folder: Path, payloads: list[bytes]) -> None:
-    nfcapd = peers.require("nfcapd")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [nfcapd, "-b", "127.0.0.1", "-p", str(port), "-w", str(folder), "-t", "3600"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as collector:
-        try:
-            wait_for(lambda: _waits(port) is not None)
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-                for payload in payloads:
-                    sender.sendto(payload, ("127.0.0.1", port))
-                    wait_for(lambda: _waits(port) == 0)
-            time.sleep(0.1)
-        finally:
-            collector.send_signal(signal.SIGTERM)
-            collector.wait(timeout=10)
-
-
-def _waits(port: int) -> int | None:
-    """Return the octets that wait in the socket of a port, None where none is bound."""
-    for line in Path("/proc/net/udp").read_text("ascii").splitlines()[1:]:
-        fields = line.split()
-        if fields[1] == f"0100007F:{port:04X}":
-            return int(fields[4].partition(":")[2], 16)
-    return None
 
 
 def differing(flows: Oracle, written: list[str]) -> list[str]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import socket
 import subprocess
-import time
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,10 +16,9 @@ import polars as pl
 
 from nftui.capture.nfdump.files import FileCounts, NfdumpFile
 from nftui.capture.pcap import read_capture
-from nftui.demo.queue import ReceiveQueue
 from tests import peers
 from tests.capture import corpus
-from tests.running import free_port, wait_for
+from tests.nfcapd import nfcapd, send, stored
 
 PLAIN = {
     "in_packets": "packets",
@@ -79,31 +76,16 @@ COLUMNS = sorted({*PLAIN.values(), *ADDRESSES.values(), *MACS.values(), *TIMES.v
 
 def collect(folder: Path, *captures: Path, words: tuple[str, ...] = ()) -> Path:
     """Send what captures hold to a real nfcapd, each from an address of its own, and return the file that it wrote."""
-    folder.mkdir(parents=True)
-    port = free_port()
-    command = [peers.require("nfcapd"), "-w", str(folder), "-p", str(port), "-b", "127.0.0.1", "-t", "3600", *words]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        queue = ReceiveQueue(port)
-        try:
-            assert queue.wait_for_receiver(10)
-            for number, capture in enumerate(captures, 1):
-                send(capture, f"127.0.1.{number}", port)
-                wait_for(lambda: (fill := queue.look()) is None or not fill.waiting)
-            time.sleep(0.3)
-        finally:
-            queue.close()
-            process.send_signal(signal.SIGTERM)
-    (stored,) = folder.glob("nfcapd.2*")
-    return stored
+    with nfcapd(folder, *words) as port:
+        for number, capture in enumerate(captures, 1):
+            send(_payloads(capture), port, f"127.0.1.{number}")
+    return stored(folder)
 
 
-def send(capture: Path, source: str, port: int) -> None:
-    """Send the datagrams of a capture to a port of the loopback."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as exporter:
-        exporter.bind((source, 0))
-        for block in read_capture(capture):
-            for row, length in enumerate(block.length.tolist()):
-                exporter.sendto(block.payload[row, :length].tobytes(), ("127.0.0.1", port))
+def _payloads(capture: Path) -> Iterator[bytes]:
+    for block in read_capture(capture):
+        for row, length in enumerate(block.length.tolist()):
+            yield block.payload[row, :length].tobytes()
 
 
 def captures() -> list[Path]:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import signal
-import socket
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nftui.demo.queue import ReceiveQueue
 from nftui.export import netflow, netflow9
 from nftui.export.netflow import Columns, Field
-from tests import peers
-from tests.running import collecting, free_port, wait_for
+from tests.nfcapd import nfcapd, send
+from tests.running import collecting
 
 SECOND = 1_000_000
 SPAN = 600 * SECOND
@@ -118,35 +112,6 @@ def datagrams(columns: Columns) -> list[bytes]:
     exported = np.full(len(columns["flow_end"]), int(columns["flow_end"].max()) // SECOND * SECOND + SECOND, np.int64)
     boot = int(columns["flow_start"].min()) // SECOND * SECOND - 3600 * SECOND
     return netflow9.encode(columns, exported, domain=1, boot=boot, sequence=0, more=MORE).payloads
-
-
-@contextmanager
-def nfcapd(folder: Path) -> Iterator[int]:
-    """A running nfcapd, which writes one file when the block ends."""
-    port = free_port()
-    command = [peers.require("nfcapd"), "-w", str(folder), "-p", str(port), "-b", "127.0.0.1", "-t", "3600", "-B", str(4 << 20)]
-    folder.mkdir(parents=True)
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        queue = ReceiveQueue(port)
-        try:
-            assert queue.wait_for_receiver(10)
-            yield port
-            wait_for(lambda: (fill := queue.look()) is None or not fill.waiting)
-            time.sleep(0.3)
-        finally:
-            queue.close()
-            process.send_signal(signal.SIGTERM)
-
-
-def send(payloads: list[bytes], port: int) -> None:
-    """Send datagrams over the loopback, no faster than they are taken."""
-    queue = ReceiveQueue(port)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as exporter:
-        exporter.bind(("127.0.0.1", 0))
-        for payload in payloads:
-            queue.wait_for_room()
-            exporter.sendto(payload, ("127.0.0.1", port))
-    queue.close()
 
 
 def store(columns: Columns, folder: Path) -> tuple[Path, Path]:

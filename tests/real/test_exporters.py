@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from nftui.demo.queue import ReceiveQueue
 from tests import peers
+from tests.nfcapd import nfcapd, stored
 from tests.real import namespace
-from tests.running import answer, collecting, free_port, nftui, wait_for
+from tests.running import answer, collecting, nftui
 
 PROBE = Path(__file__).parents[1] / "data" / "probe"
 TRAFFIC = {"probe-ipfixprobe-mixed": 157, "probe-zeek-var-services": 259}
@@ -33,28 +33,9 @@ Flow = tuple[Any, ...]
 """Source, destination, their ports where there are some, protocol, octets, packets."""
 
 
-@contextmanager
-def nfcapd(folder: Path) -> Iterator[int]:
-    """A running nfcapd, which writes one file when the block ends."""
-    port = free_port()
-    command = [peers.require("nfcapd"), "-w", str(folder), "-p", str(port), "-b", "127.0.0.1", "-t", "3600"]
-    folder.mkdir()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        queue = ReceiveQueue(port)
-        try:
-            assert queue.wait_for_receiver(10)
-            yield port
-            wait_for(lambda: (fill := queue.look()) is None or not fill.waiting)
-            time.sleep(0.3)
-        finally:
-            queue.close()
-            process.send_signal(signal.SIGTERM)
-
-
 def nfdump(folder: Path) -> tuple[dict[str, int], Counter[Flow]]:
     """Return totals and flows as nfdump reads them."""
-    (stored,) = folder.glob("nfcapd.2*")
-    command = [peers.require("nfdump"), "-r", str(stored), "-N"]
+    command = [peers.require("nfdump"), "-r", str(stored(folder)), "-N"]
     told = subprocess.run([*command, "-I"], capture_output=True, text=True, check=True).stdout
     found = {name: int(value) for name, value in re.findall(r"^(Flows|Bytes|Packets): (\d+)", told, re.MULTILINE)}
     flows = json.loads(subprocess.run([*command, "-o", "json"], capture_output=True, text=True, check=True).stdout)

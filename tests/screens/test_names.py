@@ -77,4 +77,4 @@ async def test_a_filter_says_what_its_names_stand_for(make: Callable[..., NftuiA
         assert any("host dns.example  dns.example: 8.8.8.8 +1" in line for line in lines(app))
         await pilot.press("f", *" or host nobody.example", "enter")
         screen = await settled(pilot)
-        assert "'nobody.example' is a name, and names are not looked up" in screen.problem
+        assert screen.problem == "'nobody.example' has to be looked up; names.resolve = true allows that, or --names"

@@ -423,6 +423,33 @@ def test_settings_that_cannot_be_used(make: Make, display: DisplaySettings, word
         make(display=display)
 
 
+async def test_what_is_wrong_with_a_long_filter_can_be_read(make: Make) -> None:
+    """In 80 columns, wherever the mistake is: below the text, or before or behind what is scrolled into view."""
+    start = "(src net 10.0.0.0/8 and nott dst net 10.0.0.0/8) or (udp and dst port in [53 123 500 4500]) or port "
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("f")
+        entry = app.screen.query_one(PromptInput)
+
+        async def below(value: str, *keys: str) -> tuple[str, str]:
+            entry.value, entry.cursor_position = value[:-1], len(value) - 1
+            await pilot.press(value[-1], *keys)
+            await pilot.pause()
+            text, told = lines(app)[2:4]
+            return text, told
+
+        _, told = await below(start + "80")
+        assert told.strip() == "< unknown word 'nott'; did you mean nport?"
+        text, told = await below(start + "80", "home")
+        assert told.index("^") == text.index("nott") and "unknown word 'nott'" in told
+        text, told = await below(start.replace("nott", "not") + "8O")
+        assert told.index("^") == text.rindex("8O")
+        assert told.lstrip().startswith("expected a number, found '8O'")
+        _, told = await below(start.replace("nott", "not") + "8O", "home")
+        assert told.rstrip().endswith(">") and "expected a number, found '8O'" in told
+
+
 async def test_keys_typed_ahead_go_to_the_prompt(make: Make) -> None:
     """Over a slow link many keys arrive at once: those behind `f` are text, though the screen binds some of them."""
     app = make()

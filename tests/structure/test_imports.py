@@ -41,8 +41,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # the commands, each a thin layer over the rest
     "account": ("engine",),
     "asking": ("engine", "export", "filtering", "naming", "output", "progress"),
-    "series": ("asking", "engine", "export", "naming"),
-    "statistics": ("asking", "engine", "export", "naming"),
+    "series": ("asking", "engine", "export", "filtering", "naming"),
+    "statistics": ("asking", "engine", "export", "filtering", "naming"),
     "naming": ("engine",),
     "output": ("export",),
     "progress": (),
@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
-    "dashboard": ("app", "engine"),
+    "dashboard": ("app", "demo", "engine"),
     "cli": (
         "account",
         "asking",

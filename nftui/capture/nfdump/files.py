@@ -238,13 +238,3 @@ class NfdumpFile:
                 counts.malformed["flow of an impossible size, or of another version"] += 1
             else:
                 counts.skipped[f"record of type {one.type}" if one.type < 32 else "record of an unknown type"] += 1
-
-
-def is_nfdump(path: Path) -> bool:
-    """Return whether a file begins as nfdump's do.
-
-    Raises:
-        OSError: It can't be read.
-    """
-    with path.open("rb") as file:
-        return file.read(2) in (LITTLE, BIG)

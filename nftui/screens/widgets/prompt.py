@@ -89,6 +89,11 @@ class Prompt(Vertical):
             yield PromptInput()
         yield Line(id="prompt-error")
 
+    def on_mount(self) -> None:
+        """Move the caret when a long text is scrolled below it, which happens after each key."""
+        entry = self.query_one(PromptInput)
+        self.watch(entry, "scroll_x", lambda: self._judge(entry.value), init=False)
+
     def open(
         self, purpose: str, text: str, history: list[str], check: Callable[[str], object] | None = None, hint: str = ""
     ) -> None:
@@ -140,16 +145,29 @@ class Prompt(Vertical):
                 self._check(text)
         except FilterError as error:
             self._wrong = True
-            place = len(self.purpose) + 2 + error.column - int(self.query_one(PromptInput).scroll_offset.x)
+            start = len(self.purpose) + 2
+            place = start + error.column - int(self.query_one(PromptInput).scroll_offset.x)
             words = error.problem + (f"; {error.hint}" if error.hint else "")
-            line.show(_pointer(place, words, self.size.width))
+            line.show(_pointer(place, words, self.size.width, start))
         else:
             line.show([Part(" " * (len(self.purpose) + 2) + self._good, "dim")])
 
 
-def _pointer(place: int, words: str, width: int) -> list[Part]:
-    """Return a caret at a column and the words beside it, on whichever side has the room."""
+def _pointer(place: int, words: str, width: int, least: int) -> list[Part]:
+    """Return a caret at a column and the words beside it, on whichever side has the room, or most of it.
+
+    Args:
+        place: The column; what was scrolled away lies before `least` or behind the width, and is pointed at as `<` or `>`.
+        words: What is wrong there.
+        width: Of the line.
+        least: Where the text begins.
+    """
+    mark = "<" if place < least else ">" if place >= width else "^"
+    place = max(place, least)
     place = min(max(place, 0), max(width - 1, 0))
-    if place + len(words) + 2 <= width or place < len(words) + 2:
-        return [Part(" " * place + "^ ", "error"), Part(words, "warn")]
-    return [Part(" " * (place - len(words) - 1)), Part(words + " ", "warn"), Part("^", "error")]
+    before, after = place - 1, width - place - 2
+    if len(words) <= after or before < min(len(words), after):
+        return [Part(" " * place + mark + " ", "error"), Part(words, "warn")]
+    if len(words) > before:
+        words = words[: max(before - 1, 0)] + "…"
+    return [Part(" " * (before - len(words))), Part(words + " ", "warn"), Part(mark, "error")]
