@@ -112,6 +112,9 @@ def back_end_of(data: Path, options: argparse.Namespace) -> LocalBackEnd:
         return LocalBackEnd(FlowFiles(options.read, decode_captures), keep=False)
     if not data.is_dir():
         raise StoreError(f"{data}: no such data directory; `nftui collect` or `nftui import` makes one, --data DIR names another")
+    if not any((data / name).exists() for name in ("tail", "flows")):
+        # A directory of something else would answer that there are no flows, which is believed.
+        raise StoreError(f"{data}: nothing was ever stored there; `nftui collect` or `nftui import` does, --data DIR names another")
     return LocalBackEnd(data, keep=False)
 
 

@@ -212,6 +212,8 @@ def test_a_mistake_is_one_clear_line(store: Path, words: list[str], status: int,
 def test_a_store_that_is_not_there_and_a_config_that_is_wrong(tmp_path: Path) -> None:
     missing = nftui("summary", "--data", tmp_path / "none", check=False)
     assert (missing.returncode, "no such data directory" in missing.stderr) == (1, True)
+    other = nftui("summary", "--data", tmp_path, check=False)
+    assert (other.returncode, other.stdout, "nothing was ever stored there" in other.stderr) == (1, "", True)
     config = tmp_path / "nftui.toml"
     config.write_text("[collector]\nintervall = 5\n")
     wrong = nftui("summary", "--config", config, check=False)

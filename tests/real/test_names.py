@@ -106,7 +106,7 @@ def test_names_from_a_server(store: Path) -> None:
     assert names["10.0.0.1"] is None and "nobody told" not in listed.stderr, "that there is none was told"
     assert len(rows(filtered)) == 5 and "note: web.example is 192.168.0.1, 192.168.0.22" in filtered.stderr
     assert unknown.returncode == 2 and "'nobody.example' has no address" in unknown.stderr
-    assert forbidden.returncode == 2 and "allow it with --names" in forbidden.stderr
+    assert forbidden.returncode == 2 and "names.resolve = true allows that" in forbidden.stderr
     assert "8.8.8.8 (dns.example)" in again.stdout
     assert (store / "cache" / "nftui" / "names.json").stat().st_mode & 0o777 == 0o600
 
