@@ -164,3 +164,17 @@ def test_a_mistake_is_one_line(store: Path, words: list[str], told: str, capsys:
     assert out == ""
     assert told in error
     assert error.count("\n") == 1
+
+
+def test_protocols_have_their_names_in_the_table_alone(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["series", "--data", str(store), *RANGE, "--by", "proto", "--resolution", "2", "--previous"]
+    assert main(asked) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert main([*asked, "-o", "csv"]) == 0
+    numbers = [name for name in capsys.readouterr().out.splitlines()[0].split(",") if name.isdigit()]
+    assert numbers, "the flows of this store have a protocol"
+    named = {"6": "TCP", "17": "UDP"}
+    for number in numbers:
+        assert f" {named[number]} " in table[0]
+        assert f" previous {named[number]} " in table[0]
+        assert f" {number} " not in table[0]

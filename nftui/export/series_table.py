@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from nftui.engine import keys
+from nftui.engine.names import protocol_name
 from nftui.engine.query import Answer, Measure
 from nftui.engine.series import statistics
 from nftui.export.rows import Row, group_label
@@ -84,7 +85,14 @@ class SeriesTable:
         if told:
             figures = [asdict(statistics(column)) for column in self.columns.values()]
             cells += [[name, *(write(one[field]) for one in figures)] for field, name in STATISTICS.items()]
-        yield from table(["time", *map(form.titled, self.columns)], cells, {"time"})
+        named = self._protocol if self.answer.query.keys == ("protocol",) else form.titled
+        yield from table(["time", *map(named, self.columns)], cells, {"time"})
+
+    @staticmethod
+    def _protocol(label: str) -> str:
+        """Return a protocol's name in place of its number."""
+        number = label.removeprefix(PREVIOUS)
+        return label.removesuffix(number) + protocol_name(int(number)) if number.isdigit() else label
 
     def _figures(self, column: list[Any]) -> Row:
         return {name: _rounded(value) for name, value in asdict(statistics(column)).items()}
