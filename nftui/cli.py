@@ -7,21 +7,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nftui import __version__
+from nftui.arguments import parsed
 from nftui.errors import FilterError, NftuiError, UsageError
-
-EXAMPLES = """examples:
-  nftui                                    the dashboard, with a collector on ports 9995 and 6343
-  nftui demo                               the same, on a simulated network
-  nftui collect --data /var/lib/nftui      the collector alone
-  nftui top -t -1h -s record/packets -s record/bytes 'dst port 443'
-"""
-LISTEN = "[ADDR:]PORT[/udp|tcp|sctp]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,12 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = argparse.Namespace()
     try:
-        options, unknown = _parser().parse_known_args(_joined(arguments))
-        if unknown:
-            words = ("nftui", options.command, "--help") if options.command else ("nftui", "--help")
-            raise UsageError(f"unrecognized arguments: {' '.join(unknown)}; see {' '.join(words)}")
-        run: Callable[[argparse.Namespace], int] = options.run
-        status = run(options)
+        command, options = parsed(arguments)
+        status = COMMANDS[command](options)
         if hasattr(options, "naming"):
             options.naming.close()
         return status
@@ -63,231 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{error.filename or 'system'}: {error.strerror or error}", 1)
 
 
-def _joined(words: list[str]) -> list[str]:
-    """Join `-t -15m` to one word, as argparse takes what begins with a dash for an option; and `--previous` with its length.
-
-    Whether a word behind `--previous` is its length or a filter is told by what it looks like.
-    """
-    joined: list[str] = []
-    for word in words:
-        last = joined[-1] if joined else ""
-        if last in ("-t", "--time") and word[:1] == "-" and word[1:2].isdigit():
-            joined[-1] += word if last == "-t" else f"={word}"
-        elif last == "--previous=" and re.fullmatch(r"([0-9.]+[smhdwSMHDW])+", word):
-            joined[-1] += word
-        else:
-            joined.append("--previous=" if word == "--previous" else word)
-    return joined
-
-
 def _fail(text: str, status: int) -> int:
     from nftui.printable import printable
 
     first, *more = text.split("\n")
     print(f"nftui: {printable(first, 2000)}", *(printable(line, 2000) for line in more), sep="\n", file=sys.stderr)
     return status
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse with one line an error."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise UsageError(f"{message}; see {self.prog} --help")
-
-
-def _parser() -> argparse.ArgumentParser:
-    shared = _Parser(add_help=False)
-    shared.add_argument("--data", metavar="DIR", type=Path, default=argparse.SUPPRESS, help="the data directory")
-    shared.add_argument("--config", metavar="FILE", type=Path, default=argparse.SUPPRESS, help="the configuration file")
-    parser = _Parser(
-        prog="nftui",
-        description="NetFlow and IPFIX: collect, store, ask, see.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[shared],
-    )
-    parser.add_argument("--version", action="version", version=f"nftui {__version__}")
-    parser.add_argument("--no-collect", action="store_true", help="only read: start no collector")
-    parser.add_argument("--listen", action="append", metavar=LISTEN, help="of the embedded collector; as of `collect`")
-    parser.set_defaults(run=_dashboard)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Parser)
-    _add_collecting(commands, shared)
-    _add_asking(commands, shared)
-    _add_keeping(commands, shared)
-    return parser
-
-
-def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
-    demo = commands.add_parser("demo", parents=[shared], help="the dashboard on a simulated network")
-    demo.add_argument("--network", metavar="FILE", help="the network to simulate, TOML")
-    demo.add_argument("--seed", type=int, default=1, help="of the simulation")
-    demo.add_argument("--no-screen", action="store_true", help="only the collector and the exporters, until interrupted")
-    demo.set_defaults(run=_demo)
-    exporters = commands.add_parser("demo-exporters", parents=[shared], help="only the simulated exporters")
-    exporters.add_argument("--to", required=True, metavar="HOST:PORT", help="the collector")
-    exporters.add_argument("--network", metavar="FILE")
-    exporters.add_argument("--seed", type=int, default=1)
-    exporters.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
-    exporters.add_argument("--minutes", type=int, default=0, help="of history to send first")
-    exporters.set_defaults(run=_demo_exporters)
-    collect = commands.add_parser("collect", parents=[shared], help="the collector alone, until SIGTERM")
-    collect.add_argument(
-        "--listen",
-        action="append",
-        metavar=LISTEN,
-        help="repeatable; default 9995/udp for all protocols and 6343/udp for sFlow only; tcp and sctp take IPFIX",
-    )
-    collect.add_argument("--interval", type=int, metavar="S", help="seconds of a segment (default 300)")
-    collect.add_argument("--processes", type=int, metavar="N", help="that receive over udp (default 1; 0: one on each core)")
-    collect.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
-    collect.add_argument("--check", action="store_true", help="print what it would bind and which elements it takes")
-    collect.set_defaults(run=_collect)
-    importing = commands.add_parser(
-        "import",
-        parents=[shared],
-        help="files of nfdump, captures of flow exports (pcap), Parquet, and directories of them into the store",
-    )
-    importing.add_argument("paths", nargs="+", metavar="PATH", type=Path)
-    importing.add_argument("--again", action="store_true", help="import files that were imported before, too")
-    importing.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    importing.set_defaults(run=_import)
-    protocols = commands.add_parser("protocols", parents=[shared], help="protocols, vendors' names for them, and what decodes each")
-    protocols.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    protocols.set_defaults(run=_protocols)
-    status = commands.add_parser("status", parents=[shared], help="the collector's counters, per exporter")
-    status.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    status.set_defaults(run=_status)
-    doctor = commands.add_parser(
-        "doctor", parents=[shared], help="checks permissions, limits, clock, disk, terminal; says how to mend each"
-    )
-    doctor.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    doctor.set_defaults(run=_doctor)
-
-
-def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
-    asking = _Parser(add_help=False, parents=[shared])
-    asking.add_argument("filter", nargs="*", metavar="FILTER", help="a filter expression: 'dst port 443 and net 10.0.0.0/8'")
-    asking.add_argument(
-        "-r",
-        "--read",
-        action="append",
-        type=Path,
-        metavar="PATH",
-        help="ask files instead of the store, repeatable: of nfdump, pcap, Parquet; directories; DIR/FIRST:LAST",
-    )
-    asking.add_argument(
-        "-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all (default: the last hour; all with --data, -r)"
-    )
-    asking.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
-    asking.add_argument("-o", "--output", choices=("text", "csv", "json", "ndjson", "markdown", "parquet"), default="text")
-    asking.add_argument("--out", metavar="FILE", type=Path, help="write there: a file that appears whole, or not at all")
-    asking.add_argument("-N", "--plain", action="store_true", help="plain numbers")
-    asking.add_argument("--units", choices=("si", "iec"), default="si", help="of octets")
-    asking.add_argument("--raw", action="store_true", help="counters as exported: sampling not applied")
-    asking.add_argument("--names", action="store_true", help="names of addresses, by your hosts file and DNS; names in FILTER too")
-    asking.add_argument(
-        "--perspective",
-        choices=("all", "ingress", "egress", "boundary"),
-        default="all",
-        help="flows as metered on their way in or out, or with just one end in network.home",
-    )
-    asking.add_argument("--metric", choices=("octets", "packets", "flows"), default="octets", help="what is counted")
-    _add_filtering(asking)
-    flows = commands.add_parser("flows", parents=[asking], help="list flow records")
-    flows.add_argument("-c", "--count", type=int, metavar="N", help="at most N (default: all in a pipe, 1,000 on a terminal)")
-    flows.add_argument("-O", "--order", metavar="KEY", default="flow_start", help="a column, highest last as `KEY/asc` (default)")
-    flows.set_defaults(run=_flows)
-    _add_ranking(commands, asking)
-    series = commands.add_parser("series", parents=[asking], help="the data table: sums of the metric a bin")
-    series.add_argument(
-        "--by", metavar="KEY", help="any statistic of `top`, or none (default: what --filter NAME says, else dstip)"
-    )
-    series.add_argument("-n", "--limit", type=int, default=10, metavar="N", help="groups that have a column (default 10)")
-    series.add_argument(
-        "--resolution", metavar="R", default="medium", help="low, medium, high, ultra, hourly, daily or a number of bins"
-    )
-    series.add_argument("--rate", action="store_true", help="bit/s, packets or flows a second in place of sums")
-    series.add_argument("--stats", action="store_true", help="min, avg, max, last and 95th percentile below")
-    series.add_argument("--previous", metavar="LENGTH", help="the same groups before: the range's own length, or 1d, 1w, …")
-    series.set_defaults(run=_series)
-    summary = commands.add_parser("summary", parents=[asking], help="totals, rates, time range, coverage")
-    summary.set_defaults(run=_summary)
-
-
-def _add_ranking(commands: argparse._SubParsersAction[_Parser], asking: _Parser) -> None:
-    ranking = _Parser(add_help=False, parents=[asking])
-    ranking.add_argument("-n", "--limit", type=int, default=10, metavar="N", help="groups shown, 0 for all (default 10)")
-    ranking.add_argument("-O", "--order", metavar="ORDER", help="bytes, packets, flows, bps, pps, bpp, duration, tstart, tend, …")
-    ranking.add_argument("-P", "--having", metavar="FILTER", help="only groups like this: 'packets > 1000 and bps > 1m'")
-    top = commands.add_parser("top", parents=[ranking], help="statistics, as nfdump -s, -A, -a and -b")
-    top.add_argument(
-        "-s",
-        "--statistic",
-        action="append",
-        metavar="STAT[:p][/ORDER]…",
-        help="repeatable; default: what --filter NAME says, else record; :p by protocol",
-    )
-    top.add_argument("-A", "--aggregate", metavar="KEY[/MASK],…", help="what a record is: srcip4/24,srcip6/64,dstport")
-    top.add_argument("-a", "--records", action="store_true", help="records by protocol, addresses and ports (the default)")
-    top.add_argument("-b", "--both-ways", action="store_true", help="both directions of a connection in one record")
-    top.add_argument("-B", "--guess", action="store_true", help="the same, from the client where ports tell it")
-    top.set_defaults(run=_top)
-    pairs = commands.add_parser("pairs", parents=[ranking], help="pairs of addresses, and what went each way")
-    pairs.add_argument("--matrix", action="store_true", help="who sent how much to whom among the top N, as a table")
-    pairs.add_argument("--by", metavar="KEY", default="ip", help="of the matrix: ip (default), port, as, if, vlan")
-    pairs.set_defaults(run=_pairs)
-
-
-def _add_filtering(asking: _Parser) -> None:
-    asking.add_argument("-f", "--filter-file", metavar="FILE", type=Path, help="read a filter from a file, as nfdump")
-    asking.add_argument("--filter", dest="saved", metavar="NAME", help="a saved filter; all filters that are given must match")
-    asking.add_argument(
-        "--notes",
-        action=argparse.BooleanOptionalAction,
-        help="on stderr, what a filter may mean otherwise than it seems (default: on a terminal)",
-    )
-
-
-def _add_keeping(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
-    told = _Parser(add_help=False, parents=[shared])
-    told.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    filters = commands.add_parser("filters", parents=[shared], help="saved filters").add_subparsers(
-        metavar="list|show|save|delete", required=True, dest="action", parser_class=_Parser
-    )
-    filters.add_parser("list", parents=[told], help="all of them, and files that can't be used").set_defaults(run=_filters_list)
-    showing = filters.add_parser("show", parents=[told], help="one of them")
-    showing.add_argument("name", metavar="NAME")
-    showing.set_defaults(run=_filters_show)
-    saving = filters.add_parser("save", parents=[shared], help="make or change one; what is not given stays")
-    saving.add_argument("name", metavar="NAME")
-    saving.add_argument("filter", nargs="*", metavar="FILTER", help="an expression; a filter has one, or lists:")
-    for option, of in (
-        ("--source-ip", "addresses and networks of the source"),
-        ("--destination-ip", "addresses and networks of the destination"),
-        ("--source-port", "ports of the source"),
-        ("--destination-port", "ports of the destination"),
-        ("--protocol", "protocols"),
-        ("--exporter", "addresses and networks of exporters"),
-    ):
-        saving.add_argument(option, metavar="LIST", help=f"{of}, with commas between")
-    saving.add_argument("--aggregate-by", metavar="KEY", help="srcip, dstip, srcport, dstport, proto, none (default dstip)")
-    saving.add_argument("--description", metavar="TEXT")
-    saving.set_defaults(run=_filters_save)
-    deleting = filters.add_parser("delete", parents=[shared], help="remove some")
-    deleting.add_argument("names", nargs="+", metavar="NAME")
-    deleting.set_defaults(run=_filters_delete)
-    config = commands.add_parser("config", parents=[shared], help="the configuration").add_subparsers(
-        metavar="show|get|set|path", required=True, dest="action", parser_class=_Parser
-    )
-    config.add_parser("show", parents=[told], help="every key, and where its value comes from").set_defaults(run=_config_show)
-    getting = config.add_parser("get", parents=[told], help="the value of a key")
-    getting.add_argument("key", metavar="SECTION.KEY")
-    getting.set_defaults(run=_config_get)
-    setting = config.add_parser("set", parents=[shared], help="give a key another value, in the file")
-    setting.add_argument("key", metavar="SECTION.KEY")
-    setting.add_argument("value", metavar="VALUE", help="as it is; of a list, with commas between")
-    setting.set_defaults(run=_config_set)
-    config.add_parser("path", parents=[told], help="which file is read").set_defaults(run=_config_path)
 
 
 def _dashboard(options: argparse.Namespace) -> int:
@@ -469,6 +237,31 @@ def _data(options: argparse.Namespace) -> Path:
     path = _config(options).store.path
     return Path(path).expanduser() if path else config.default_data()
 
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "dashboard": _dashboard,
+    "demo": _demo,
+    "demo-exporters": _demo_exporters,
+    "collect": _collect,
+    "import": _import,
+    "protocols": _protocols,
+    "status": _status,
+    "doctor": _doctor,
+    "flows": _flows,
+    "series": _series,
+    "summary": _summary,
+    "top": _top,
+    "pairs": _pairs,
+    "filters list": _filters_list,
+    "filters show": _filters_show,
+    "filters save": _filters_save,
+    "filters delete": _filters_delete,
+    "config show": _config_show,
+    "config get": _config_get,
+    "config set": _config_set,
+    "config path": _config_path,
+}
+"""What runs each command, by the name that `arguments.parsed` gives it."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import shlex
 from pathlib import Path
@@ -34,10 +33,8 @@ TARGETS = [line.removeprefix("$ make ").split()[0] for line in _lines("console")
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_is_understood(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for name, function in inspect.getmembers(cli, inspect.isfunction):
-        signature = inspect.signature(function)
-        if list(signature.parameters) == ["options"] and signature.return_annotation == "int":
-            monkeypatch.setattr(cli, name, lambda options: 0)
+    for name in cli.COMMANDS:
+        monkeypatch.setitem(cli.COMMANDS, name, lambda options: 0)
     assert cli.main(shlex.split(command, comments=True)) == 0, capsys.readouterr().err
 
 

@@ -56,7 +56,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "demo", "engine"),
+    "arguments": (),
     "cli": (
+        "arguments",
         "account",
         "asking",
         "collecting",
