@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nftui.capture.nfdump.files import NfdumpFile
 from nftui.engine.file_kinds import flow_files
 from nftui.engine.filters import parse
 from nftui.engine.flow_files import FlowFiles
@@ -56,6 +57,29 @@ def test_totals_groups_and_series(tmp_path: Path) -> None:
     assert found.coverage.unread == ()
     few = asked(tmp_path, where=parse("src net 10.0.0.0/30"))
     assert (few.total.flows, few.total.octets) == (4, octets(range(4)))
+
+
+@pytest.mark.parametrize(("limit", "times"), [(None, 1), (3, 2)])
+def test_either_side_is_decoded_once_and_once_more_for_what_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int | None, times: int
+) -> None:
+    for number in range(3):
+        file(tmp_path / f"nfcapd.{number}", number)
+    decoded = []
+    frames = NfdumpFile.frames
+
+    def counted(one: NfdumpFile, *words: Any) -> Any:
+        decoded.append(one.path)
+        return frames(one, *words)
+
+    monkeypatch.setattr(NfdumpFile, "frames", counted)
+    found = asked(tmp_path, keys=("address",), limit=limit)
+    assert len(decoded) == 3 * times
+    assert (found.total.flows, found.total.octets) == (300, octets(range(300)))
+    # Each flow has another source, and one of two destinations.
+    assert found.group_count == 302
+    assert found.groups["flows"][:2].sum() == 300
+    assert (found.other.flows, found.other.octets) == (0, 0)
 
 
 def test_a_range_reads_only_what_may_have_flows_in_it(tmp_path: Path) -> None:
