@@ -104,7 +104,7 @@ class Importer:
             StoreError: It can't be written, or another import is running.
         """
         try:
-            make_folder(root)
+            make_folder(root / "flows")
         except OSError as error:
             raise StoreError(f"{root}: {error.strerror}; choose a data directory you may write with --data DIR") from error
         self._journal = Journal(root)
