@@ -206,7 +206,9 @@ class Exporter:
         return sflow.encode(flows.columns, flows.exported, agent=AGENT, boot=self._boot, **numbers)
 
 
-def chunks(protocol: str, number: int, end: int, span: int, hosts: Hosts, *, seed: int = 1) -> Iterator[tuple[Flows, Datagrams]]:
+def chunks(
+    protocol: str, number: int, end: int, span: int, hosts: Hosts, *, seed: int = 1, chunk: int = CHUNK
+) -> Iterator[tuple[Flows, Datagrams]]:
     """Yield flows and their datagrams.
 
     Args:
@@ -216,12 +218,13 @@ def chunks(protocol: str, number: int, end: int, span: int, hosts: Hosts, *, see
         span: Microseconds that the exports take.
         hosts: Who talks.
         seed: The same seed makes the same flows.
+        chunk: Flows made at once; templates are sent before each.
     """
     random = np.random.default_rng(seed + 1)
     exporter = Exporter(protocol, (end - span - BOOT) // SECOND * SECOND)
     share = 0.0 if protocol == "v5" else SIX_SHARE
-    for first in range(0, number, CHUNK):
-        count = min(CHUNK, number - first)
+    for first in range(0, number, chunk):
+        count = min(chunk, number - first)
         edges = [end - span + span * place // number for place in (first, first + count)]
         flows = make(hosts, random, count, edges[0], edges[1], share)
         yield flows, exporter.encode(flows)
@@ -301,11 +304,11 @@ class Recorder:
         )
 
 
-def record(path: Path, protocol: str, flows: int, *, span_s: int = 60, seed: int = 1) -> Recording:
-    """Write a recording whose last flow is exported now."""
+def record(path: Path, protocol: str, flows: int, *, span_s: int = 60, seed: int = 1, chunk: int = CHUNK) -> Recording:
+    """Write a recording whose last flow is exported now, with templates before each `chunk` flows."""
     recorder = Recorder(path, protocol)
     hosts = Hosts(HOSTS, seed)
-    for _, datagrams in chunks(protocol, flows, time.time_ns() // 1000, span_s * SECOND, hosts, seed=seed):
+    for _, datagrams in chunks(protocol, flows, time.time_ns() // 1000, span_s * SECOND, hosts, seed=seed, chunk=chunk):
         recorder.add(datagrams)
     recorder.close()
     return Recording.read(path)
