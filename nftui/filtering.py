@@ -87,13 +87,16 @@ def write_notes(options: argparse.Namespace, query: Query, back_end: Callable[[]
     if not wanted:
         return
     sys.stdout.flush()
-    for note in notes(_asked(options), query, back_end(), flows):
+    # Files are decoded for each question: nobody waits for that who did not ask for notes.
+    asked = back_end() if options.notes or not options.read else None
+    for note in notes(_asked(options), query, asked, flows):
         print(f"note: {printable(note, 2000)}", file=sys.stderr)
 
 
-def notes(asked: list[Asked], query: Query, back_end: BackEnd, flows: int) -> Iterator[str]:
-    """Yield the notes about filters, one line each."""
-    icmp = flows > 0 and any(minds_icmp(one.whole.text) for one in asked) and holds(back_end, query, ICMP)
+def notes(asked: list[Asked], query: Query, back_end: BackEnd | None, flows: int) -> Iterator[str]:
+    """Yield the notes about filters, one line each; without a back end those that need no data."""
+    minding = flows > 0 and any(minds_icmp(one.whole.text) for one in asked)
+    icmp = minding and back_end is not None and holds(back_end, query, ICMP)
     for one in asked:
         for lint in lints(one.whole.text, icmp=icmp):
             source, text, column = one.whole.written(lint.column)
@@ -102,7 +105,7 @@ def notes(asked: list[Asked], query: Query, back_end: BackEnd, flows: int) -> It
             within = column - (text.rfind("\n", 0, column) + 1)
             told = f"{lint.text}; {lint.suggestion}" if lint.suggestion else lint.text
             yield f"{source or 'filter'}, {place}column {within + 1}: {told}"
-    if not flows:
+    if not flows and back_end is not None:
         yield from map(str, what_empties(back_end, query))
 
 

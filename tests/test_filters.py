@@ -248,18 +248,34 @@ def test_answers_stay_what_they_are(run: Run, store: Path) -> None:
 
 
 def test_notes_on_a_terminal(store: Path) -> None:
+    shown, answer = on_terminal("summary", "--data", store, "not src net 10.0.1.7/24")
+    assert shown.startswith("note: filter, column 13: '10.0.1.7' has bits beyond the length 24")
+    assert "note" not in answer
+
+
+def test_files_are_not_decoded_again_for_notes_nobody_asked_for(store: Path) -> None:
+    asked = ("port 53 and net 10.0.1.7/8",)
+    of_store, _ = on_terminal("summary", "--data", store, *asked)
+    of_file, _ = on_terminal("summary", "-r", FIXTURE, *asked)
+    explicit, _ = on_terminal("summary", "-r", FIXTURE, "--notes", *asked)
+    assert of_store == explicit
+    assert "looks at ICMP" in explicit
+    assert of_file.splitlines() == [line for line in explicit.splitlines() if "looks at ICMP" not in line]
+    assert "has bits beyond the length 8" in of_file
+
+
+def on_terminal(*words: object) -> tuple[str, str]:
+    """Run a command with standard error on a terminal; return what stands there, and what it answered."""
     leader, follower = pty.openpty()
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "nftui", "summary", "--data", str(store), "not src net 10.0.1.7/24"],
+            [sys.executable, "-m", "nftui", *map(str, words)],
             stdout=subprocess.PIPE, stderr=follower, text=True, cwd=ROOT, timeout=60, check=True,
         )  # fmt: skip
-        shown = os.read(leader, 65536).decode()
+        return os.read(leader, 65536).decode(), done.stdout
     finally:
         os.close(leader)
         os.close(follower)
-    assert shown.startswith("note: filter, column 13: '10.0.1.7' has bits beyond the length 24")
-    assert "note" not in done.stdout
 
 
 # -- configuration -----------------------------------------------------------------------------------------------------------
