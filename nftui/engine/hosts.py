@@ -41,6 +41,10 @@ class Hosts:
         """Return the name of an address: its own, else that of the narrowest network that it lies in."""
         return self._refresh().name(address)
 
+    def shared(self, address: str) -> bool:
+        """Return whether the name of an address is that of a network that it lies in, which others have, too."""
+        return self._refresh().shared(address)
+
     def networks(self, name: str) -> tuple[Network, ...]:
         """Return the addresses and networks that a name stands for, in the order of the file; the case of letters is all one."""
         return self._refresh().networks(name)
@@ -113,6 +117,12 @@ class _Table:
             if version == found.version and (name := names.get(number >> (bits - length) << (bits - length))) is not None:
                 return name
         return None
+
+    def shared(self, address: str) -> bool:
+        if self.name(address) is None:
+            return False
+        found = ip_address(address)
+        return (found.version, int(found)) not in self._addresses
 
     def networks(self, name: str) -> tuple[Network, ...]:
         return tuple(self._names.get(name.lower(), ()))

@@ -161,11 +161,17 @@ class InvestigationScreen(ShellScreen):
             self.show_answer()
 
     def cell(self, name: str, value: Any) -> str:
-        """Return a value for a table; an address by its name, where names are shown and its is known."""
+        """Return a value for a table; an address by its name, where names are shown and its is known.
+
+        Behind a name that all of a network has stands the address: rows would look the same otherwise.
+        """
         shown = cells.cell(name, value, self.iec)
         if not self.view.names or name not in cells.ADDRESSES or value is None:
             return shown
-        return printable(self.host.resolver.look([shown]).get(shown, shown))
+        found = self.host.resolver.look([shown]).get(shown)
+        if found is None:
+            return shown
+        return printable(f"{found} {shown}" if self.host.resolver.hosts.shared(shown) else found)
 
     def _filter_line(self) -> tuple[list[Part], list[Part]]:
         view = self.view

@@ -48,6 +48,7 @@ def file(tmp_path: Path) -> Path:
 )
 def test_own_name_then_that_of_the_narrowest_network(file: Path, address: str, name: str | None) -> None:
     assert Hosts(file).name(address) == name
+    assert Hosts(file).shared(address) == (name in ("office", "guests", "lab"))
 
 
 def test_a_name_stands_for_all_its_lines(file: Path) -> None:

@@ -184,8 +184,10 @@ def test_a_file_of_names_that_is_none_is_left(tmp_path: Path, content: bytes) ->
 def test_a_file_that_cannot_be_written_is_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     resolver = Resolver(DNS, tmp_path / "file" / "names", Server())
-    resolver.wait(["10.0.0.1"], 5)
+    found, left = resolver.wait(["10.0.0.1"], 5)
     resolver.close()
+    assert (set(found), left) == ({"10.0.0.1"}, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize(

