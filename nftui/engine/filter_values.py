@@ -224,6 +224,8 @@ class Values(Cursor):
         while not self._accept("]"):
             if self._token.kind == "end":
                 self._fail(opening, "'[' is not closed", "add ']'")
+            if self._token.key in BINDING:
+                self._fail(self._token, f"'[' is not closed before {self._token.shown}", "add ']'")
             token = self._expect_value(phrase)
             if kind is Kind.ADDRESS:
                 addresses.append(self._address(phrase, token))
