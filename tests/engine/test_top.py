@@ -220,8 +220,10 @@ def test_words_that_mean_nothing_are_said(text: str) -> None:
 
 
 def test_every_word_and_every_key_has_a_value_that_can_be_grouped_by() -> None:
-    names = [*set(keys.WORDS.values()), *keys.EITHER, "address/24/64"]
-    for name in names:
+    # What another test registered of a file stays in the process, when the file is gone.
+    own = {name for name in keys.WORDS.values() if name.partition("/")[0] not in keys._families}
+    assert len(own) > 50
+    for name in [*own, *keys.EITHER, "address/24/64"]:
         key = keys.key(name)
         assert key.columns and key.label
         empty = pl.LazyFrame(schema={column: POLARS[column] for column in key.columns})
