@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -14,19 +15,24 @@ from textual.binding import Binding, BindingType
 from textual.reactive import var
 from textual.screen import Screen
 
-from nftui.config import DisplaySettings, NameSettings
+from nftui.config import Config, DisplaySettings, NameSettings
 from nftui.engine.query import KEYS, BackEnd
 from nftui.engine.resolving import Resolver
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
 from nftui.screens import keys, themes
+from nftui.screens.glyphs import BLOCKS
 from nftui.screens.live import LiveScreen
 from nftui.screens.view import MINUTE, Range, View, parse_range
 from nftui.screens.widgets.prompt import PromptInput
 
 if TYPE_CHECKING:
+    from nftui.screens.filters import FiltersScreen
     from nftui.screens.flows import FlowsScreen
+    from nftui.screens.maps import MapScreen
+    from nftui.screens.settings import SettingsScreen
     from nftui.screens.sources import SourcesScreen
+    from nftui.screens.summary import SummaryScreen
 
 
 def now() -> int:
@@ -40,24 +46,53 @@ def _flows_screen() -> FlowsScreen:
     return FlowsScreen()
 
 
+def _summary_screen() -> SummaryScreen:
+    from nftui.screens.summary import SummaryScreen
+
+    return SummaryScreen()
+
+
+def _map_screen() -> MapScreen:
+    from nftui.screens.maps import MapScreen
+
+    return MapScreen()
+
+
+def _filters_screen() -> FiltersScreen:
+    from nftui.screens.filters import FiltersScreen
+
+    return FiltersScreen()
+
+
 def _sources_screen() -> SourcesScreen:
     from nftui.screens.sources import SourcesScreen
 
     return SourcesScreen()
 
 
+def _settings_screen() -> SettingsScreen:
+    from nftui.screens.settings import SettingsScreen
+
+    return SettingsScreen()
+
+
 class NftuiApp(App[None], inherit_bindings=False):
     """The dashboard."""
 
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
-        "live": LiveScreen, "flows": _flows_screen, "sources": _sources_screen,
+        "live": LiveScreen, "flows": _flows_screen, "summary": _summary_screen, "map": _map_screen, "filters": _filters_screen,
+        "sources": _sources_screen, "settings": _settings_screen,
     }  # fmt: skip
     DEFAULT_MODE = "live"
     ESCAPE_TO_MINIMIZE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "switch_mode('live')", "Live", show=False, id="app.live", tooltip="The Live screen"),
         Binding("2", "switch_mode('flows')", "Flows", show=False, id="app.flows", tooltip="The Flows screen"),
+        Binding("3", "switch_mode('summary')", "Summary", show=False, id="app.summary", tooltip="The Summary screen"),
+        Binding("4", "switch_mode('map')", "Map", show=False, id="app.map", tooltip="The Map screen"),
+        Binding("5", "switch_mode('filters')", "Filters", show=False, id="app.filters", tooltip="The Filters screen"),
         Binding("7", "switch_mode('sources')", "Sources", show=False, id="app.sources", tooltip="The Sources screen"),
+        Binding("8", "switch_mode('settings')", "Settings", show=False, id="app.settings", tooltip="The Settings screen"),
         Binding("colon,ctrl+p", "command_palette", "Palette", show=False, id="app.palette", tooltip="Find a command by its name"),
         Binding("T", "next_theme", "Theme", show=False, id="app.theme", tooltip="The next theme"),
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Close a window, else leave the program"),
@@ -74,6 +109,8 @@ class NftuiApp(App[None], inherit_bindings=False):
         listening: str = "",
         demo: bool = False,
         resolver: Resolver | None = None,
+        config: Config | None = None,
+        config_path: Path | None = None,
         clock: Callable[[], int] = now,
     ) -> None:
         """Put the dashboard together.
@@ -85,6 +122,8 @@ class NftuiApp(App[None], inherit_bindings=False):
             listening: Where exporters should send to, `10.1.2.3:9995`, for the words shown while there are no flows.
             demo: Whether the exporters are simulated.
             resolver: Knows names of addresses; None for one that knows none.
+            config: The whole configuration, for what shows it; `display` goes before its own.
+            config_path: Its file, None for the default one: saved filters and themes of the user stand beside it.
             clock: Returns the present in microseconds since 1970.
         Raises:
             ConfigError: The theme, the range, the group-by or the id of a key can't be used.
@@ -93,6 +132,8 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.back_end, self.display_settings, self.clock = back_end, display, clock
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
         self.resolver = resolver or Resolver(NameSettings())
+        self.config, self.config_path = config or Config(display=display), config_path
+        self.glyphs = BLOCKS
         self.filter_history: list[str] = []
         self.find_history: list[str] = []
         for name in themes.names():

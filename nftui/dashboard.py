@@ -116,7 +116,7 @@ def run(data: Path, config: Config, *, collect: bool, listen: list[str] | None =
             stack.callback(child.stop)
         entries = tuple(listen or config.collector.listen)
         port = entries[0].rsplit(":", 1)[-1].removesuffix("/udp") if entries else "9995"
-        return _show(data, config, listening=f"{own_address()}:{port}", collector=child)
+        return _show(data, config, listening=f"{own_address()}:{port}", collector=child, config_path=config_path)
 
 
 def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
@@ -173,7 +173,15 @@ def _end_with_terminal() -> None:
         signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
-def _show(data: Path, config: Config, *, listening: str, collector: Child | None, demo: bool = False) -> int:
+def _show(
+    data: Path,
+    config: Config,
+    *,
+    listening: str,
+    collector: Child | None,
+    demo: bool = False,
+    config_path: Path | None = None,
+) -> int:
     if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         raise ListenError("", 0, "the dashboard wants a terminal; `nftui top`, `flows`, `series` and `summary` print to anything")
     from nftui.app import NftuiApp
@@ -190,6 +198,8 @@ def _show(data: Path, config: Config, *, listening: str, collector: Child | None
         listening=listening,
         demo=demo,
         resolver=resolver,
+        config=config,
+        config_path=config_path,
     )
     app.run()
     resolver.close()

@@ -71,6 +71,15 @@ def resolution(text: str, interval: Interval | None, held: Interval | None, zone
     return Resolution(interval, int(text))
 
 
+def check(text: str) -> None:
+    """Check that a text is a resolution, of whatever range.
+
+    Raises:
+        UsageError: It is none.
+    """
+    resolution(text, None, None)
+
+
 def folded(answer: Answer, edges: tuple[int, ...]) -> Answer:
     """Return an answer whose bins lie between edges that are edges of its own bins, each the sum of those it holds."""
     series = answer.series

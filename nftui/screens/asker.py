@@ -11,8 +11,9 @@ from typing import Any
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-from nftui.engine.query import Answer, BackEnd, Query
+from nftui.engine.query import BackEnd
 from nftui.errors import NftuiError
+from nftui.screens.questions import Question, Reply
 
 
 @dataclass
@@ -20,14 +21,14 @@ class Answered(Message):
     """A question came back, with the collector's status at that time.
 
     Attributes:
-        query: The question; None where only the status was asked for.
-        answer: The answer; None where there was no question or it failed.
+        question: What was asked; None where only the status was asked for.
+        reply: What came back; None where there was no question or it failed.
         status: As the collector wrote it: text from outside.
         problem: What went wrong in one line, or empty.
     """
 
-    query: Query | None
-    answer: Answer | None
+    question: Question | None
+    reply: Reply | None
     status: dict[str, Any] | None
     problem: str = ""
 
@@ -39,7 +40,7 @@ class Asker:
         self._back_end = back_end
         self._to = to
         self._since: float | None = None
-        self._waiting: list[Query | None] = []
+        self._waiting: list[Question | None] = []
 
     @property
     def busy(self) -> bool:
@@ -51,14 +52,14 @@ class Asker:
         """Seconds since the question under way was put, 0.0 without one."""
         return 0.0 if self._since is None else monotonic() - self._since
 
-    def ask(self, query: Query | None) -> None:
+    def ask(self, question: Question | None) -> None:
         """Put a question (None: only the status); while one runs it waits, in the place of any that waited before."""
         if self._since is not None:
-            self._waiting = [query]
+            self._waiting = [question]
             return
         self._since = monotonic()
         # A daemon: leaving the program doesn't wait for a long scan.
-        threading.Thread(target=self._run, args=(query,), name="nftui-query", daemon=True).start()
+        threading.Thread(target=self._run, args=(question,), name="nftui-query", daemon=True).start()
 
     def done(self) -> None:
         """Take note that an answer was received, and put the question that waits."""
@@ -66,16 +67,16 @@ class Asker:
         if self._waiting:
             self.ask(self._waiting.pop())
 
-    def _run(self, query: Query | None) -> None:
-        answer: Answer | None = None
+    def _run(self, question: Question | None) -> None:
+        reply: Reply | None = None
         status: dict[str, Any] | None = None
         problem = ""
         try:
             status = self._back_end.status()
-            answer = None if query is None else self._back_end.answer(query)
+            reply = None if question is None else question.put(self._back_end)
         except NftuiError as error:
             problem = str(error)
         except Exception as error:  # noqa: BLE001  the edge of a thread: whatever it was, the screen says so and asks on
             problem = f"{type(error).__name__}: {error}"
         with contextlib.suppress(RuntimeError):  # the program is being left, and with it the loop
-            self._to.post_message(Answered(query, answer, status, problem))
+            self._to.post_message(Answered(question, reply, status, problem))

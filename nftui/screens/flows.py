@@ -12,10 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from nftui.engine.instants import corrected
-from nftui.engine.query import RECORD_KEYS, Query
+from nftui.engine.query import RECORD_KEYS
 from nftui.schema import BY_NAME, COLUMNS
 from nftui.screens import cells
 from nftui.screens.investigation import InvestigationScreen
+from nftui.screens.questions import Question, Single
 from nftui.screens.view import DAY, time_text
 from nftui.screens.widgets.flow_table import FlowTable, Row, TableColumn
 from nftui.screens.widgets.painted import Line, Lines, Part, fit
@@ -59,9 +60,9 @@ class FlowsScreen(InvestigationScreen):
             yield Lines(id="detail")
         yield Line(id="keys")
 
-    def question(self) -> Query:
+    def question(self) -> Question:
         """Return the records of the shared view."""
-        return self.view.flows(self.host.clock(), self._order, self.view.ascending, self._limit)
+        return Single(self.view.flows(self.host.clock(), self._order, self.view.ascending, self._limit))
 
     def on_resize(self, _: events.Resize) -> None:
         """Lay out for the new size."""

@@ -8,14 +8,15 @@ from typing import Any, ClassVar
 from textual import events, on
 from textual.binding import Binding, BindingType
 
-from nftui.engine import filters
+from nftui.engine import filters, resolutions
 from nftui.engine.filter_resolving import names_in
-from nftui.engine.query import KEYS, Answer, Measure, Query
+from nftui.engine.query import KEYS, Answer, Measure
 from nftui.errors import FilterError, UsageError
 from nftui.printable import printable
 from nftui.screens import cells, reading
 from nftui.screens.asker import Answered, Asker
 from nftui.screens.collector import understand
+from nftui.screens.questions import Question, Reply
 from nftui.screens.shell import ShellScreen
 from nftui.screens.view import PRESETS, Range, parse_range, time_text
 from nftui.screens.widgets.painted import Line, Part
@@ -40,6 +41,9 @@ class InvestigationScreen(ShellScreen):
         Binding("b", "by", "By", id="view.by", tooltip="Choose what to break down by"),
         Binding("M", "limit", "Groups", show=False, id="view.limit", tooltip="Choose how many groups are shown"),
         Binding("u", "measure", "Unit", id="view.measure", tooltip="Chart octets, packets or flows in turn"),
+        Binding("R", "resolution", "Resolution", show=False, id="view.resolution", tooltip="How many samples a series has"),
+        Binding("O", "others", "Others", show=False, id="view.others", tooltip="Show or hide what the groups leave"),
+        Binding("c", "compare", "Compare", show=False, id="view.compare", tooltip="Beside it, the period before"),
         Binding("S", "reverse", "Reverse", show=False, id="view.reverse", tooltip="Turn the order around"),
         Binding("space", "pause", "Pause", key_display="␣", id="view.pause", tooltip="Freeze the range, or follow the clock again"),
         Binding("left_square_bracket,comma", "pan(-1)", "Earlier", show=False, id="view.earlier", tooltip="Half a range back"),
@@ -57,13 +61,18 @@ class InvestigationScreen(ShellScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: Query | None = None
-        self.answer: Answer | None = None
+        self.asked: Question | None = None
+        self.reply: Reply | None = None
         self._row: int | None = None
         self._asker: Asker | None = None
         self._named = 0
 
-    def question(self) -> Query:
+    @property
+    def answer(self) -> Answer | None:
+        """The answer that is shown; None before the first."""
+        return None if self.reply is None else self.reply.main
+
+    def question(self) -> Question:
         """Return what this screen asks of the shared view now."""
         raise NotImplementedError
 
@@ -116,11 +125,11 @@ class InvestigationScreen(ShellScreen):
         assert self._asker is not None
         self.collector = understand(message.status, self.host.clock())
         self.heard = True
-        current = message.query == self.asked and self.is_current
-        if current and message.query is not None:
+        current = message.question == self.asked and self.is_current
+        if current and message.question is not None:
             self.problem = message.problem
-            self.answer = message.answer or self.answer
-        elif message.query is None and message.problem:
+            self.reply = message.reply or self.reply
+        elif message.question is None and message.problem:
             self.problem = message.problem
         self._asker.done()
         if current:
@@ -268,6 +277,29 @@ class InvestigationScreen(ShellScreen):
         if text is not None:
             self.view = replace(self.view, limit=_limit(text))
 
+    def action_resolution(self) -> None:
+        """Choose how many samples a series has."""
+        from nftui.screens.dialogs import Pick
+
+        labels = [("", "auto      as many as there is room for")]
+        labels += [(name, f"{name:<10}{count} samples") for name, count in resolutions.SAMPLES.items()]
+        labels += [(name, f"{name:<10}one each {name.replace('daily', 'day').removesuffix('ly')}") for name in resolutions.CALENDAR]
+        pick = Pick("resolution", labels, self.view.resolution, "or type a number of samples", resolutions.check)
+        self.app.push_screen(pick, self._resolved)
+
+    def _resolved(self, text: str | None) -> None:
+        if text is not None:
+            self.view = replace(self.view, resolution=text)
+
+    def action_others(self) -> None:
+        """Show or hide what the shown groups leave."""
+        self.view = replace(self.view, others=not self.view.others)
+        self.show_answer()
+
+    def action_compare(self) -> None:
+        """Tell the period before beside it, or no longer."""
+        self.view = replace(self.view, compare=not self.view.compare)
+
     def action_measure(self) -> None:
         """Chart octets, packets or flows in turn; the order follows."""
         measure = MEASURES[(MEASURES.index(self.view.measure) + 1) % len(MEASURES)]
@@ -324,7 +356,7 @@ class InvestigationScreen(ShellScreen):
 
     def put_back(self) -> None:
         """Put the cursor back to where the step was taken that `up` undid."""
-        if self._row is not None and self.answer is not None and self.answer.query == self.asked:
+        if self._row is not None and self.answer is not None and self.asked is not None and self.answer.query == self.asked.main:
             row, self._row = self._row, None
             self.table.go(row)
 

@@ -14,16 +14,23 @@ from nftui.errors import ConfigError
 def owners() -> tuple[type[DOMNode], ...]:
     """Return the classes that have keys of their own, those of the application left out."""
     from nftui.screens.dialogs import Page, Pick
+    from nftui.screens.filters import FiltersScreen
     from nftui.screens.flows import FlowsScreen
     from nftui.screens.investigation import InvestigationScreen
     from nftui.screens.live import LiveScreen
+    from nftui.screens.maps import MapScreen
+    from nftui.screens.settings import SettingsScreen
     from nftui.screens.shell import ShellScreen
     from nftui.screens.sources import SourcesScreen
+    from nftui.screens.summary import SummaryScreen
     from nftui.screens.widgets.flow_table import FlowTable
     from nftui.screens.widgets.prompt import PromptInput
     from nftui.screens.widgets.sheet import Sheet
 
-    return ShellScreen, InvestigationScreen, LiveScreen, FlowsScreen, SourcesScreen, FlowTable, Sheet, PromptInput, Pick, Page
+    return (
+        ShellScreen, InvestigationScreen, LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen, SourcesScreen,
+        SettingsScreen, FlowTable, Sheet, PromptInput, Pick, Page,
+    )  # fmt: skip
 
 
 def own(owner: type[DOMNode]) -> list[Binding]:

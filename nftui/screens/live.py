@@ -11,9 +11,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from nftui.engine.query import Query
 from nftui.screens import cells
 from nftui.screens.investigation import MEASURES, InvestigationScreen
+from nftui.screens.questions import Question, Single
 from nftui.screens.ranking import Ranking
 from nftui.screens.view import MINUTE, time_text
 from nftui.screens.widgets.chart import AreaChart
@@ -74,9 +74,9 @@ class LiveScreen(InvestigationScreen):
         """The table that has the keys."""
         return self.query_one("#data" if self.data_view else "#table", FlowTable)
 
-    def question(self) -> Query:
+    def question(self) -> Question:
         """Return the ranked list with its series."""
-        return self.view.groups(self.host.clock())
+        return Single(self.view.groups(self.host.clock()))
 
     def on_resize(self, event: events.Resize) -> None:
         """Ask for more bins where there is room for more, and as many are wanted."""

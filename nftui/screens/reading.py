@@ -13,6 +13,7 @@ from nftui.units import octets
 
 GROUPS = (
     ("view", "what is shown"), ("table", "in a table"), ("live", "this screen"), ("flows", "this screen"),
+    ("summary", "this screen"), ("map", "this screen"), ("filters", "this screen"), ("settings", "this screen"),
     ("sources", "this screen"), ("sheet", "in the details"), ("app", "everywhere"),
 )  # fmt: skip
 MOMENT = "%Y-%m-%d %H:%M:%S"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
 from textual import events, on
@@ -10,19 +11,24 @@ from textual.binding import Binding, BindingType
 from textual.reactive import Reactive
 from textual.screen import Screen
 
-from nftui.config import DisplaySettings
+from nftui.config import Config, DisplaySettings
 from nftui.engine.query import BackEnd
 from nftui.engine.resolving import Resolver
 from nftui.printable import printable
 from nftui.screens import reading
 from nftui.screens.collector import Collector
 from nftui.screens.frugal import FrugalCompositor
+from nftui.screens.glyphs import Glyphs
 from nftui.screens.view import View
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
 from nftui.screens.widgets.prompt import Prompt
 
-TABS = (("1", "live", "Live"), ("2", "flows", "Flows"), ("7", "sources", "Sources"))
+TABS = (
+    ("1", "live", "Live", "Live"), ("2", "flows", "Flows", "Flows"), ("3", "summary", "Summary", "Sum"), ("4", "map", "Map", "Map"),
+    ("5", "filters", "Filters", "Filters"), ("7", "sources", "Sources", "Source"), ("8", "settings", "Settings", "Set"),
+)  # fmt: skip
+"""Key, name, label where there is room, label where there is little."""
 
 
 class Host(Protocol):
@@ -38,6 +44,9 @@ class Host(Protocol):
     find_history: list[str]
     view: Reactive[View]
     resolver: Resolver
+    glyphs: Glyphs
+    config: Config
+    config_path: Path | None
 
 
 class ShellScreen(Screen[None]):
@@ -114,11 +123,14 @@ class ShellScreen(Screen[None]):
 
     def _tabs(self) -> list[Part]:
         parts = []
-        for key, name, label in TABS:
-            parts += [Part(f"[{key} {label}]" if name == self.TAB else f" {key} {label} ", "title" if name == self.TAB else "dim")]
+        roomy = self.size.width >= 120
+        for key, name, label, short in TABS:
+            shown = f"{key} {label}" if roomy else f"{key}{short}"
+            here = f"[{shown}]" if name == self.TAB else f" {shown} " if roomy else f" {shown}"
+            parts.append(Part(here, "title" if name == self.TAB else "dim"))
         if self.host.demo:
-            parts.append(Part("  demo: simulated exporters", "warn"))
-        elif self.host.title:
+            parts.append(Part("  demo: simulated exporters" if roomy else "  demo", "warn"))
+        elif self.host.title and roomy:
             parts.append(Part(f"  {self.host.title}", "dim"))
         return parts
 

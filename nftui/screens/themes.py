@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,36 @@ class Ink:
     def layer(self, index: int, count: int) -> str:
         """Return the colour of the group at a rank; the one after the last of `count` is `other`."""
         return self.other if index >= count else self.series[index % len(self.series)]
+
+    def mixed(self, colour: str, share: float) -> str:
+        """Return a colour of which a share (0 to 1) is left over the ground."""
+        return _mixed(colour, self.ground, share)
+
+    def heat(self, level: float) -> Style:
+        """Return the style of a cell of a heat map: 0 is the ground, 1 the accent."""
+        ground = _mixed(str(self.accent.color.name if self.accent.color else self.other), self.ground, min(max(level, 0.0), 1.0))
+        return Style(color=self.on(ground), bgcolor=ground)
+
+    def on(self, ground: str) -> str:
+        """Return the colour of text that can be read on a ground."""
+        dark, light = sorted((self.ground, str(self.text.color.name if self.text.color else "#ffffff")), key=_lightness)
+        return dark if _lightness(ground) > 0.5 else light
+
+    def filled(self, ground: str, bold: bool = False) -> Style:
+        """Return the style of text on a ground of any colour."""
+        return Style(color=self.on(ground), bgcolor=ground, bold=bold)
+
+
+@lru_cache(maxsize=512)
+def _mixed(colour: str, ground: str, share: float) -> str:
+    pairs = [(int(colour[n : n + 2], 16), int(ground[n : n + 2], 16)) for n in (1, 3, 5)]
+    return "#" + "".join(f"{round(a * share + b * (1 - share)):02x}" for a, b in pairs)
+
+
+def _lightness(colour: str) -> float:
+    """Return the luma of a colour, 0 to 1 (ITU-R BT.601)."""
+    red, green, blue = (int(colour[n : n + 2], 16) for n in (1, 3, 5))
+    return (0.299 * red + 0.587 * green + 0.114 * blue) / 255
 
 
 _INKS: dict[tuple[str, ...], Ink] = {}

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from nftui.engine import ranges
-from nftui.engine.filters import ANY, Filter
+from nftui.engine import keys, ranges
+from nftui.engine.filters import ANY, Filter, Not, all_of
 from nftui.engine.query import KEYS, Interval, Kind, Measure, Query
 from nftui.units import SECOND, moment
 
@@ -26,6 +26,8 @@ WIDTHS = tuple(
 PRESETS = ("-5m", "-15m", "-1h", "-6h", "-24h", "-7d", "-30d", "all")
 ZOOMS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY)
 SHORTEST = 10 * SECOND
+DISPLAYS = ("area", "summary", "detailed", "data", "circle", "connections")
+"""Of the Live screen, in the order of `v`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class View:
         range: The range of time.
         paused_at: The moment at which a relative range was frozen, microseconds; None while it follows the clock.
         home: The relative length that `back to live` returns to, microseconds.
-        by: The dimension, a key of `query.KEYS`.
+        by: The dimension: a name of `query.KEYS`, or words as `-A` takes them.
         measure: What the chart shows.
         order: What the top list is ranked by.
         ascending: Smallest first.
@@ -94,6 +96,12 @@ class View:
         bins: The most bins of a series.
         path: The steps taken down so far.
         names: Whether addresses are shown by their names, where these are known.
+        display: The display of the Live screen, a name of `DISPLAYS`.
+        resolution: How fine a series is, as `engine/resolutions.py` reads it; empty for as fine as there is room for.
+        compare: Whether the period before is told beside it.
+        others: Whether what the shown groups leave is shown as well.
+        saved: Name of the saved filter that was loaded last; empty where none was, or the filter was typed since.
+        without: Flows that are left out of every picture, beside the filter: those of one's own session.
     """
 
     range: Range = Range(15 * MINUTE)
@@ -109,6 +117,17 @@ class View:
     bins: int = 45
     path: tuple[Step, ...] = ()
     names: bool = False
+    display: str = "area"
+    resolution: str = ""
+    compare: bool = False
+    others: bool = True
+    saved: str = ""
+    without: Filter = ANY
+
+    @property
+    def taken(self) -> Filter:
+        """The filter as it is asked: without what is left out of every picture."""
+        return self.where if self.without == ANY else all_of(self.where, Not(self.without))
 
     @property
     def follows(self) -> bool:
@@ -133,8 +152,8 @@ class View:
         return Query(
             interval,
             Kind.GROUPS,
-            KEYS[self.by],
-            self.where,
+            keys_of(self.by),
+            self.taken,
             self.measure,
             self.order.value,
             self.ascending,
@@ -144,7 +163,7 @@ class View:
 
     def flows(self, now: int, order: str, ascending: bool, limit: int) -> Query:
         """Return the question of flow records."""
-        return Query(self.interval(now), Kind.FLOWS, (), self.where, self.measure, order, ascending, limit)
+        return Query(self.interval(now), Kind.FLOWS, (), self.taken, self.measure, order, ascending, limit)
 
     def pan(self, now: int, direction: int) -> View:
         """Move the range by half its length; into the future means back to live."""
@@ -197,6 +216,15 @@ class View:
             return self
         step = self.path[-1]
         return replace(self, text=step.text, where=step.where, path=self.path[:-1])
+
+
+def keys_of(by: str) -> tuple[str, ...]:
+    """Return the keys of a dimension: of the six of `query.KEYS`, or others joined by commas as `-A` takes them.
+
+    Raises:
+        UsageError: A word is no key.
+    """
+    return KEYS[by] if by in KEYS else keys.parse(by, "group-by")
 
 
 def bin_width(length: int, bins: int) -> int:

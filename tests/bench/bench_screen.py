@@ -114,7 +114,7 @@ def type_keys(terminal: Terminal, number: int) -> Times:
     """Press keys on both screens, half of them on each, at irregular times."""
     times, dice = Times(), random.Random(1)
     for here, keys in ((LIVE, ON_LIVE), (FLOWS, ON_FLOWS)):
-        if tab(terminal.screen) != {"1": "1 Live", "2": "2 Flows"}[here.keys]:
+        if tab(terminal.screen) != {"1": "1Live", "2": "2Flows"}[here.keys]:
             press(terminal, here, times, dice)
         terminal.listen(1.5)
         for key in islice(cycle(keys), number // 2):

@@ -280,7 +280,7 @@ def test_switched_off_the_dashboard_only_reads(tmp_path: Path) -> None:
     config.write_text("[collector]\nenabled = false\n")
     mark = Mark()
     with terminal(marked(mark, "--data", tmp_path / "store", "--config", config)) as console:
-        console.shows("1 Live")
+        console.shows("1Live")
         console.shows("no collector")
         assert mark.named("collect") == []
         assert not (tmp_path / "store" / "lock").exists()

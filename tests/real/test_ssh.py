@@ -108,7 +108,7 @@ def shown(screen: Screen) -> bool:
     """Return whether the Live screen shows the flows of the fixture."""
     return (
         len(screen) > 3
-        and screen[0].startswith("[1 Live]")
+        and screen[0].startswith("[1Live]")
         and " 10 flows " in screen[2]
         and any("192.168.0.1" in line for line in screen)
     )
@@ -119,7 +119,7 @@ def test_the_dashboard_over_ssh(tmp_path: Path, store: Path) -> None:
         console.check_width()
         assert str(store)[:20] in console.screen()[0]
         console.press("2")
-        console.wait(lambda screen: "[2 Flows]" in screen[0] and "10 flows" in screen[2], "the Flows screen")
+        console.wait(lambda screen: "[2Flows]" in screen[0] and "10 flows" in screen[2], "the Flows screen")
         console.press("f")
         console.shows("Enter applies")
         console.type("dst port 443")

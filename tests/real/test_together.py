@@ -81,8 +81,8 @@ def drive(consoles: list[Watched], exporter: subprocess.Popen[str]) -> None:
     """Use both consoles until the exporter has sent everything."""
     while exporter.poll() is None:
         for one in consoles:
-            one.press("2", "[2 Flows]", r"^ path: all .*of [\d,]+ flows")
-            one.press("1", "[1 Live]", r"b/s .* flows +1 exporter +drops 0$")
+            one.press("2", "[2Flows]", r"^ path: all .*of [\d,]+ flows")
+            one.press("1", "[1Live]", r"b/s .* flows +1 exporter +drops 0$")
         time.sleep(0.5)
 
 
@@ -123,7 +123,7 @@ def test_two_consoles_and_a_collector(tmp_path: Path) -> None:
         report(consoles, collector, sent)
         assert marks[0].named("nftui collect") == [], "the store has a collector"
         for one in consoles:
-            one.press("2", "[2 Flows]", rf"of {sent['flows']:,} flows")
+            one.press("2", "[2Flows]", rf"of {sent['flows']:,} flows")
             one.console.press("q")
             assert one.console.ends() == 0, one.console.screen()
             one.mark.gone()

@@ -133,7 +133,9 @@ async def settled(pilot: Pilot[None]) -> InvestigationScreen:
         screen = pilot.app.screen
         if not isinstance(screen, InvestigationScreen):
             break
-        heard = screen.problem or (screen.answer is not None and screen.answer.query == screen.asked)
+        heard = screen.problem or (
+            screen.answer is not None and screen.asked is not None and screen.answer.query == screen.asked.main
+        )
         if heard and screen._asker is not None and not screen._asker.busy:
             break
     await pilot.pause(0.05)

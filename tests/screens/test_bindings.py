@@ -9,17 +9,22 @@ from textual.dom import DOMNode
 
 from nftui.app import NftuiApp
 from nftui.screens import keys
+from nftui.screens.filters import FiltersScreen
 from nftui.screens.flows import FlowsScreen
 from nftui.screens.investigation import InvestigationScreen
 from nftui.screens.live import LiveScreen
+from nftui.screens.maps import MapScreen
+from nftui.screens.settings import SettingsScreen
 from nftui.screens.shell import ShellScreen
 from nftui.screens.sources import SourcesScreen
+from nftui.screens.summary import SummaryScreen
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.sheet import Sheet
 from tests.screens.conftest import against_golden, lines, settled
 
 OWNERS: tuple[type[DOMNode], ...] = (NftuiApp, *keys.owners())
-SCREENS: tuple[type[ShellScreen], ...] = (LiveScreen, FlowsScreen, SourcesScreen)
+INVESTIGATIONS: tuple[type[ShellScreen], ...] = (LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen)
+SCREENS: tuple[type[ShellScreen], ...] = (*INVESTIGATIONS, SourcesScreen, SettingsScreen)
 NEVER = {"ctrl+s", "ctrl+q", "ctrl+b", "ctrl+a"}
 
 
@@ -39,7 +44,7 @@ def test_each_binding_has_an_id_of_its_own_and_words() -> None:
 def test_each_binding_has_an_action() -> None:
     for owner, binding in bindings():
         name = binding.action.split("(")[0]
-        owners = {InvestigationScreen: SCREENS[:2], ShellScreen: SCREENS}.get(owner, (owner,))
+        owners = {InvestigationScreen: INVESTIGATIONS, ShellScreen: SCREENS}.get(owner, (owner,))
         assert all(hasattr(each, f"action_{name}") for each in owners), f"{binding.id}: {binding.action}"
 
 

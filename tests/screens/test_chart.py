@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from textual.app import App, ComposeResult
 
-from nftui.screens.themes import load
+from nftui.screens.themes import ink, load
 from nftui.screens.widgets import chart
-from nftui.screens.widgets.chart import AreaChart, Areas
+from nftui.screens.widgets.chart import FADE, AreaChart, Areas
 from nftui.units import scaled
 
 SECOND = 1_000_000
@@ -89,4 +89,4 @@ async def test_settling_bins_are_drawn_dimmer() -> None:
         await pilot.pause()
         colours = [str(segment.style.color.name) for segment in widget._strips[9] if "█" in segment.text]  # type: ignore[union-attr]
         assert colours[0] == "#4c9be8"
-        assert colours[-1] == chart._mixed("#4c9be8", "#101418")
+        assert colours[-1] == ink(app.theme_variables).mixed("#4c9be8", FADE)

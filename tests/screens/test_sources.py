@@ -155,7 +155,7 @@ async def test_layout(make: Make, data: Callable[..., LocalBackEnd], size: tuple
             inside = widget.region.intersection(app.screen.region)
             assert not widget.region or inside == widget.region, f"{widget} is cut"
         for words in (
-            "[7 Sources]",
+            "[7Source]" if size[0] < 120 else "[7 Sources]",
             "listen",
             "8M of 32M",
             "kernel drops 7",

@@ -91,7 +91,7 @@ class AreaChart(Painted):
             settled = round((areas.settling - areas.start) / (areas.end - areas.start) * (width - gutter))
         count = areas.series.width - 2
         bright = [*(self.ink.layer(n, count) for n in range(count + 1)), self.ink.ground]
-        faded = [_mixed(colour, self.ink.ground) for colour in bright]
+        faded = [self.ink.mixed(colour, FADE) for colour in bright]
         strips = []
         for y, line in enumerate(frame[:height]):
             if y < height - 2:
@@ -249,12 +249,6 @@ def _segment(cell: tuple[int, int, int], colours: list[str]) -> Segment:
 @lru_cache(maxsize=512)
 def _style(foreground: str, background: str) -> Style:
     return Style(color=foreground, bgcolor=background)
-
-
-@lru_cache(maxsize=64)
-def _mixed(colour: str, ground: str) -> str:
-    pairs = [(int(colour[n : n + 2], 16), int(ground[n : n + 2], 16)) for n in (1, 3, 5)]
-    return "#" + "".join(f"{round(a * FADE + b * (1 - FADE)):02x}" for a, b in pairs)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

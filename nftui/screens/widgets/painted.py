@@ -14,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from nftui.printable import printable
+from nftui.screens.glyphs import BLOCKS, Glyphs
 from nftui.screens.themes import Ink, ink
 
 WIDEST = 4096
@@ -61,6 +62,11 @@ class Painted(Widget):
     def ink(self) -> Ink:
         """The styles of the theme in use."""
         return ink(self.app.theme_variables)
+
+    @property
+    def glyphs(self) -> Glyphs:
+        """The characters that the terminal can show."""
+        return getattr(self.app, "glyphs", BLOCKS)
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """Return the lines, at most `height` of them; each is cut or filled to `width`."""
