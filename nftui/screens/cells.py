@@ -9,6 +9,7 @@ from nftui.engine import keys
 from nftui.engine.names import EXPORTS, protocol_name
 from nftui.printable import printable
 from nftui.schema import BY_NAME
+from nftui.screens import terms
 from nftui.screens.view import time_text
 from nftui.units import SECOND, address_text, duration, mac_text, scaled
 
@@ -94,7 +95,7 @@ def detail(name: str, value: Any) -> str:
 def term(name: str, value: Any) -> str | None:
     """Return the filter that matches a column's value; None where the filter language can't say it."""
     if value is None or name not in TERMS:
-        return None
+        return terms.of_key(name, value)
     return f"{TERMS[name]} {address(value) if BY_NAME[name].kind == 'address' else int(value)}"
 
 
