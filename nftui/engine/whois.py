@@ -41,8 +41,7 @@ def told(address: str, command: str = COMMAND, within: float = WITHIN_S) -> tupl
         done = subprocess.run(
             [path, str(asked)],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             timeout=within,
             check=False,
         )
