@@ -12,7 +12,7 @@ import polars as pl
 from nftui.engine.account import entries, integer
 from nftui.engine.query import Answer, Interval, Measure, Totals
 from nftui.printable import printable
-from nftui.screens import cells
+from nftui.screens import cells, terms
 from nftui.screens.dimensions import Dimension, Shape
 from nftui.screens.hours import Hours
 from nftui.screens.portions import Told
@@ -25,7 +25,7 @@ SUMS = ("octets", "packets", "flows")
 
 
 @dataclass(frozen=True)
-class Picture:
+class Breakdown:
     """A panel's answers at a moment.
 
     Attributes:
@@ -206,18 +206,16 @@ class Picture:
         name = "other" if row.get("others") is not None else f"g{row.get('place')}"
         return series[name].to_list() if series is not None and name in series.columns else []
 
-    def terms(self, row: Row) -> list[str] | None:
-        """Return the filter terms that say a group, all of which hold; None where it can't be said."""
+    def term(self, row: Row) -> str | None:
+        """Return the filter that says a group; None where it can't be said, as of the others."""
         if row.get("others") is not None:
             return None
+        names, values = self.dimension.keys, row
         if self.dimension.shape is Shape.INTERFACES:
-            said = [("exporter_address", row["exporter_address"]), (f"{'in' if row['way'] == 'in' else 'e'}gress_interface", row["interface"])]
-        else:
-            said = [(name, row[name]) for name in self.dimension.keys]
-        terms = [cells.term(name, value) for name, value in said]
-        if not terms or any(term is None for term in terms):
-            return None
-        return [*([self.dimension.within] if self.dimension.within else []), *(term for term in terms if term is not None)]
+            end = next(name for name, way in WAYS.items() if way == row["way"])
+            names, values = ("exporter_address", end), row | {end: row["interface"]}
+        words = terms.of_group(names, values)
+        return f"{self.dimension.within} and {words}" if words and self.dimension.within else words
 
     @cached_property
     def hours(self) -> Hours:

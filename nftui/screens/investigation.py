@@ -13,7 +13,7 @@ from nftui.engine.filter_resolving import names_in
 from nftui.engine.query import KEYS, Answer, Measure
 from nftui.errors import FilterError, UsageError
 from nftui.printable import printable
-from nftui.screens import cells, reading
+from nftui.screens import cells, reading, terms
 from nftui.screens.asker import Answered, Asker
 from nftui.screens.collector import understand
 from nftui.screens.questions import Question, Reply
@@ -328,11 +328,14 @@ class InvestigationScreen(ShellScreen):
 
     def narrow(self, value: tuple[str, Any] | None, negation: str = "") -> bool:
         """Add a value to the filter, as a step that Esc undoes; tell whether it could be said."""
-        words = None if value is None else cells.term(*value)
+        return self.narrow_to(None if value is None else terms.term(*value), bool(negation))
+
+    def narrow_to(self, words: str | None, out: bool = False) -> bool:
+        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said."""
         if words is None:
             self.say("no filter can say this value", "warning")
             return False
-        added = negation + words
+        added = terms.negated(words) if out else words
         text = cells.also(self.view.text, added)
         try:
             where = filters.parse(text)

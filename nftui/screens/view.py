@@ -13,6 +13,7 @@ from datetime import datetime
 from nftui.engine import keys, ranges
 from nftui.engine.filters import ANY, Filter, Not, all_of
 from nftui.engine.query import KEYS, Interval, Kind, Measure, Query
+from nftui.engine.resolutions import CALENDAR, Resolution, resolution
 from nftui.units import SECOND, moment
 
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
@@ -142,15 +143,37 @@ class View:
         end = -(-(now if self.paused_at is None else self.paused_at) // width) * width
         return Interval(end - -(-self.range.length // width) * width, end)
 
-    def groups(self, now: int) -> Query:
-        """Return the question of a ranked list with its series."""
-        interval = self.interval(now)
-        bins = self.bins
-        if interval is not None:
+    def sampled(self, now: int, held: Interval | None = None) -> Resolution:
+        """Return the asked interval with the bins of its series.
+
+        Args:
+            now: The end of relative ranges, microseconds.
+            held: All that is held, where that is known: the calendar of a range without edges.
+        """
+        length = self.range.length
+        if not self.resolution:
+            interval = self.interval(now)
+            if interval is None:
+                return Resolution(None, self.bins)
             width = bin_width(interval.length, self.bins)
-            bins = interval.length // width if interval.length % width == 0 else self.bins
+            return Resolution(interval, max(interval.length // width if interval.length % width == 0 else self.bins, 1))
+        if length is None:
+            return resolution(self.resolution, self.range.interval, held)
+        end = now if self.paused_at is None else self.paused_at
+        if self.resolution in CALENDAR:
+            # The hour or day of the end, and as many before it as the range has: not one more where it begins within one.
+            each = HOUR if self.resolution == "hourly" else DAY
+            return resolution(self.resolution, Interval(end - (max(-(-length // each), 1) - 1) * each, end + 1), held)
+        bins = resolution(self.resolution, None, None).bins
+        width = -(-length // bins)
+        end = -(-end // width) * width
+        return Resolution(Interval(end - bins * width, end), bins)
+
+    def groups(self, now: int, held: Interval | None = None) -> Query:
+        """Return the question of a ranked list with its series; the arguments are those of `sampled`."""
+        sampled = self.sampled(now, held)
         return Query(
-            interval,
+            sampled.interval,
             Kind.GROUPS,
             keys_of(self.by),
             self.taken,
@@ -158,8 +181,12 @@ class View:
             self.order.value,
             self.ascending,
             self.limit,
-            max(bins, 1),
+            sampled.bins,
         )
+
+    def before(self, interval: Interval) -> Interval:
+        """Return the period of the same length before an interval."""
+        return Interval(interval.start - interval.length, interval.start)
 
     def flows(self, now: int, order: str, ascending: bool, limit: int) -> Query:
         """Return the question of flow records."""

@@ -102,3 +102,34 @@ def test_time_labels(length: int, form: str) -> None:
 def test_flows_are_asked_for_in_the_same_range() -> None:
     query = View().flows(NOW, "flow_start", False, 1000)
     assert query.kind is Kind.FLOWS and query.interval == View().interval(NOW)
+
+
+@pytest.mark.row("R03")
+@pytest.mark.parametrize(("name", "bins"), [("low", 6), ("medium", 12), ("high", 24), ("ultra", 30), ("37", 37)])
+def test_a_resolution_is_so_many_bins_on_a_fixed_grid(name: str, bins: int) -> None:
+    view = View(Range(15 * MINUTE), resolution=name)
+    query = view.groups(NOW)
+    assert query.bins == bins and query.interval is not None
+    width = query.interval.length // bins
+    assert query.interval.length == width * bins and query.interval.end % width == 0
+    assert 0 <= query.interval.end - NOW < width
+    assert view.groups(query.interval.end).interval == query.interval, "a moment later the same bins are asked for"
+
+
+@pytest.mark.row("R03")
+def test_hours_and_days_are_as_many_as_the_range_has() -> None:
+    assert View(Range(48 * HOUR), resolution="hourly").groups(NOW).bins == 48
+    days = View(Range(30 * DAY), resolution="daily").sampled(NOW)
+    assert days.edges is None and days.bins == 30, "in UTC all days are of one length"
+    held = Interval(NOW - 3 * DAY, NOW)
+    assert View(Range(), resolution="daily").groups(NOW, held).bins == 4
+    assert View(Range(), resolution="hourly").groups(NOW).bins == 1, "what is held isn't known yet"
+    past = View(Range(interval=Interval(NOW - HOUR, NOW)), resolution="medium").sampled(NOW)
+    assert (past.interval, past.bins) == (Interval(NOW - HOUR, NOW), 12)
+
+
+def test_before_is_as_long_and_ends_where_the_range_begins() -> None:
+    interval = View().sampled(NOW).interval
+    assert interval is not None
+    before = View().before(interval)
+    assert before.end == interval.start and before.length == interval.length
