@@ -5,10 +5,10 @@ But for texts, which the filter language compares without regard to case: groups
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nftui.engine import keys
+from nftui.engine import flow_classes, keys
 from nftui.engine.filter_fields import FIELDS, Kind
 from nftui.errors import UsageError
 from nftui.schema import BY_NAME
@@ -24,6 +24,10 @@ PLACES = {
 """Keys that files know of, and a filter's words for them."""
 APART = {"either_tos": ("tos", "destination_tos")}
 """Either-side keys for which a filter has no one word."""
+CLASSES: dict[str, Callable[[Any], str]] = {
+    "size_class": flow_classes.size_term, "duration_class": flow_classes.duration_term, "service": flow_classes.service_term,
+}  # fmt: skip
+"""Keys that have a filter of their own for each value."""
 LONGEST_TEXT = 256
 
 
@@ -46,6 +50,8 @@ TERMS = {name: FIELD_OF[(name,)][0] for name in BY_NAME if (name,) in FIELD_OF} 
 
 def term(name: str, value: Any) -> str | None:
     """Return the filter that matches a value of a column or a key, an absent one too; None where the language can't say it."""
+    if name in CLASSES:
+        return None if value is None else CLASSES[name](value)
     if name in PLACES:
         return None if value is None else _quoted(PLACES[name], keys.value(name, value))
     if name in APART:

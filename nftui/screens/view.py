@@ -43,7 +43,7 @@ class Range:
         if self.length is not None:
             return f"-{length_text(self.length)}"
         if self.interval is not None:
-            return "/".join(_local(edge).strftime("%Y-%m-%dT%H:%M:%S") for edge in (self.interval.start, self.interval.end))
+            return "/".join(local_time(edge).strftime("%Y-%m-%dT%H:%M:%S") for edge in (self.interval.start, self.interval.end))
         return "all"
 
     @property
@@ -53,7 +53,7 @@ class Range:
             return f"last {length_text(self.length)}"
         if self.interval is None:
             return "all time"
-        start, end = _local(self.interval.start), _local(self.interval.end)
+        start, end = local_time(self.interval.start), local_time(self.interval.end)
         form = "%H:%M:%S" if self.interval.length < DAY else "%b %d %H:%M"
         day = "" if self.interval.length >= DAY else f"{start:%b %d} "
         return f"{day}{start.strftime(form)}-{end.strftime(form)}"
@@ -290,12 +290,12 @@ def time_form(length: int) -> str:
 
 def time_text(microseconds: int, form: str = "%H:%M:%S") -> str:
     """Return a moment in the local time of this machine: the only place where times become text on the screens."""
-    return _local(microseconds).strftime(form)
+    return local_time(microseconds).strftime(form)
 
 
 def zone_offset(microseconds: int) -> int:
     """Return by how much local time is ahead of UTC at a moment, microseconds."""
-    shift = _local(microseconds).utcoffset()
+    shift = local_time(microseconds).utcoffset()
     return 0 if shift is None else int(shift.total_seconds()) * SECOND
 
 
@@ -305,7 +305,8 @@ def zone_name() -> str:
     return f"{now:%Z} (UTC{now.isoformat()[-6:]})"
 
 
-def _local(microseconds: int) -> datetime:
+def local_time(microseconds: int) -> datetime:
+    """Return a moment in the local time of this machine; in UTC where that has none for it."""
     try:
         return moment(microseconds).astimezone()
     except (OverflowError, ValueError, OSError):
