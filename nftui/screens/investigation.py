@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -12,8 +13,9 @@ from nftui.engine import filters, resolutions
 from nftui.engine.filter_resolving import names_in
 from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError, UsageError
+from nftui.export.exportables import Exportable
 from nftui.printable import printable
-from nftui.screens import cells, presets, reading, terms
+from nftui.screens import cells, exports, presets, reading, terms
 from nftui.screens.asker import Answered, Asker
 from nftui.screens.collector import understand
 from nftui.screens.questions import Question, Reply
@@ -363,7 +365,14 @@ class InvestigationScreen(ShellScreen):
             row, self._row = self._row, None
             self.table.go(row)
 
-    # What there is to read
+    # What there is to write, and to read
+
+    def exports(self) -> Sequence[Exportable]:
+        """Return all that the answer holds; a table where there is none."""
+        if self.reply is None:
+            return super().exports()
+        resolver = self.host.resolver if self.view.names else None
+        return list(exports.of_reply(self.reply, self.host.back_end, resolver, iec=self.iec))
 
     def action_names(self) -> None:
         """Show addresses, or what they are called."""
