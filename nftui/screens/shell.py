@@ -17,7 +17,6 @@ from nftui.engine.resolving import Resolver
 from nftui.printable import printable
 from nftui.screens import reading
 from nftui.screens.collector import Collector
-from nftui.screens.frugal import FrugalCompositor
 from nftui.screens.glyphs import Glyphs
 from nftui.screens.view import View
 from nftui.screens.widgets.flow_table import FlowTable
@@ -70,7 +69,6 @@ class ShellScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._compositor = FrugalCompositor()
         self.problem = ""
         self.collector = Collector()
         self.heard = False
@@ -203,4 +201,6 @@ class ShellScreen(Screen[None]):
 
     def ink_colours(self) -> tuple[str, str]:
         """Return the colours of headings and of what is less important."""
-        return self.app.theme_variables["primary"], self.app.theme_variables["dim"]
+        styles = self.query_one("#keys", Line).ink
+        title, dim = styles.title.color, styles.dim.color
+        return title.name if title else "default", dim.name if dim and not styles.few else "dim"
