@@ -406,13 +406,13 @@ async def test_themes_change_at_a_key(make: Make) -> None:
         before = screen.query_one(FlowTable).ink.ground
         await pilot.press("T")
         await pilot.pause(0.1)
-        assert app.theme == "light" and screen.query_one(FlowTable).ink.ground != before
+        assert app.theme == "dusk" and screen.query_one(FlowTable).ink.ground != before
 
 
 @pytest.mark.parametrize(
     ("display", "words"),
     [
-        (DisplaySettings(theme="nope"), "dark, light"),
+        (DisplaySettings(theme="nope"), "contrast, dark"),
         (DisplaySettings(range="nope"), "display.range"),
         (DisplaySettings(by="nope"), "srcip"),
         (DisplaySettings(keys={"view.pauze": "p"}), "view.pause"),
