@@ -14,10 +14,6 @@ from nftui.units import SECOND, address_text, duration, mac_text, scaled
 
 FLAGS = "UAPRSF"
 BARS = " ▁▂▃▄▅▆▇█"
-DIMENSIONS = {
-    "srcip": "source", "dstip": "destination", "srcport": "source port", "dstport": "destination port", "proto": "protocol",
-    "none": "all flows",
-}  # fmt: skip
 ADDRESSES = frozenset(column.name for column in BY_NAME.values() if column.kind == "address")
 """Columns of addresses."""
 

@@ -24,7 +24,6 @@ WIDTHS = tuple(
     + [n * HOUR for n in (1, 2, 3, 4, 6, 12)]
     + [n * DAY for n in (1, 2, 7, 14, 28, 91, 182, 365)]
 )
-PRESETS = ("-5m", "-15m", "-1h", "-6h", "-24h", "-7d", "-30d", "all")
 ZOOMS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY)
 SHORTEST = 10 * SECOND
 DISPLAYS = ("area", "summary", "detailed", "data", "circle", "connections")

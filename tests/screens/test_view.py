@@ -4,18 +4,40 @@ from __future__ import annotations
 
 import pytest
 
-from nftui.engine import filters
-from nftui.engine.query import Interval, Kind
+from nftui.engine import filters, keys
+from nftui.engine.query import KEYS, Interval, Kind
 from nftui.errors import UsageError
-from nftui.screens.view import DAY, HOUR, MINUTE, PRESETS, ZOOMS, Range, View, bin_width, parse_range, time_form
+from nftui.screens import presets
+from nftui.screens.view import DAY, HOUR, MINUTE, ZOOMS, Range, View, bin_width, keys_of, parse_range, time_form
 from nftui.units import SECOND
 
 NOW = 1_795_467_605_000_000
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.row("V01")
+@pytest.mark.parametrize("preset", [*presets.LENGTHS, "all"])
 def test_presets_read_as_they_are_written(preset: str) -> None:
-    assert parse_range(preset).text == preset
+    assert presets.read_range(preset, NOW).text == preset
+
+
+@pytest.mark.row("V01")
+def test_presets_of_the_calendar() -> None:
+    monday, day = 1_795_392_000 * SECOND, DAY  # 2026-11-23T00:00Z, the day of NOW
+    wanted = {
+        "this week": (monday, NOW), "past week": (monday - 7 * day, monday),
+        "This  Month": (monday - 22 * day, NOW), "past month": (monday - 53 * day, monday - 22 * day),
+    }  # fmt: skip
+    for text, (start, end) in wanted.items():
+        assert presets.read_range(text, NOW).interval == Interval(start, end), text
+
+
+@pytest.mark.row("V02")
+def test_every_key_is_offered_once_and_understood() -> None:
+    names = [name for name, _ in presets.breakdowns()]
+    assert names[:6] == list(KEYS) and len(set(names)) == len(names)
+    found = [keys_of(name) for name in names]
+    assert len(set(found)) == len(found)
+    assert {key for one in found for key in one} >= set(keys.WORDS.values())
 
 
 @pytest.mark.parametrize(("text", "length"), [("-2h", 2 * HOUR), ("90s", 90 * SECOND), ("-1.5h", 90 * MINUTE), ("-1w", 7 * DAY)])
