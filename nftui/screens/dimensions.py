@@ -8,7 +8,7 @@ from enum import Enum
 from nftui.engine import filters, keys
 from nftui.engine.filters import Filter, all_of
 from nftui.engine.query import KEYS, Interval, Kind, Measure, Query
-from nftui.screens.cells import DIMENSIONS
+from nftui.screens.presets import DIMENSIONS
 from nftui.screens.view import DAY, HOUR, MINUTE, View, zone_offset
 from nftui.screens.view import keys_of as words_of
 
