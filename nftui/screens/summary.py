@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, ClassVar
@@ -12,8 +13,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid
 
 from nftui.engine.query import Answer, Interval, Query
+from nftui.export.exportables import Exportable
 from nftui.screens.breakdown import Breakdown
 from nftui.screens.dimensions import EXPLORER, FIRST, INSTEAD, OFFERED, TREND, Dimension, Shape, dimension
+from nftui.screens.exports import of_reply, of_table
 from nftui.screens.investigation import MEASURES, InvestigationScreen
 from nftui.screens.portions import Portion, Told
 from nftui.screens.questions import Question, Reply
@@ -21,7 +24,7 @@ from nftui.screens.totals import first_line, second_line
 from nftui.screens.view import DAY, Range, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
-from nftui.screens.widgets.panel import VIEWS, Panel
+from nftui.screens.widgets.panel import PARTS, VIEWS, Panel
 from nftui.screens.widgets.prompt import Prompt
 
 OLD_S = 5
@@ -50,7 +53,7 @@ class SummaryScreen(InvestigationScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "next(1)", "Panel", key_display="tab", id="summary.next", tooltip="To the next panel"),
         Binding("shift+tab", "next(-1)", "Panel before", show=False, id="summary.back", tooltip="To the panel before"),
-        Binding("v", "view", "View", id="summary.view", tooltip="Bars, or a table with all three units"),
+        Binding("v", "view", "View", id="summary.view", tooltip="Bars, table, donut, treemap"),
         Binding("z", "maximise", "Maximise", id="summary.maximise", tooltip="This panel alone, or all of them"),
         Binding("s", "order", "Sort", show=False, id="summary.order", tooltip="Rank by octets, packets or flows in turn"),
         Binding("x", "explore", "Explore", id="summary.explore", tooltip="Listeners, talkers, TCP and UDP ports"),
@@ -267,11 +270,12 @@ class SummaryScreen(InvestigationScreen):
 
     def action_view(self) -> None:
         """Draw the panel in another way."""
-        if self.dimensions[self._front].shape is Shape.HOURS:
+        views, place = self.panel.views, self._front
+        if not views:
             self.say("days by hours have one view; b shows something else here")
             return
-        self.views[self._front] = VIEWS[(VIEWS.index(self.views[self._front]) + 1) % len(VIEWS)]
-        self._show_panel(self._front)
+        self.views[place] = views[(views.index(self.views[place]) + 1) % len(views)] if self.views[place] in views else views[0]
+        self._show_panel(place)
 
     def action_order(self) -> None:
         """Rank by octets, packets or flows in turn."""
@@ -292,6 +296,8 @@ class SummaryScreen(InvestigationScreen):
     def _by(self, place: int, wanted: Dimension) -> None:
         self._chosen.add(place)
         self.dimensions[place] = wanted
+        if wanted.either and self.views[place] in PARTS:
+            self.views[place] = VIEWS[0]
         self.query_one(f"#panel-{place}", Panel).go(0)
         self._show_panel(place)
         self.ask()
@@ -303,6 +309,16 @@ class SummaryScreen(InvestigationScreen):
         self.set_class(True, "-alone")
         self._lay_out()
         self._by(self._front, dimension(EXPLORER[(EXPLORER.index(name) + 1) % len(EXPLORER)] if name in EXPLORER else EXPLORER[0]))
+
+    def exports(self) -> Sequence[Exportable]:
+        """Return what can be written: the panel with the keys as it is shown, its groups, and the totals."""
+        answers, title = self.told[self._front].answers, self.dimensions[self._front].title
+        found = list(of_table(self.panel, "panel"))
+        if answers and self.answer is not None:
+            more = {**{f"{title} {place}": one for place, one in enumerate(answers[1:], 2)}, "all flows": self.answer}
+            resolver = self.host.resolver if self.view.names else None
+            found += of_reply(Reply(answers[0], more), self.host.back_end, resolver, iec=self.iec)
+        return found
 
     # Steps down and up
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -310,3 +312,47 @@ def test_hours_cover_whole_days(length: int) -> None:
     assert interval.end >= NOW and interval.end - NOW <= HOUR and (interval.end - interval.start) // bins in (HOUR, HOUR // 4)
     assert length > DAY or (interval.start % DAY == 0 and 6 * DAY < interval.length <= 7 * DAY)
     assert interval.length <= 63 * DAY
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+async def test_parts_of_a_whole(make: Make, size: tuple[int, int]) -> None:
+    app = make()
+    async with app.run_test(size=size) as pilot:
+        screen = await summary(pilot, "v", "v", "tab", "v", "v", "v", "tab", "v", "v")
+        assert screen.views[:3] == ["donut", "treemap", "bars"], "what came in and went out is no whole"
+        against_golden(f"summary-parts-{size[0]}x{size[1]}", lines(app))
+        await pilot.press("tab", "v")
+        assert screen.views[3] == "bars"
+
+
+@pytest.mark.row("X04")
+async def test_a_panel_can_be_written(make: Make) -> None:
+    app = make()
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await summary(pilot, "x")
+        titles = [one.title for one in screen.exports()]
+        assert titles[0].startswith("table of 6 rows") and titles[1] == "top 6 by destination" and "all flows: totals" in titles
+        out = io.BytesIO()
+        screen.exports()[0].write(out, "csv", lambda *_: None, threading.Event())
+        assert out.getvalue().decode().splitlines()[0].split(",")[:3] == ["top listeners", "flows", "%"]
+
+
+@pytest.mark.row("X03")
+async def test_whois(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = tmp_path / "whois"
+    command.write_text("#!/bin/sh\nprintf 'netname: EXAMPLE\\nevil: \\033]52;c;eA==\\007 [b]x\\n'; echo asked $1\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await summary(pilot, "x")
+        await pilot.press("W")
+        for _ in range(100):
+            await pilot.pause(0.02)
+            text = "\n".join(lines(app))
+            if "netname" in text:
+                break
+        assert "whois 93.184.216.34" in text and "asked 93.184.216.34" in text and "\\x1b]52;c;eA==\\x07 [b]x" in text
+        await pilot.press("escape", "escape", "W")
+        await pilot.pause(0.1)
+        assert any("no address in this row" in notice.message for notice in app._notifications)

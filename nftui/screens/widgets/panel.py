@@ -21,10 +21,13 @@ from nftui.screens.breakdown import Breakdown
 from nftui.screens.dimensions import Shape
 from nftui.screens.hours import Day
 from nftui.screens.widgets.flow_table import FlowTable, Row, TableColumn
+from nftui.screens.widgets.inset import InsetDonut, InsetTreemap
 from nftui.screens.widgets.painted import fit, piece
 from nftui.units import scaled
 
-VIEWS = ("bars", "table")
+VIEWS = ("bars", "table", "donut", "treemap")
+PARTS = ("donut", "treemap")
+"""Views of parts of a whole: groups that overlap have none."""
 ROOMY = 60
 """Cells from which on trends have room."""
 TREND = 16
@@ -52,6 +55,7 @@ class Panel(FlowTable):
         self.hour = 0
         self._placed = False
         self._words: tuple[str, ...] = ()
+        self._donut, self._treemap = InsetDonut(), InsetTreemap()
 
     def put(self, title: str, breakdown: Breakdown | None, words: Sequence[str] = (), view: str = "bars") -> None:
         """Replace what is shown.
@@ -82,6 +86,15 @@ class Panel(FlowTable):
         return self.breakdown is not None and self.breakdown.dimension.shape is Shape.HOURS
 
     @property
+    def views(self) -> tuple[str, ...]:
+        """The views that what it shows can have."""
+        shown = self.breakdown
+        if shown is None or shown.dimension.shape is Shape.HOURS:
+            return ()
+        overlap = shown.dimension.either or shown.dimension.shape is Shape.INTERFACES
+        return tuple(view for view in VIEWS if not overlap or view not in PARTS)
+
+    @property
     def has_rows(self) -> bool:
         """Whether there is something to draw."""
         return self.breakdown is not None and not self.breakdown.empty
@@ -100,9 +113,8 @@ class Panel(FlowTable):
                 self.cursor = len(days) - 1
                 self.hour = max((n for n, mean in enumerate(days[-1].hours) if mean is not None), default=0)
             return
-        rows = max(height - 1, 1) if self.view == "bars" else None
-        self.frame = self.breakdown.frame(rows)
-        self.columns = tuple(self._bars(width) if self.view == "bars" else self._table())
+        self.frame = self.breakdown.frame(max(height - 1, 1) if self.view in ("bars", "donut") else None)
+        self.columns = tuple({"bars": lambda: self._bars(width), "donut": self._slices}.get(self.view, self._table)())
         self.cursor = min(self.cursor, max(self.count - 1, 0))
 
     def paint(self, width: int, height: int) -> list[Strip]:
@@ -111,6 +123,8 @@ class Panel(FlowTable):
         self._fill(inside, height)
         if self.is_hours and self.has_rows:
             lines = [self._hours_heading(inside), *self._days(inside, height - 1)]
+        elif self.view in PARTS and self.has_rows:
+            lines = self._parts(inside, height)
         else:
             lines = super().paint(inside, height)
         if not self.edge:
@@ -215,6 +229,38 @@ class Panel(FlowTable):
         columns.append(TableColumn("trend", "trend", TREND, lambda n, row: cells.spark(shown.trend(row), TREND), rank=9))
         self.marked = shown.answer.query.order
         return columns
+
+    def _slices(self) -> list[TableColumn]:
+        shown = self.breakdown
+        assert shown is not None and self.frame is not None
+        rows = list(self.frame.iter_rows(named=True))
+        letters, count = self._donut.letters(rows), sum(row["others"] is None for row in rows)
+
+        def colour(n: int, row: Row) -> str:
+            return self.ink.layer(count if row["others"] is not None else n, max(count, 1))
+
+        return [
+            TableColumn("letter", "", 1, lambda n, row: letters[n], colour=colour),
+            TableColumn("label", "", 8, lambda n, row: shown.label(row), grows=1, middle=True),
+            TableColumn("share", "", 4, lambda n, row: _percent(shown.share(row)), True),
+            TableColumn("figure", "", 6, lambda n, row: self._figure(row), True, rank=1),
+        ]
+
+    def _parts(self, width: int, height: int) -> list[Strip]:
+        """Return the heading, and the groups as parts of a whole."""
+        assert self.breakdown is not None and self.frame is not None
+        rows = list(self.frame.iter_rows(named=True))
+        heading = self._rule(width, self.title, self.remark)
+        if self.view == "treemap":
+            here = self.cursor if self.has_focus else None
+            return [heading, *self._treemap.strips(self.breakdown, rows, here, width, height - 1)]
+        round_ = min(2 * (height - 1), width // 2)
+        donut = self._donut.strips(self.breakdown, rows, round_, height - 1)
+        lines = super().paint(width - round_ - 1, height)[1:]
+        ground = Style(bgcolor=self.ink.ground)
+        lines += [Strip.blank(width - round_ - 1, ground)] * (height - 1 - len(lines))
+        gap = Strip.blank(1, ground)
+        return [heading, *(Strip.join([left, gap, right]) for left, right in zip(donut, lines, strict=True))]
 
     # Days by hours
 
