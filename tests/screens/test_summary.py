@@ -353,6 +353,8 @@ async def test_whois(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             if "netname" in text:
                 break
         assert "whois 93.184.216.34" in text and "asked 93.184.216.34" in text and "\\x1b]52;c;eA==\\x07 [b]x" in text
-        await pilot.press("escape", "escape", "W")
+        await pilot.press("escape", "escape", "tab", "tab", "tab", "tab")
+        await settled(pilot)
+        await pilot.press("W")
         await pilot.pause(0.1)
         assert any("no address in this row" in notice.message for notice in app._notifications)
