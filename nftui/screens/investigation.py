@@ -15,7 +15,7 @@ from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError, UsageError
 from nftui.export.exportables import Exportable
 from nftui.printable import printable
-from nftui.screens import cells, exports, presets, reading, terms
+from nftui.screens import cells, exports, presets, reading, registries, terms
 from nftui.screens.asker import Answered, Asker
 from nftui.screens.collector import understand
 from nftui.screens.questions import Question, Reply
@@ -35,7 +35,10 @@ MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
 class InvestigationScreen(ShellScreen):
     """A screen on the shared view. A subclass says what it asks, and shows the answer."""
 
-    SIGNS = ("the sign before LIVE", "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses")
+    SIGNS: ClassVar[tuple[str, ...]] = (
+        "the sign before LIVE",
+        "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses",
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "filter", "Filter", id="view.filter", tooltip="Edit the filter"),
         Binding("F", "clear_filter", "Clear filter", show=False, id="view.clear_filter", tooltip="Show all flows again"),
@@ -57,6 +60,7 @@ class InvestigationScreen(ShellScreen):
         Binding("o", "exclude", "Not this", show=False, id="view.exclude", tooltip="Filter out the value under the cursor"),
         Binding("i", "only", "Only this", show=False, id="view.only", tooltip="Filter to the value under the cursor"),
         Binding("a", "names", "Names", show=False, id="view.names", tooltip="Addresses, or what they are called"),
+        Binding("W", "whois", "Whois", show=False, id="view.whois", tooltip="Who the address is registered to"),
         Binding("backslash", "side", "Side panel", show=False, id="view.side", tooltip="Show or hide the side panel"),
         Binding("C", "coverage", "Coverage", show=False, id="view.coverage", tooltip="What the answer stands on, in words"),
     ]
@@ -380,6 +384,28 @@ class InvestigationScreen(ShellScreen):
         self.show_answer()
         if self.view.names and not self.host.resolver.asks:
             self.say("names of your hosts file alone: names.resolve = true in the configuration has DNS asked")
+
+    def address_under_cursor(self) -> str | None:
+        """Return the address under the cursor; of a row in which it is on none, the first address."""
+        row, here = self.table.row() or {}, self.value_under_cursor()
+        values = [here] if here is not None and isinstance(here[1], bytes) and len(here[1]) == 16 else list(row.items())
+        found = (cells.address(value) for _, value in values if isinstance(value, bytes) and len(value) == 16)
+        return next(found, None)
+
+    def action_whois(self) -> None:
+        """Ask who the address under the cursor is registered to."""
+        address = self.address_under_cursor()
+        if address is None:
+            self.say("no address in this row", "warning")
+            return
+        self.say(f"asking whois {address}")
+        registries.ask(self, address)
+
+    @on(registries.Registered)
+    def _registered(self, message: registries.Registered) -> None:
+        message.stop()
+        if self.is_current:
+            self.app.push_screen(registries.page(message))
 
     def action_side(self) -> None:
         """Show or hide the side panel."""
