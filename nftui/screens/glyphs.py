@@ -19,6 +19,7 @@ class Glyphs:
         pointer: In front of the row of the cursor.
         up: Ascending. Likewise `down`.
         ellipsis: Of what was cut.
+        strokes: Of lines, by weight: level, upright, and the corners in the order of `corners`.
         dots: Whether braille patterns can be shown.
     """
 
@@ -34,6 +35,7 @@ class Glyphs:
     up: str = "▲"
     down: str = "▼"
     ellipsis: str = "…"
+    strokes: tuple[str, str, str] = ("─│┌┐└┘", "━┃┏┓┗┛", "═║╔╗╚╝")
     dots: bool = False
 
 
@@ -41,7 +43,7 @@ BRAILLE = Glyphs("braille", dots=True)
 BLOCKS = Glyphs("blocks")
 ASCII = Glyphs(
     "ascii", rising=" .:-=+*#", running=" -=#", shades=" .:+#", horizontal="-", vertical="|", corners="++++", swatch="#",
-    pointer=">", up="^", down="v", ellipsis="~",
+    pointer=">", up="^", down="v", ellipsis="~", strokes=("-|++++", "=|++++", "######"),
 )  # fmt: skip
 GLYPHS = {glyphs.name: glyphs for glyphs in (BRAILLE, BLOCKS, ASCII)}
 
