@@ -14,6 +14,7 @@ from nftui.errors import ConfigError
 def owners() -> tuple[type[DOMNode], ...]:
     """Return the classes that have keys of their own, those of the application left out."""
     from nftui.screens.dialogs import Page, Pick
+    from nftui.screens.export_dialog import ExportDialog
     from nftui.screens.filters import FiltersScreen
     from nftui.screens.flows import FlowsScreen
     from nftui.screens.investigation import InvestigationScreen
@@ -30,6 +31,7 @@ def owners() -> tuple[type[DOMNode], ...]:
     return (
         ShellScreen, InvestigationScreen, LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen, SourcesScreen,
         SettingsScreen, FlowTable, Sheet, PromptInput, Pick, Page,
+        ExportDialog,
     )  # fmt: skip
 
 
