@@ -35,7 +35,10 @@ MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
 class InvestigationScreen(ShellScreen):
     """A screen on the shared view. A subclass says what it asks, and shows the answer."""
 
-    SIGNS = ("the sign before LIVE", "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses")
+    SIGNS: ClassVar[tuple[str, ...]] = (
+        "the sign before LIVE",
+        "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses",
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "filter", "Filter", id="view.filter", tooltip="Edit the filter"),
         Binding("F", "clear_filter", "Clear filter", show=False, id="view.clear_filter", tooltip="Show all flows again"),
@@ -332,8 +335,11 @@ class InvestigationScreen(ShellScreen):
         """Add a value to the filter, as a step that Esc undoes; tell whether it could be said."""
         return self.narrow_to(None if value is None else terms.term(*value), bool(negation))
 
-    def narrow_to(self, words: str | None, out: bool = False) -> bool:
-        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said."""
+    def narrow_to(self, words: str | None, out: bool = False, by: str = "") -> bool:
+        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said.
+
+        With `by` the breakdown changes with it.
+        """
         if words is None:
             self.say("no filter can say this value", "warning")
             return False
@@ -344,7 +350,7 @@ class InvestigationScreen(ShellScreen):
         except FilterError as error:
             self.say(str(error), "error")
             return False
-        self.view = self.view.down(added, text, where, self.TAB, self.table.cursor)
+        self.view = replace(self.view.down(added, text, where, self.TAB, self.table.cursor), by=by or self.view.by)
         return True
 
     def action_up(self) -> None:

@@ -51,7 +51,7 @@ class TrafficMap(Picture):
         self._node_key: Hashable | None = None
         self._edge_keys: Pair | None = None
         self._anew = False
-        self._styles: Ink  # of the theme, while painting: looked up once
+        self._inks: Ink  # of the theme, while painting: looked up once
         self._at: tuple[int | None, int | None] = (None, None)  # node and line under the cursor, while painting
 
     def show(self, web: Web | None, label: Callable[[Any], str], figures: Callable[[int], str], *notice: str) -> None:
@@ -169,7 +169,7 @@ class TrafficMap(Picture):
         if web is None or not web.nodes:
             self._stands = []
             return self.notice(canvas).strips()
-        self._styles, self._at = self.ink, (self.node_number(), self.edge_number())
+        self._inks, self._at = self.ink, (self.node_number(), self.edge_number())
         names = self._stand(web, width, height)
         spans = Spans(width, height)
         for stand in self._stands:
@@ -188,7 +188,7 @@ class TrafficMap(Picture):
         if self.drawn < len(web.nodes):
             text = f"{len(web.nodes) - self.drawn} more nodes have no room here"
             if spans.free(0, height - 1, len(text)):
-                canvas.put(0, height - 1, text, self._styles.warn)
+                canvas.put(0, height - 1, text, self._inks.warn)
         return canvas.strips()
 
     def _stand(self, web: Web, width: int, height: int) -> list[str]:
@@ -252,26 +252,27 @@ class TrafficMap(Picture):
         """Return the colour of a line: that of the node which sends."""
         edge = web.edges[number]
         if number == self._at[1]:
-            return str(self._styles.text.color.name) if self._styles.text.color else self._styles.other
-        colour = self._node_colour(web.nodes[edge.source].key)
-        return self._styles.mixed(colour, 1.0 if self._bright(web, number) else QUIET if self._at[0] is None else FAINT)
+            return str(self._inks.text.color.name) if self._inks.text.color else self._inks.other
+        colour = self.node_colour(web.nodes[edge.source].key)
+        return self._inks.mixed(colour, 1.0 if self._bright(web, number) else QUIET if self._at[0] is None else FAINT)
 
-    def _node_colour(self, key: Hashable) -> str:
+    def node_colour(self, key: Hashable) -> str:
+        """Return the colour of a node, which it keeps."""
         number = self._colours.get(key, 0)
-        return self._styles.other if key == OTHERS else self._styles.layer(number, number + 1)
+        return self.ink.other if key == OTHERS else self.ink.layer(number, number + 1)
 
     def _curves(self, canvas: Canvas, web: Web, drawn: list[int], points: dict[int, list[tuple[float, float]]]) -> None:
         dots: Dots = dots_of(self.glyphs, canvas.width, canvas.height)
         for ink, number in enumerate(drawn):
             dots.line(smooth(points[number], dots.steps(points[number])), ink, self._weight(web, web.edges[number]))
         bold = frozenset(ink for ink, number in enumerate(drawn) if self._bright(web, number))
-        sketch(canvas, dots, [self._colour(web, number) for number in drawn], self._styles.ground, self.glyphs, bold)
+        sketch(canvas, dots, [self._colour(web, number) for number in drawn], self._inks.ground, self.glyphs, bold)
         for number in drawn:
             self._arrow(canvas, web, number, points[number])
 
     def _strokes(self, canvas: Canvas, web: Web, drawn: list[int], points: dict[int, list[tuple[float, float]]]) -> None:
         for number in drawn:
-            style = styled(self._colour(web, number), self._styles.ground, self._bright(web, number))
+            style = styled(self._colour(web, number), self._inks.ground, self._bright(web, number))
             stroke(canvas, corners(points[number], number), self.glyphs.strokes[self._weight(web, web.edges[number]) - 1], style)
             self._arrow(canvas, web, number, points[number])
 
@@ -281,7 +282,7 @@ class TrafficMap(Picture):
         if not edge.both:
             from_left = bend <= x
             place = int(x) - 1 if from_left else int(x)
-            canvas.cell(place, int(y), ">" if from_left else "<", styled(self._colour(web, number), self._styles.ground, True))
+            canvas.cell(place, int(y), ">" if from_left else "<", styled(self._colour(web, number), self._inks.ground, True))
 
     def _sizes(
         self, canvas: Canvas, web: Web, drawn: list[int], points: dict[int, list[tuple[float, float]]], spans: Spans
@@ -297,19 +298,19 @@ class TrafficMap(Picture):
                 start = int(x) - len(text) // 2
                 if spans.free(start, int(y), len(text)):
                     spans.take(start, int(y), len(text))
-                    style = self._styles.strong if number == self._at[1] else styled(self._colour(web, number), self._styles.ground)
+                    style = self._inks.strong if number == self._at[1] else styled(self._colour(web, number), self._inks.ground)
                     canvas.put(start, int(y), text, style)
                     break
 
     def _label_node(self, canvas: Canvas, node: Node, number: int, name: str) -> None:
-        stand, ink = self._stands[number], self._styles
+        stand, ink = self._stands[number], self._inks
         edge = None if self._at[1] is None or self._web is None else self._web.edges[self._at[1]]
         if stand is None:
             return
         here = number == self._at[0]
         near = edge is not None and number in (edge.source, edge.target)
         ground = ink.cursor_ground if here else ink.ground
-        ink_of = self._node_colour(node.key)
+        ink_of = self.node_colour(node.key)
         text = styled(str(ink.text.color.name) if ink.text.color else ink_of, ground, here or near)
         begin, end = ("{", "}") if node.key == OTHERS else ("[", "]") if node.sent >= node.received else ("(", ")")
         canvas.fill(stand.x, stand.y, stand.width, stand.height, text)
