@@ -336,8 +336,11 @@ class InvestigationScreen(ShellScreen):
         """Add a value to the filter, as a step that Esc undoes; tell whether it could be said."""
         return self.narrow_to(None if value is None else terms.term(*value), bool(negation))
 
-    def narrow_to(self, words: str | None, out: bool = False) -> bool:
-        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said."""
+    def narrow_to(self, words: str | None, out: bool = False, by: str = "") -> bool:
+        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said.
+
+        With `by` the breakdown changes with it.
+        """
         if words is None:
             self.say("no filter can say this value", "warning")
             return False
@@ -348,7 +351,7 @@ class InvestigationScreen(ShellScreen):
         except FilterError as error:
             self.say(str(error), "error")
             return False
-        self.view = self.view.down(added, text, where, self.TAB, self.table.cursor)
+        self.view = replace(self.view.down(added, text, where, self.TAB, self.table.cursor), by=by or self.view.by)
         return True
 
     def action_up(self) -> None:
