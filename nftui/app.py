@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -21,7 +20,7 @@ from nftui.engine.resolving import Resolver
 from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
-from nftui.screens import keys, themes
+from nftui.screens import exports, keys, themes
 from nftui.screens.glyphs import BLOCKS
 from nftui.screens.live import LiveScreen
 from nftui.screens.shelf import Shelf
@@ -163,8 +162,7 @@ class NftuiApp(App[None], inherit_bindings=False):
 
     def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
         """Return the screen as SVG that loads nothing from elsewhere: the fonts are those of the reader."""
-        picture = super().export_screenshot(title=title, simplify=simplify)
-        return re.sub(r"\s*@font-face \{[^}]*\}", "", picture)
+        return exports.without_fonts(super().export_screenshot(title=title, simplify=simplify))
 
     def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
         """Yield a command for each key of the screen, and one for a picture of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -9,15 +10,16 @@ from textual import events, on
 from textual.binding import Binding, BindingType
 
 from nftui.engine import resolutions
-from nftui.engine.query import KEYS, Answer, Measure
+from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError, UsageError
+from nftui.export.exportables import Exportable
 from nftui.printable import printable
-from nftui.screens import cells, reading
+from nftui.screens import cells, exports, presets, reading, terms
 from nftui.screens.asker import Answered, Asker
 from nftui.screens.collector import understand
 from nftui.screens.filtered import FilteredScreen
 from nftui.screens.questions import Question, Reply
-from nftui.screens.view import PRESETS, Range, parse_range, time_text
+from nftui.screens.view import Range, keys_of, time_text
 from nftui.screens.widgets.painted import Line, Part
 
 FIRST_LOOK = 0.2
@@ -189,15 +191,15 @@ class InvestigationScreen(FilteredScreen):
         """Choose the time range."""
         from nftui.screens.dialogs import Pick
 
-        labels = [(text, "all that is held" if text == "all" else f"last {text[1:]}") for text in PRESETS]
-        self.app.push_screen(
-            Pick("time range", labels, self.view.range.text, "or type -2h, 2026-11-23T10:00/2026-11-23T11:00", parse_range),
-            self._ranged,
-        )
+        def read(text: str) -> Range:
+            return presets.read_range(text, self.host.clock())
+
+        typed = "or type -2h, -3d, 2026-11-23T10:00/2026-11-23T11:00"
+        self.app.push_screen(Pick("time range", presets.ranges(), self.view.range.text, typed, read), self._ranged)
 
     def _ranged(self, text: str | None) -> None:
         if text is not None:
-            self.view = self.view.with_range(parse_range(text))
+            self.view = self.view.with_range(presets.read_range(text, self.host.clock()))
 
     def action_pause(self) -> None:
         """Freeze the range, or follow the clock again."""
@@ -225,12 +227,12 @@ class InvestigationScreen(FilteredScreen):
         """Choose what to break down by."""
         from nftui.screens.dialogs import Pick
 
-        choices = [(name, f"{name:<9}{cells.DIMENSIONS.get(name, '')}") for name in KEYS]
-        self.app.push_screen(Pick("break down by", choices, self.view.by), self._chose_by)
+        typed = "or type several, as srcip,dstport or srcip4/24"
+        self.app.push_screen(Pick("break down by", presets.breakdowns(), self.view.by, typed, keys_of), self._chose_by)
 
     def _chose_by(self, name: str | None) -> None:
-        if name in KEYS:
-            self.view = replace(self.view, by=name)
+        if name is not None:
+            self.view = replace(self.view, by=name.replace(" ", ""))
 
     def action_limit(self) -> None:
         """Choose how many groups are shown."""
@@ -296,11 +298,14 @@ class InvestigationScreen(FilteredScreen):
 
     def narrow(self, value: tuple[str, Any] | None, negation: str = "") -> bool:
         """Add a value to the filter, as a step that Esc undoes; tell whether it could be said."""
-        words = None if value is None else cells.term(*value)
+        return self.narrow_to(None if value is None else terms.term(*value), bool(negation))
+
+    def narrow_to(self, words: str | None, out: bool = False) -> bool:
+        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said."""
         if words is None:
             self.say("no filter can say this value", "warning")
             return False
-        added = negation + words
+        added = terms.negated(words) if out else words
         text = cells.also(self.view.text, added)
         try:
             where = self.narrowed(added)
@@ -328,7 +333,14 @@ class InvestigationScreen(FilteredScreen):
             row, self._row = self._row, None
             self.table.go(row)
 
-    # What there is to read
+    # What there is to write, and to read
+
+    def exports(self) -> Sequence[Exportable]:
+        """Return all that the answer holds; a table where there is none."""
+        if self.reply is None:
+            return super().exports()
+        resolver = self.host.resolver if self.view.names else None
+        return list(exports.of_reply(self.reply, self.host.back_end, resolver, iec=self.iec))
 
     def action_names(self) -> None:
         """Show addresses, or what they are called."""

@@ -14,6 +14,7 @@ from nftui.errors import ConfigError
 def owners() -> tuple[type[DOMNode], ...]:
     """Return the classes that have keys of their own, those of the application left out."""
     from nftui.screens.dialogs import Page, Pick
+    from nftui.screens.export_dialog import ExportDialog
     from nftui.screens.filtered import FilteredScreen
     from nftui.screens.filters import FiltersScreen
     from nftui.screens.flows import FlowsScreen
@@ -30,7 +31,7 @@ def owners() -> tuple[type[DOMNode], ...]:
 
     return (
         ShellScreen, FilteredScreen, InvestigationScreen, LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen,
-        SourcesScreen, SettingsScreen, FlowTable, Sheet, TypedLine, Pick, Page,
+        SourcesScreen, SettingsScreen, FlowTable, Sheet, TypedLine, Pick, Page, ExportDialog,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
@@ -14,13 +14,14 @@ from textual.screen import Screen
 from nftui.config import Config, DisplaySettings
 from nftui.engine.query import BackEnd
 from nftui.engine.resolving import Resolver
+from nftui.export.exportables import Exportable
 from nftui.printable import printable
-from nftui.screens import reading
+from nftui.screens import exports, reading
 from nftui.screens.collector import Collector
 from nftui.screens.frugal import FrugalCompositor
 from nftui.screens.glyphs import Glyphs
 from nftui.screens.shelf import Shelf
-from nftui.screens.view import View
+from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
 from nftui.screens.widgets.prompt import Prompt
@@ -72,6 +73,7 @@ class ShellScreen(Screen[None]):
         Binding("slash", "find", "Find", key_display="/", id="table.find", tooltip="Find words in the table"),
         Binding("n", "find_next(1)", "Next", show=False, id="table.find_next", tooltip="The next row with the words found last"),
         Binding("N", "find_next(-1)", "Previous", show=False, id="table.find_previous", tooltip="The row before with those words"),
+        Binding("e", "export", "Export", id="view.export", tooltip="Write what is shown to a file"),
         Binding("escape", "up", "Up", show=False, id="view.up", tooltip="Undo the last step down"),
         Binding("question_mark", "help", "Help", key_display="?", id="view.help", tooltip="The keys of this screen"),
     ]
@@ -195,6 +197,19 @@ class ShellScreen(Screen[None]):
     def say(self, text: str, severity: Any = "information") -> None:
         """Show a short notice, as plain text."""
         self.app.notify(printable(text), severity=severity, timeout=3, markup=False)
+
+    # What is written to files
+
+    def exports(self) -> Sequence[Exportable]:
+        """Return what there is to write, what is looked at most first: the table, unless a screen knows more."""
+        return [one for table in self.query(FlowTable) if table.display for one in exports.of_table(table, "table")]
+
+    def action_export(self, form: str = "csv") -> None:
+        """Write what is shown to a file."""
+        from nftui.screens.export_dialog import ExportDialog
+
+        moment = time_text(self.host.clock(), "%Y%m%d-%H%M%S")
+        self.app.push_screen(ExportDialog(self.TAB, self.exports(), lambda: exports.picture(self, self.host.title), moment, form))
 
     # The way out, and help
 
