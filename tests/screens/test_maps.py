@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 
 from nftui.app import NftuiApp
-from nftui.screens.glyphs import ASCII, BRAILLE
+from nftui.screens.glyphs import BRAILLE
 from tests.screens.conftest import against_golden, lines, settled
 
 Make = Callable[..., NftuiApp]
