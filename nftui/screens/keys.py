@@ -20,6 +20,7 @@ def owners() -> tuple[type[DOMNode], ...]:
     from nftui.screens.investigation import InvestigationScreen
     from nftui.screens.live import LiveScreen
     from nftui.screens.maps import MapScreen
+    from nftui.screens.palette import Palette
     from nftui.screens.settings import SettingsScreen
     from nftui.screens.shell import ShellScreen
     from nftui.screens.sources import SourcesScreen
@@ -31,7 +32,7 @@ def owners() -> tuple[type[DOMNode], ...]:
     return (
         ShellScreen, InvestigationScreen, LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen, SourcesScreen,
         SettingsScreen, FlowTable, Sheet, PromptInput, Pick, Page,
-        ExportDialog,
+        ExportDialog, Palette,
     )  # fmt: skip
 
 

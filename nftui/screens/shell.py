@@ -78,6 +78,17 @@ class ShellScreen(Screen[None]):
         self.heard = False
         self._words = ""
 
+    def _compositor_refresh(self) -> None:
+        """Paint what changed; nothing while a window lies over this screen.
+
+        Textual 8.2 would paint both as a whole then, and again at each tick: 10 kB a second below a dialog in which nothing moves.
+        """
+        if self.app.screen is self:
+            super()._compositor_refresh()
+        else:
+            self._compositor._dirty_regions.clear()
+            self._dirty_widgets.clear()
+
     @property
     def host(self) -> Host:
         """The application, as far as a screen may know it."""
