@@ -12,15 +12,14 @@ from textual.command import Hit, Hits, Provider
 from textual.screen import Screen
 
 from nftui.config import filters_directory
-from nftui.engine import keys
 from nftui.engine.query import KEYS, Measure
 from nftui.engine.saved_filter import Listed, SavedFilters
 from nftui.errors import NftuiError
 from nftui.printable import printable
-from nftui.screens import cells
+from nftui.screens import presets
 from nftui.screens.fuzzy import match
 from nftui.screens.shell import Host
-from nftui.screens.view import DISPLAYS, PRESETS, View, parse_range
+from nftui.screens.view import DISPLAYS, View, parse_range
 
 if TYPE_CHECKING:
     from nftui.screens.shell import ShellScreen
@@ -164,15 +163,10 @@ class Breakdowns(Family):
     """What to break down by, what to measure."""
 
     def commands(self) -> Iterator[Command]:
-        """Yield the six keys that the dialog has, then all others that the command line takes."""
-        seen = set()
-        for word in (*KEYS, *keys.WORDS):
-            names = KEYS[word] if word in KEYS else (keys.WORDS[word],)
-            if names in seen:
-                continue
-            seen.add(names)
-            label = cells.DIMENSIONS.get(word) or " ".join(keys.key(name).label for name in names)
-            yield Command(f"By {label}", self.look(by=word), word, "", 0.1 if word in KEYS else 0.0)
+        """Yield what the dialog offers, and the units."""
+        for place, (word, line) in enumerate(presets.breakdowns()):
+            label = line.removeprefix(word).strip()
+            yield Command(f"By {label}", self.look(by=word), word, "", 0.1 if place < len(KEYS) else 0.0)
         for measure in Measure:
             yield Command(f"Unit: {measure.value}", self.look(measure=measure, order=measure), "what charts and lists show")
 
@@ -182,8 +176,8 @@ class Ranges(Family):
 
     def commands(self) -> Iterator[Command]:
         """Yield those that the dialog has."""
-        for text in PRESETS:
-            yield Command(f"Time: {'all that is held' if text == 'all' else f'last {text[1:]}'}", self._taken(text), text)
+        for text, line in presets.ranges():
+            yield Command(f"Time: {line.removeprefix(text).strip()}", self._taken(text), text)
 
     def offers(self, typed: str) -> Iterator[Command]:
         """Yield the range that is typed as `-t` takes it."""
@@ -196,7 +190,7 @@ class Ranges(Family):
         yield Command(f"Time: {label}", self._taken(typed), "the range that is typed", rank=SURE)
 
     def _taken(self, text: str) -> Run:
-        return lambda: self.take(cast(View, self.host.view).with_range(parse_range(text)))
+        return lambda: self.take(cast(View, self.host.view).with_range(presets.read_range(text, self.host.clock())))
 
 
 class Themes(Family):
@@ -204,9 +198,8 @@ class Themes(Family):
 
     def commands(self) -> Iterator[Command]:
         """Yield those that are known, the one in use marked."""
-        for name in sorted(self.app.available_themes):
-            if "series-count" in self.app.available_themes[name].variables:
-                yield Command(f"Theme: {name}", self._taken(name), "in use" if name == self.app.theme else "colours")
+        for name in self.host.themes.fitting(self.host.depth):
+            yield Command(f"Theme: {name}", self._taken(name), "in use" if name == self.app.theme else "colours")
 
     def _taken(self, name: str) -> Run:
         def run() -> None:

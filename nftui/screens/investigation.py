@@ -11,16 +11,16 @@ from textual.binding import Binding, BindingType
 
 from nftui.engine import filters, resolutions
 from nftui.engine.filter_resolving import names_in
-from nftui.engine.query import KEYS, Answer, Measure
+from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError, UsageError
 from nftui.export.exportables import Exportable
 from nftui.printable import printable
-from nftui.screens import cells, exports, reading
+from nftui.screens import cells, exports, presets, reading, registries, terms
 from nftui.screens.asker import Answered, Asker
 from nftui.screens.collector import understand
 from nftui.screens.questions import Question, Reply
 from nftui.screens.shell import ShellScreen
-from nftui.screens.view import PRESETS, Range, parse_range, time_text
+from nftui.screens.view import Range, keys_of, time_text
 from nftui.screens.widgets.painted import Line, Part
 from nftui.screens.widgets.prompt import Prompt
 
@@ -35,7 +35,10 @@ MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
 class InvestigationScreen(ShellScreen):
     """A screen on the shared view. A subclass says what it asks, and shows the answer."""
 
-    SIGNS = ("the sign before LIVE", "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses")
+    SIGNS: ClassVar[tuple[str, ...]] = (
+        "the sign before LIVE",
+        "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses",
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "filter", "Filter", id="view.filter", tooltip="Edit the filter"),
         Binding("F", "clear_filter", "Clear filter", show=False, id="view.clear_filter", tooltip="Show all flows again"),
@@ -57,6 +60,7 @@ class InvestigationScreen(ShellScreen):
         Binding("o", "exclude", "Not this", show=False, id="view.exclude", tooltip="Filter out the value under the cursor"),
         Binding("i", "only", "Only this", show=False, id="view.only", tooltip="Filter to the value under the cursor"),
         Binding("a", "names", "Names", show=False, id="view.names", tooltip="Addresses, or what they are called"),
+        Binding("W", "whois", "Whois", show=False, id="view.whois", tooltip="Who the address is registered to"),
         Binding("backslash", "side", "Side panel", show=False, id="view.side", tooltip="Show or hide the side panel"),
         Binding("C", "coverage", "Coverage", show=False, id="view.coverage", tooltip="What the answer stands on, in words"),
     ]
@@ -223,15 +227,15 @@ class InvestigationScreen(ShellScreen):
         """Choose the time range."""
         from nftui.screens.dialogs import Pick
 
-        labels = [(text, "all that is held" if text == "all" else f"last {text[1:]}") for text in PRESETS]
-        self.app.push_screen(
-            Pick("time range", labels, self.view.range.text, "or type -2h, 2026-11-23T10:00/2026-11-23T11:00", parse_range),
-            self._ranged,
-        )
+        def read(text: str) -> Range:
+            return presets.read_range(text, self.host.clock())
+
+        typed = "or type -2h, -3d, 2026-11-23T10:00/2026-11-23T11:00"
+        self.app.push_screen(Pick("time range", presets.ranges(), self.view.range.text, typed, read), self._ranged)
 
     def _ranged(self, text: str | None) -> None:
         if text is not None:
-            self.view = self.view.with_range(parse_range(text))
+            self.view = self.view.with_range(presets.read_range(text, self.host.clock()))
 
     def action_pause(self) -> None:
         """Freeze the range, or follow the clock again."""
@@ -259,12 +263,12 @@ class InvestigationScreen(ShellScreen):
         """Choose what to break down by."""
         from nftui.screens.dialogs import Pick
 
-        choices = [(name, f"{name:<9}{cells.DIMENSIONS.get(name, '')}") for name in KEYS]
-        self.app.push_screen(Pick("break down by", choices, self.view.by), self._chose_by)
+        typed = "or type several, as srcip,dstport or srcip4/24"
+        self.app.push_screen(Pick("break down by", presets.breakdowns(), self.view.by, typed, keys_of), self._chose_by)
 
     def _chose_by(self, name: str | None) -> None:
-        if name in KEYS:
-            self.view = replace(self.view, by=name)
+        if name is not None:
+            self.view = replace(self.view, by=name.replace(" ", ""))
 
     def action_limit(self) -> None:
         """Choose how many groups are shown."""
@@ -330,18 +334,24 @@ class InvestigationScreen(ShellScreen):
 
     def narrow(self, value: tuple[str, Any] | None, negation: str = "") -> bool:
         """Add a value to the filter, as a step that Esc undoes; tell whether it could be said."""
-        words = None if value is None else cells.term(*value)
+        return self.narrow_to(None if value is None else terms.term(*value), bool(negation))
+
+    def narrow_to(self, words: str | None, out: bool = False, by: str = "") -> bool:
+        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said.
+
+        With `by` the breakdown changes with it.
+        """
         if words is None:
             self.say("no filter can say this value", "warning")
             return False
-        added = negation + words
+        added = terms.negated(words) if out else words
         text = cells.also(self.view.text, added)
         try:
             where = filters.parse(text)
         except FilterError as error:
             self.say(str(error), "error")
             return False
-        self.view = self.view.down(added, text, where, self.TAB, self.table.cursor)
+        self.view = replace(self.view.down(added, text, where, self.TAB, self.table.cursor), by=by or self.view.by)
         return True
 
     def action_up(self) -> None:
@@ -377,6 +387,28 @@ class InvestigationScreen(ShellScreen):
         self.show_answer()
         if self.view.names and not self.host.resolver.asks:
             self.say("names of your hosts file alone: names.resolve = true in the configuration has DNS asked")
+
+    def address_under_cursor(self) -> str | None:
+        """Return the address under the cursor; of a row in which it is on none, the first address."""
+        row, here = self.table.row() or {}, self.value_under_cursor()
+        values = [here] if here is not None and isinstance(here[1], bytes) and len(here[1]) == 16 else list(row.items())
+        found = (cells.address(value) for _, value in values if isinstance(value, bytes) and len(value) == 16)
+        return next(found, None)
+
+    def action_whois(self) -> None:
+        """Ask who the address under the cursor is registered to."""
+        address = self.address_under_cursor()
+        if address is None:
+            self.say("no address in this row", "warning")
+            return
+        self.say(f"asking whois {address}")
+        registries.ask(self, address)
+
+    @on(registries.Registered)
+    def _registered(self, message: registries.Registered) -> None:
+        message.stop()
+        if self.is_current:
+            self.app.push_screen(registries.page(message))
 
     def action_side(self) -> None:
         """Show or hide the side panel."""

@@ -18,8 +18,9 @@ from nftui.export.exportables import Exportable
 from nftui.printable import printable
 from nftui.screens import exports, reading
 from nftui.screens.collector import Collector
-from nftui.screens.frugal import FrugalCompositor
+from nftui.screens.depth import Depth
 from nftui.screens.glyphs import Glyphs
+from nftui.screens.themes import Themes
 from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
@@ -46,6 +47,8 @@ class Host(Protocol):
     view: Reactive[View]
     resolver: Resolver
     glyphs: Glyphs
+    depth: Depth
+    themes: Themes
     config: Config
     config_path: Path | None
 
@@ -72,7 +75,6 @@ class ShellScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._compositor = FrugalCompositor()
         self.problem = ""
         self.collector = Collector()
         self.heard = False
@@ -229,4 +231,6 @@ class ShellScreen(Screen[None]):
 
     def ink_colours(self) -> tuple[str, str]:
         """Return the colours of headings and of what is less important."""
-        return self.app.theme_variables["primary"], self.app.theme_variables["dim"]
+        styles = self.query_one("#keys", Line).ink
+        title, dim = styles.title.color, styles.dim.color
+        return title.name if title else "default", dim.name if dim and not styles.few else "dim"

@@ -314,7 +314,7 @@ async def test_data_table_has_a_row_a_sample_and_the_chart_its_sums(make: Make) 
         assert screen.table.count == answer.series.height
         sums = answer.series.drop("time").sum_horizontal().sum()
         assert sums == answer.total.octets
-        await pilot.press("b", "end", "enter")
+        await pilot.press("b", *"none", "enter")
         await settled(pilot)
         assert any("data" in line for line in lines(app))
 
@@ -405,13 +405,13 @@ async def test_themes_change_at_a_key(make: Make) -> None:
         before = screen.query_one(FlowTable).ink.ground
         await pilot.press("T")
         await pilot.pause(0.1)
-        assert app.theme == "light" and screen.query_one(FlowTable).ink.ground != before
+        assert app.theme == "dusk" and screen.query_one(FlowTable).ink.ground != before
 
 
 @pytest.mark.parametrize(
     ("display", "words"),
     [
-        (DisplaySettings(theme="nope"), "dark, light"),
+        (DisplaySettings(theme="nope"), "contrast, dark"),
         (DisplaySettings(range="nope"), "display.range"),
         (DisplaySettings(by="nope"), "srcip"),
         (DisplaySettings(keys={"view.pauze": "p"}), "view.pause"),
