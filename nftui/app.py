@@ -15,18 +15,20 @@ from textual.binding import Binding, BindingType
 from textual.reactive import var
 from textual.screen import Screen
 
-from nftui.config import Config, DisplaySettings, NameSettings, themes_directory
+from nftui.config import Config, DisplaySettings, NameSettings, filters_directory, themes_directory
 from nftui.engine.query import KEYS, BackEnd
 from nftui.engine.resolving import Resolver
+from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
 from nftui.screens import exports, glyphs, keys, themes
 from nftui.screens.depth import Depth, depth
 from nftui.screens.frugal import Outlet, frugal
 from nftui.screens.live import LiveScreen
+from nftui.screens.shelf import Shelf
 from nftui.screens.shell import ShellScreen
 from nftui.screens.view import MINUTE, Range, View, parse_range
-from nftui.screens.widgets.prompt import PromptInput
+from nftui.screens.widgets.typed_line import TypedLine
 
 if TYPE_CHECKING:
     from nftui.screens.filters import FiltersScreen
@@ -139,6 +141,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.config, self.config_path = config or Config(display=display), config_path
         self.environ = _ABLE if environ is None else environ
         self.themes = themes.find(themes_directory(config_path))
+        self.shelf = Shelf(SavedFilters(filters_directory(config_path)))
         self.filter_history: list[str] = []
         self.find_history: list[str] = []
         for theme in self.themes.known.values():
@@ -195,7 +198,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         if took is not None and took(event):
             event.prevent_default()
             return
-        if isinstance(entry, PromptInput) and event.time <= entry.began:
+        if isinstance(entry, TypedLine) and event.time <= entry.began:
             event.prevent_default()
             entry._forward_event(events.Key(event.key, event.character))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -11,13 +12,14 @@ from rich.text import Text
 from textual.command import Hit, Hits, Provider
 from textual.screen import Screen
 
-from nftui.config import filters_directory
 from nftui.engine.query import KEYS, Measure
-from nftui.engine.saved_filter import Listed, SavedFilters
+from nftui.engine.saved_filter import Listed
 from nftui.errors import NftuiError
 from nftui.printable import printable
 from nftui.screens import presets
+from nftui.screens.filtered import FilteredScreen
 from nftui.screens.fuzzy import match
+from nftui.screens.shelf import text_of
 from nftui.screens.shell import Host
 from nftui.screens.view import DISPLAYS, View, parse_range
 
@@ -44,6 +46,7 @@ class Command:
         run: What it does, on the screen's thread.
         help: More words on it.
         key: The key that does the same, or empty.
+        alias: Another name by which it is found.
         rank: What its family is worth beside others that fit as well; of an offer, what it is worth.
     """
 
@@ -51,6 +54,7 @@ class Command:
     run: Run
     help: str = ""
     key: str = ""
+    alias: str = ""
     rank: float = 0.0
 
 
@@ -87,9 +91,11 @@ class Family(Provider):
         for offered in self.offers(query):
             yield Offer(offered.rank, Text(printable(offered.title, TITLE)), offered.run, offered=offered)
         for known in self._all():
-            if found := match(query, printable(known.title, TITLE)):
+            title = printable(known.title, TITLE)
+            found = match(query, f"{title} {known.alias}" if known.alias else title)
+            if found is not None:
                 score, places = found
-                yield Offer(score + known.rank, Text(printable(known.title, TITLE)), known.run, offered=known, places=places)
+                yield Offer(score + known.rank, Text(title), known.run, offered=known, places=places)
 
     async def discover(self) -> Hits:
         """Yield all, in their order."""
@@ -135,7 +141,7 @@ class Bindings(Family):
             to_screen = binding.action.startswith("switch_mode(")
             title = f"Go to {binding.description}" if to_screen else binding.description
             found[binding.id] = Command(
-                title, self._runner(binding.action, active.node), binding.tooltip, self.app.get_key_display(binding), 0.5
+                title, self._runner(binding.action, active.node), binding.tooltip, self.app.get_key_display(binding), rank=0.5
             )
         order = [name for name in found if not name.startswith("app.")] + [name for name in found if name.startswith("app.")]
         yield from (found[name] for name in order)
@@ -166,7 +172,7 @@ class Breakdowns(Family):
         """Yield what the dialog offers, and the units."""
         for place, (word, line) in enumerate(presets.breakdowns()):
             label = line.removeprefix(word).strip()
-            yield Command(f"By {label}", self.look(by=word), word, "", 0.1 if place < len(KEYS) else 0.0)
+            yield Command(f"By {label}", self.look(by=word), word, alias=word, rank=0.1 if place < len(KEYS) else 0.0)
         for measure in Measure:
             yield Command(f"Unit: {measure.value}", self.look(measure=measure, order=measure), "what charts and lists show")
 
@@ -177,7 +183,7 @@ class Ranges(Family):
     def commands(self) -> Iterator[Command]:
         """Yield those that the dialog has."""
         for text, line in presets.ranges():
-            yield Command(f"Time: {line.removeprefix(text).strip()}", self._taken(text), text)
+            yield Command(f"Time: {line.removeprefix(text).strip()}", self._taken(text), text, alias=text)
 
     def offers(self, typed: str) -> Iterator[Command]:
         """Yield the range that is typed as `-t` takes it."""
@@ -228,36 +234,25 @@ class Saved(Family):
 
     def __init__(self, screen: Screen[Any], match_style: Any = None) -> None:
         super().__init__(screen, match_style)
-        self._listed: list[Listed] = []
+        self._listed = list(self.host.shelf.entries)
 
     async def startup(self) -> None:
-        """Read them, off the screen's thread."""
-        saved = SavedFilters(filters_directory(self.host.config_path))
-        try:
-            self._listed = await asyncio.to_thread(lambda: list(saved.listed()))
-        except NftuiError as error:
-            self.app.notify(printable(error), severity="warning", markup=False)
-        self._known = None
+        """Read them anew, off the screen's thread: a hand may have changed them."""
+        with contextlib.suppress(NftuiError):  # those that were read last do
+            self._listed = await asyncio.to_thread(lambda: list(self.host.shelf.saved.listed()))
+            self._known = None
 
     def commands(self) -> Iterator[Command]:
         """Yield those that can be used."""
-        saved = SavedFilters(filters_directory(self.host.config_path))
         for one in self._listed:
             if one.saved is not None:
-                yield Command(
-                    f"Filter: {one.name}", self._taken(saved, one.name), one.saved.description or one.saved.text, rank=0.2
-                )
+                yield Command(f"Filter: {one.name}", self._loaded(one), one.saved.description or text_of(one), rank=0.2)
 
-    def _taken(self, saved: SavedFilters, name: str) -> Run:
-        def run() -> None:
-            try:
-                one = saved.load(name)
-                where, text = saved.tree(name, one), one.text
-            except NftuiError as error:
-                self.app.notify(printable(error), severity="error", markup=False)
-                return
-            by = one.aggregate_by if one.aggregate_by in KEYS else self.host.view.by  # type: ignore[attr-defined]
-            self.take(replace(cast(View, self.host.view), text=text, where=where, path=(), by=by, saved=name))
+    def _loaded(self, entry: Listed) -> Run:
+        async def run() -> None:
+            if not isinstance(self.screen, FilteredScreen):
+                await self.app.switch_mode("live")
+            cast(FilteredScreen, self.app.screen).load(entry)
 
         return run
 

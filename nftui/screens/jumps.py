@@ -53,7 +53,7 @@ class Jumps(Family):
         terms += [(what, term, NAMED * len(text)) for what, term in (*_names(text), *self._found_exporters(text))]
         for place, (what, term, rank) in enumerate(terms):
             yield from self._of(what, term, rank - 0.1 * place)
-        if not text.isdigit():
+        if not text.isdigit() and self.host.display_settings.custom_filters:
             yield from self._expression(text, {filters.parse(term) for _, term, _ in terms})
 
     def _found_exporters(self, text: str) -> Iterator[tuple[str, str]]:
@@ -86,13 +86,13 @@ class Jumps(Family):
         """
         view = cast(View, self.host.view)
         out = f"not ({term})" if whole else f"not {term}"
-        yield Command(f"Filter to {what}", self._down(term, term), term, "", rank)
-        yield Command(f"Flows of {what}", self._down(term, term, "flows"), "on the Flows screen", "", rank - 0.05)
+        yield Command(f"Filter to {what}", self._down(term, term), term, rank=rank)
+        yield Command(f"Flows of {what}", self._down(term, term, "flows"), "on the Flows screen", rank=rank - 0.05)
         if view.text:
             inside = f"({term})" if whole else term
             more = cells.also(view.text, inside)
-            yield Command(f"Narrow to {what}", self._down(more, inside), "the filter in force, and this", "", rank - 1)
-        yield Command(f"Leave out {what}", self._down(cells.also(view.text, out), out), out, "", rank - 2)
+            yield Command(f"Narrow to {what}", self._down(more, inside), "the filter in force, and this", rank=rank - 1)
+        yield Command(f"Leave out {what}", self._down(cells.also(view.text, out), out), out, rank=rank - 2)
 
     def _down(self, text: str, label: str, mode: str = "") -> Any:
         def run() -> None:

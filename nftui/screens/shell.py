@@ -20,6 +20,7 @@ from nftui.screens import exports, reading
 from nftui.screens.collector import Collector
 from nftui.screens.depth import Depth
 from nftui.screens.glyphs import Glyphs
+from nftui.screens.shelf import Shelf
 from nftui.screens.themes import Themes
 from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
@@ -31,6 +32,12 @@ TABS = (
     ("5", "filters", "Filters", "Filters"), ("7", "sources", "Sources", "Source"), ("8", "settings", "Settings", "Set"),
 )  # fmt: skip
 """Key, name, label where there is room, label where there is little."""
+
+TYPING = (
+    ("⏎", "Apply"), ("esc", "Cancel"), ("tab", "Complete"), ("↑ ↓", "List, before"), ("pgup", "Recent"), ("pgdn", "Save"),
+    ("f10", "Undo"),
+)  # fmt: skip
+"""Keys of the line that is typed in; the first two are those of every such line."""
 
 
 class Host(Protocol):
@@ -51,6 +58,7 @@ class Host(Protocol):
     themes: Themes
     config: Config
     config_path: Path | None
+    shelf: Shelf
 
 
 class ShellScreen(Screen[None]):
@@ -150,8 +158,9 @@ class ShellScreen(Screen[None]):
         return parts
 
     def _keys(self) -> list[Part]:
-        if self.query_one(Prompt).has_class("-open"):
-            typed = (("⏎", "Apply"), ("esc", "Cancel"), ("↑ ↓", "Entered before"), ("^c", "Quit"))
+        prompt = self.query_one(Prompt)
+        if prompt.is_open:
+            typed = TYPING if prompt.purpose == "filter" else TYPING[:2]
             return [Part(" "), *(part for key, words in typed for part in (Part(key, "title"), Part(f" {words} ", "dim")))]
         room = self.size.width - 1
         bound = {active.binding.id: active for active in reversed(self.active_bindings.values())}
@@ -182,14 +191,12 @@ class ShellScreen(Screen[None]):
     @on(Prompt.Entered)
     def _entered(self, message: Prompt.Entered) -> None:
         message.stop()
-        self.focus_table()
         self.entered(message.purpose, message.text)
 
     @on(Prompt.Left)
     def _left(self, message: Prompt.Left) -> None:
         message.stop()
-        self.query_one(Prompt).close()
-        self.focus_table()
+        self.show_edges()
 
     def action_find_next(self, direction: int) -> None:
         """Put the cursor on the next row with the words."""
