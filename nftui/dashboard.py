@@ -26,6 +26,7 @@ from nftui.engine.places import Places
 from nftui.engine.query import Answer, Query
 from nftui.engine.resolving import Resolver
 from nftui.engine.store import Store, make_folder
+from nftui.engine.watch import Watch
 from nftui.errors import FilterError, ListenError, NftuiError, StoreError
 
 STOP_S = 30.0
@@ -47,7 +48,7 @@ class Watched(LocalBackEnd):
         super().__init__(root)
         self._collector, self._resolver, self._places = collector, resolver, located
 
-    def answer(self, query: Query) -> Answer:
+    def answer(self, query: Query, watch: Watch | None = None) -> Answer:
         """Answer a question, names and places of its filter looked up; the answer has the question as it was asked."""
         try:
             where = resolved(query.where, self._resolver, self._places)
@@ -55,8 +56,10 @@ class Watched(LocalBackEnd):
             # The text that was typed is not known here, so a column would be that of another one.
             raise NftuiError(f"{error.problem}; {error.hint}" if error.hint else error.problem) from None
         if where == query.where:
-            return super().answer(query)
-        return replace(super().answer(replace(query, where=where)), query=query)
+            return super().answer(query, watch)
+        if watch is not None:
+            watch.asked_as(query)
+        return replace(super().answer(replace(query, where=where), watch), query=query)
 
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status; `problem` alone when it is gone."""

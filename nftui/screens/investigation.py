@@ -14,7 +14,7 @@ from nftui.engine.query import KEYS, Answer, Measure
 from nftui.errors import FilterError, UsageError
 from nftui.printable import printable
 from nftui.screens import cells, reading
-from nftui.screens.asker import Answered, Asker
+from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
 from nftui.screens.questions import Question, Reply
 from nftui.screens.shell import ShellScreen
@@ -33,7 +33,7 @@ MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
 class InvestigationScreen(ShellScreen):
     """A screen on the shared view. A subclass says what it asks, and shows the answer."""
 
-    SIGNS = ("the sign before LIVE", "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses")
+    SIGNS = ("the sign before LIVE", "  = exact  ~ newest bins settle  ≈ estimated  ! losses  % read in part so far")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "filter", "Filter", id="view.filter", tooltip="Edit the filter"),
         Binding("F", "clear_filter", "Clear filter", show=False, id="view.clear_filter", tooltip="Show all flows again"),
@@ -95,6 +95,11 @@ class InvestigationScreen(ShellScreen):
         """Ask as soon as the screen is seen."""
         self.ask()
 
+    def on_screen_suspend(self, _: events.ScreenSuspend) -> None:
+        """Ask no more: another screen's question has its turn."""
+        if self._asker is not None:
+            self._asker.give_up()
+
     def ask(self) -> None:
         """Ask for what the shared view shows now."""
         if self._asker is not None:
@@ -136,6 +141,14 @@ class InvestigationScreen(ShellScreen):
             self.show_answer()
         self.show_edges()
 
+    @on(Growing)
+    def _growing(self, message: Growing) -> None:
+        message.stop()
+        if message.question == self.asked and self.is_current:
+            self.problem, self.reply = "", message.reply
+            self.show_answer()
+            self.show_edges()
+
     def show_edges(self) -> None:
         """Show the lines at the edges: tabs and state, filter and range, keys."""
         super().show_edges()
@@ -147,7 +160,9 @@ class InvestigationScreen(ShellScreen):
         view = self.view
         parts: list[Part] = []
         if self._asker is not None and self._asker.elapsed > BUSY_AFTER:
-            parts.append(Part(f"asking… {self._asker.elapsed:.0f}s  ", "accent"))
+            share = self._asker.share
+            words = f"scanned {share:.0%}" if share else f"asking… {self._asker.elapsed:.0f}s"
+            parts.append(Part(f"{words}  ", "accent"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
         if self.answer is not None:
