@@ -22,6 +22,7 @@ from nftui.engine.account import Account
 from nftui.engine.files import FILE_MODE
 from nftui.engine.filter_resolving import resolved
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.ordered import Records
 from nftui.engine.places import Places
 from nftui.engine.query import Answer, Query
 from nftui.engine.resolving import Resolver
@@ -50,16 +51,25 @@ class Watched(LocalBackEnd):
 
     def answer(self, query: Query, watch: Watch | None = None) -> Answer:
         """Answer a question, names and places of its filter looked up; the answer has the question as it was asked."""
+        asked = self._resolved(query)
+        if asked is query:
+            return super().answer(query, watch)
+        if watch is not None:
+            watch.asked_as(query)
+        return replace(super().answer(asked, watch), query=query)
+
+    def records(self, query: Query) -> Records:
+        """Return flow records to be read in order, names and places of the filter looked up."""
+        asked = self._resolved(query)
+        return super().records(query) if asked is query else replace(super().records(asked), query=query)
+
+    def _resolved(self, query: Query) -> Query:
         try:
             where = resolved(query.where, self._resolver, self._places)
         except FilterError as error:
             # The text that was typed is not known here, so a column would be that of another one.
             raise NftuiError(f"{error.problem}; {error.hint}" if error.hint else error.problem) from None
-        if where == query.where:
-            return super().answer(query, watch)
-        if watch is not None:
-            watch.asked_as(query)
-        return replace(super().answer(replace(query, where=where), watch), query=query)
+        return query if where == query.where else replace(query, where=where)
 
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status; `problem` alone when it is gone."""
@@ -203,6 +213,7 @@ def _show(
         resolver=resolver,
         config=config,
         config_path=config_path,
+        environ=os.environ,
     )
     app.run()
     resolver.close()

@@ -6,14 +6,14 @@ Only flows that begin before the new edge count differently then, so these are r
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from nftui.engine import instants, top
 from nftui.engine.ground import Ground
+from nftui.engine.latest import Latest
+from nftui.engine.partials import Partials
 from nftui.engine.query import Interval, Query
 from nftui.engine.segments import Part, PartName
 from nftui.schema import POLARS
@@ -22,25 +22,17 @@ AHEAD = 16
 """Moves that are read ahead."""
 MOST_FLOWS = 1_000_000
 """Flows that are kept of a part, by estimate: some 60 octets each. Fewer moves ahead are read where they have more."""
-PARTS_KEPT = 512
+PARTS_KEPT, KEPT_OCTETS = 512, 128 << 20
 _BEGINNING = -(2**62)
 Moved = dict[PartName, tuple[Interval | None, Interval | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """The flows of a part that begin at `until` or before, and end at `since` or later."""
-
-    since: int
-    until: int
-    flows: pl.DataFrame
 
 
 class EdgeFlows:
     """Flows near the edges of ranges, of the parts that were asked about last."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Any, ...], _Kept] = OrderedDict()
+        self._windows = Latest[tuple[Any, ...], tuple[int, int]](PARTS_KEPT)
+        self._flows = Partials(KEPT_OCTETS)
 
     def of(self, query: Query, ground: Ground, moved: Moved, parts: dict[PartName, Part]) -> dict[PartName, pl.DataFrame]:
         """Return of each part the flows that count differently after a move; a part is left out where that can't be told.
@@ -52,15 +44,17 @@ class EdgeFlows:
             parts: Where they were, if they are no more among those of `ground`.
         """
         columns = top.columns(query, timed=True)
+        about = columns, query.where, query.sampling
         found: dict[PartName, pl.DataFrame] = {}
         missing: dict[tuple[int, int], list[Part]] = {}
         for name, (old, new) in moved.items():
             span = _span(name, old, new)
             if span is None:
                 continue
-            kept = self._kept.get((name, columns, query.where, query.sampling))
-            if kept is not None and kept.since <= span[0] and span[1] <= kept.until:
-                found[name] = kept.flows.filter((instants.START <= span[1]) & (instants.END >= span[0]))
+            window = self._windows.get((name, *about))
+            flows = None if window is None else self._flows.get((name, window, *about))
+            if window is not None and flows is not None and window[0] <= span[0] and span[1] <= window[1]:
+                found[name] = _between(flows, span)
                 continue
             part = ground.parts.get(name) or parts[name]
             window = _window(name, ground.store.flow_count([part]), span)
@@ -68,31 +62,36 @@ class EdgeFlows:
                 missing.setdefault(window, []).append(part)
         for window, some in missing.items():
             ground.check()
-            self._read(query, ground, some, window, columns)
+            read = self._read(query, ground, some, window, about)
             for part in some:
                 span = _span(part.name, *moved[part.name])
                 assert span is not None
-                flows = self._kept[part.name, columns, query.where, query.sampling].flows
-                found[part.name] = flows.filter((instants.START <= span[1]) & (instants.END >= span[0]))
-        while len(self._kept) > max(PARTS_KEPT, len(moved)):
-            self._kept.popitem(last=False)
+                found[part.name] = _between(read[part.name], span)
         return found
 
-    def _read(self, query: Query, ground: Ground, parts: list[Part], window: tuple[int, int], columns: tuple[str, ...]) -> None:
+    def _read(
+        self, query: Query, ground: Ground, parts: list[Part], window: tuple[int, int], about: tuple[Any, ...]
+    ) -> dict[PartName, pl.DataFrame]:
         """Read the flows of some parts that lie near an edge, and keep them."""
         since, until = window
         scans = [
-            top.matching(ground.store.scan([part], columns).filter(_near(since, until, ground.store.present([part]))), query)
+            top.matching(ground.store.scan([part], about[0]).filter(_near(since, until, ground.store.present([part]))), query)
             .with_columns(pl.lit(number, dtype=pl.Int32).alias("part"))
             for number, part in enumerate(parts)
         ]  # fmt: skip
         flows = pl.concat(scans, how="vertical").collect(engine="streaming")
+        found = {}
         for number, part in enumerate(parts):
-            own = flows if len(parts) == 1 else flows.filter(pl.col("part") == number)
-            key = (part.name, columns, query.where, query.sampling)
-            self._kept[key] = _Kept(since, until, own.drop("part"))
-            self._kept.move_to_end(key)
+            own = (flows if len(parts) == 1 else flows.filter(pl.col("part") == number)).drop("part")
+            found[part.name] = own
+            self._flows.put((part.name, window, *about), own)
+            self._windows.put((part.name, *about), window)
             ground.read.add(part.name)
+        return found
+
+
+def _between(flows: pl.DataFrame, span: tuple[int, int]) -> pl.DataFrame:
+    return flows.filter((instants.START <= span[1]) & (instants.END >= span[0]))
 
 
 def _span(name: PartName, old: Interval | None, new: Interval | None) -> tuple[int, int] | None:

@@ -51,24 +51,24 @@ class Grouper:
         def merge(frames: list[pl.DataFrame]) -> pl.DataFrame:
             return top.merge(frames, query)
 
-        about = groups_of(query), timed
-        seen = self._open.nearest(about, ground)
-        change = seen.change(ground.wanted)
-        if (change.gone or change.moved) and (timed or not self._moved(query, ground, seen, change, merge)):
-            seen = self._open.begin(about)
+        with self._open.taken((groups_of(query), timed), ground) as take:
+            seen = take(False)
             change = seen.change(ground.wanted)
-        seen.interval, seen.whole = ground.interval, False
-        frames: list[pl.DataFrame] = []
-        for step in ground.steps(change.come):
-            frames.append(_of(query, step.scan(ground.store, _columns(query, step.clip, timed)), step.clip, timed))
-            if not step.last:
-                continue
-            seen.add(frames, {part.name: step.clip for part in step.parts}, ground, merge)
-            frames = []
-            if so_far is not None and ground.due and (state := seen.state(merge)) is not None:
-                so_far(state, ground.share(seen.wanted))
-        seen.whole = True
-        state = seen.state(merge)
+            if (change.gone or change.moved) and (timed or not self._moved(query, ground, seen, change, merge)):
+                seen = take(True)
+                change = seen.change(ground.wanted)
+            seen.interval, seen.whole = ground.interval, False
+            frames: list[pl.DataFrame] = []
+            for step in ground.steps(change.come):
+                frames.append(_of(query, step.scan(ground.store, _columns(query, step.clip, timed)), step.clip, timed))
+                if not step.last:
+                    continue
+                seen.add(frames, {part.name: step.clip for part in step.parts}, ground, merge)
+                frames = []
+                if so_far is not None and ground.due and (state := seen.state(merge)) is not None:
+                    so_far(state, ground.share(seen.wanted))
+            seen.whole = True
+            state = seen.state(merge)
         return empty_groups(query, timed) if state is None else state
 
     def _moved(self, query: Query, ground: Ground, seen: Seen, change: Change, merge: Merge) -> bool:

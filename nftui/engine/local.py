@@ -7,7 +7,6 @@ first: it tells what it knows so far, and ends at its next step when it is given
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -39,8 +38,6 @@ PARTIALS_OCTETS = 256 << 20
 FEW_RECORDS = 100_000
 """Up to so many records are held all at once."""
 ATTEMPTS = 4
-TURN_S = 0.02
-"""Between two looks whether a question that waits for another was given up."""
 
 T = TypeVar("T")
 
@@ -61,7 +58,7 @@ class _Last:
 
 
 class LocalBackEnd:
-    """Answers queries from a store on this machine; one query at a time.
+    """Answers queries from a store on this machine; several threads may ask at once where partials are kept.
 
     Attributes:
         store: The store that is read.
@@ -82,7 +79,6 @@ class LocalBackEnd:
         edges = EdgeFlows()
         self._grouper, self._spreader = Grouper(edges), Spreader(edges if keep else None)
         self._last: _Last | None = None
-        self._turn = threading.Lock()
 
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status, unchecked; None where there is none."""
@@ -107,13 +103,7 @@ class LocalBackEnd:
             GivenUp: As the watch says; asked again it goes on from there.
         """
         began = time.perf_counter()
-        while not self._turn.acquire(timeout=-1 if watch is None else TURN_S):
-            if watch is not None:
-                watch.check()
-        try:
-            return self._attempted(lambda: self._answer(query, began, watch))
-        finally:
-            self._turn.release()
+        return self._attempted(lambda: self._answer(query, began, watch))
 
     def records(self, query: Query) -> Records:
         """Return flow records to be read in order, as many as there are, in bounded memory.

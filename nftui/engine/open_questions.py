@@ -6,7 +6,9 @@ changed; and a question that was given up half-way goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -111,32 +113,58 @@ class Seen:
 
 
 class OpenQuestions:
-    """The questions asked last, some of them with more than one range: one beside the range before."""
+    """The questions asked last, some of them with more than one range: one beside the range before.
+
+    Several threads may ask at once; what was seen of a question is in the hands of one at a time.
+    """
 
     def __init__(self) -> None:
         self._seen: list[Seen] = []
+        self._taken: list[Seen] = []
+        self._lock = threading.Lock()
 
     def clear(self) -> None:
         """Forget all."""
-        self._seen.clear()
+        with self._lock:
+            self._seen = []
 
-    def nearest(self, about: Hashable, ground: Ground) -> Seen:
-        """Return what was seen of a question: of its ranges the one that has most in common with what is wanted; else a new one."""
+    @contextmanager
+    def taken(self, about: Hashable, ground: Ground) -> Iterator[Callable[[bool], Seen]]:
+        """Have a question in hand.
+
+        Yields:
+            What returns its state: of its ranges the one that has most in common with what is wanted; where told to begin anew,
+            or none has anything in common, an empty one.
+        """
+        mine: list[Seen] = []
+
+        def take(anew: bool = False) -> Seen:
+            with self._lock:
+                seen = None if anew else self._nearest(about, ground)
+                if seen is None:
+                    seen = Seen(about)
+                    self._seen.append(seen)
+                    del self._seen[:-OPEN_QUESTIONS]
+                self._taken.append(seen)
+                mine.append(seen)
+                return seen
+
+        try:
+            yield take
+        finally:
+            with self._lock:
+                for seen in mine:
+                    self._taken.remove(seen)
+
+    def _nearest(self, about: Hashable, ground: Ground) -> Seen | None:
         best, shared = None, 0
         for seen in self._seen:
-            if seen.about == about:
+            if seen.about == about and seen not in self._taken:
                 seen.rename(ground)
                 common = sum(name in seen.wanted for name in ground.wanted)
                 if common > shared:
                     best, shared = seen, common
-        if best is None:
-            return self.begin(about)
-        self._seen.remove(best)
-        self._seen.append(best)
+        if best is not None:
+            self._seen.remove(best)
+            self._seen.append(best)
         return best
-
-    def begin(self, about: Hashable) -> Seen:
-        """Return a question of which nothing was seen."""
-        self._seen.append(Seen(about))
-        del self._seen[:-OPEN_QUESTIONS]
-        return self._seen[-1]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
+import nftui.engine.flow_classes  # noqa: F401  makes its keys known: whoever makes a query may name them
 from nftui.engine.filters import ANY, Filter
 
 if TYPE_CHECKING:

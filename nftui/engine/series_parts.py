@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
 
 import polars as pl
@@ -11,6 +10,7 @@ from nftui.engine import instants, keys, series, top
 from nftui.engine.edge_flows import EdgeFlows
 from nftui.engine.ground import Ground, Step
 from nftui.engine.group_parts import SoFar, groups_of, together
+from nftui.engine.latest import Latest
 from nftui.engine.open_questions import OPEN_QUESTIONS, Change, OpenQuestions, Seen
 from nftui.engine.query import Query
 from nftui.engine.series import Grid
@@ -33,7 +33,7 @@ class Spreader:
         """
         self._edges = edges
         self._open = OpenQuestions()
-        self._followed: OrderedDict[Query, pl.DataFrame] = OrderedDict()
+        self._followed = Latest[Query, pl.DataFrame](OPEN_QUESTIONS)
 
     def clear(self) -> None:
         """Forget all."""
@@ -56,23 +56,24 @@ class Spreader:
         """
         followed = self._to_follow(query, shown, state)
         about = (groups_of(query), query.measure, grid.width, grid.phase, tuple(followed.rows()))
-        seen = self._open.nearest(about, ground) if self._edges is not None else Seen(about)
-        change = seen.change(ground.wanted)
-        if (change.gone or change.moved) and not self._moved(query, ground, seen, change, grid, followed):
-            seen = self._open.begin(about)
+        with self._open.taken(about, ground) as take:
+            seen = take(self._edges is None)
             change = seen.change(ground.wanted)
-        seen.interval, seen.whole = ground.interval, False
-        frames: list[pl.DataFrame] = []
-        for step in ground.steps(change.come, SPREAD_FLOWS):
-            frames += self._spread(query, ground, step, grid, followed)
-            if not step.last:
-                continue
-            seen.add(frames, {part.name: step.clip for part in step.parts}, ground, series.merge)
-            frames = []
-            if so_far is not None and ground.due and (sums := seen.state(series.merge)) is not None:
-                so_far(self._binned(query, sums, grid, shown, followed), ground.share(seen.wanted))
-        seen.whole = True
-        sums = seen.state(series.merge)
+            if (change.gone or change.moved) and not self._moved(query, ground, seen, change, grid, followed):
+                seen = take(True)
+                change = seen.change(ground.wanted)
+            seen.interval, seen.whole = ground.interval, False
+            frames: list[pl.DataFrame] = []
+            for step in ground.steps(change.come, SPREAD_FLOWS):
+                frames += self._spread(query, ground, step, grid, followed)
+                if not step.last:
+                    continue
+                seen.add(frames, {part.name: step.clip for part in step.parts}, ground, series.merge)
+                frames = []
+                if so_far is not None and ground.due and (sums := seen.state(series.merge)) is not None:
+                    so_far(self._binned(query, sums, grid, shown, followed), ground.share(seen.wanted))
+            seen.whole = True
+            sums = seen.state(series.merge)
         return self._binned(query, series.nothing() if sums is None else sums, grid, shown, followed)
 
     def _moved(self, query: Query, ground: Ground, seen: Seen, change: Change, grid: Grid, followed: pl.DataFrame) -> bool:
@@ -121,10 +122,7 @@ class Spreader:
             spare = replace(query, limit=None if query.limit is None else query.limit * SPARE_GROUPS)
             best = top.ranked(state, spare, 1).select(query.keys)
             followed = numbered_groups(pl.concat([now, best]).unique(maintain_order=True))
-        self._followed[question] = followed
-        self._followed.move_to_end(question)
-        while len(self._followed) > OPEN_QUESTIONS:
-            self._followed.popitem(last=False)
+        self._followed.put(question, followed)
         return followed
 
     def _binned(self, query: Query, merged: pl.DataFrame, grid: Grid, shown: pl.DataFrame, followed: pl.DataFrame) -> pl.DataFrame:

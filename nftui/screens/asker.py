@@ -73,12 +73,14 @@ class Answered(Message):
         reply: What came back; None where there was no question or it failed.
         status: As the collector wrote it: text from outside.
         problem: What went wrong in one line, or empty.
+        given_up: Whether nobody waited for it any more, so that nothing came back.
     """
 
     question: Question | None
     reply: Reply | None
     status: dict[str, Any] | None
     problem: str = ""
+    given_up: bool = False
 
 
 class Asker:
@@ -142,17 +144,17 @@ class Asker:
     def _run(self, question: Question | None, watch: Watch) -> None:
         reply: Reply | None = None
         status: dict[str, Any] | None = None
-        problem = ""
+        problem, given_up = "", False
         try:
             status = self._back_end.status()
             reply = None if question is None else question.put(Followed(self._back_end, watch))
         except GivenUp:
-            pass
+            given_up = True
         except NftuiError as error:
             problem = str(error)
         except Exception as error:  # noqa: BLE001  the edge of a thread: whatever it was, the screen says so and asks on
             problem = f"{type(error).__name__}: {error}"
-        self._post(Answered(question, reply, status, problem))
+        self._post(Answered(question, reply, status, problem, given_up))
 
     def _post(self, message: Message) -> None:
         with contextlib.suppress(RuntimeError):  # the program is being left, and with it the loop

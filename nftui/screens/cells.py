@@ -14,19 +14,6 @@ from nftui.units import SECOND, address_text, duration, mac_text, scaled
 
 FLAGS = "UAPRSF"
 BARS = " ▁▂▃▄▅▆▇█"
-DIMENSIONS = {
-    "srcip": "source", "dstip": "destination", "srcport": "source port", "dstport": "destination port", "proto": "protocol",
-    "none": "all flows",
-}  # fmt: skip
-TERMS = {
-    "source_address": "src ip", "destination_address": "dst ip", "source_port": "src port", "destination_port": "dst port",
-    "protocol": "proto", "exporter_address": "exporter ip", "next_hop": "next ip", "bgp_next_hop": "bgp next ip",
-    "source_as": "src as", "destination_as": "dst as", "ingress_interface": "in if", "egress_interface": "out if",
-    "tos": "tos", "octets": "bytes", "packets": "packets", "source_vlan": "src vlan", "destination_vlan": "dst vlan",
-}  # fmt: skip
-"""Columns that a filter can name, with its words for them."""
-
-
 ADDRESSES = frozenset(column.name for column in BY_NAME.values() if column.kind == "address")
 """Columns of addresses."""
 
@@ -89,13 +76,6 @@ def detail(name: str, value: Any) -> str:
         shown = protocol(value)
         return shown if shown == str(value) else f"{shown} ({value})"
     return cell(name, value)
-
-
-def term(name: str, value: Any) -> str | None:
-    """Return the filter that matches a column's value; None where the filter language can't say it."""
-    if value is None or name not in TERMS:
-        return None
-    return f"{TERMS[name]} {address(value) if BY_NAME[name].kind == 'address' else int(value)}"
 
 
 def also(text: str, added: str) -> str:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from textual import events, on
 from textual.binding import Binding, BindingType
 
-from nftui.engine import filters, resolutions
-from nftui.engine.filter_resolving import names_in
-from nftui.engine.query import KEYS, Answer, Measure
+from nftui.engine import resolutions
+from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError, UsageError
+from nftui.export.exportables import Exportable
 from nftui.printable import printable
-from nftui.screens import cells, reading
+from nftui.screens import cells, exports, presets, reading, registries, terms
 from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
+from nftui.screens.filtered import FilteredScreen
 from nftui.screens.questions import Question, Reply
-from nftui.screens.shell import ShellScreen
-from nftui.screens.view import PRESETS, Range, parse_range, time_text
+from nftui.screens.view import Range, keys_of, time_text
 from nftui.screens.widgets.painted import Line, Part
-from nftui.screens.widgets.prompt import Prompt
 
 FIRST_LOOK = 0.2
 """Seconds between two looks at a store that has no flows in the range yet."""
@@ -30,13 +30,14 @@ LIMITS = (2, 5, 10, 15, 20, 25, 50)
 MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
 
 
-class InvestigationScreen(ShellScreen):
+class InvestigationScreen(FilteredScreen):
     """A screen on the shared view. A subclass says what it asks, and shows the answer."""
 
-    SIGNS = ("the sign before LIVE", "  = exact  ~ newest bins settle  ≈ estimated  ! losses  % read in part so far")
+    SIGNS: ClassVar[tuple[str, ...]] = (
+        "the sign before LIVE",
+        "  = exact  ~ newest bins settle  ≈ estimated  ! losses  % read in part so far",
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "filter", "Filter", id="view.filter", tooltip="Edit the filter"),
-        Binding("F", "clear_filter", "Clear filter", show=False, id="view.clear_filter", tooltip="Show all flows again"),
         Binding("t", "range", "Time", id="view.range", tooltip="Choose the time range"),
         Binding("b", "by", "By", id="view.by", tooltip="Choose what to break down by"),
         Binding("M", "limit", "Groups", show=False, id="view.limit", tooltip="Choose how many groups are shown"),
@@ -55,6 +56,7 @@ class InvestigationScreen(ShellScreen):
         Binding("o", "exclude", "Not this", show=False, id="view.exclude", tooltip="Filter out the value under the cursor"),
         Binding("i", "only", "Only this", show=False, id="view.only", tooltip="Filter to the value under the cursor"),
         Binding("a", "names", "Names", show=False, id="view.names", tooltip="Addresses, or what they are called"),
+        Binding("W", "whois", "Whois", show=False, id="view.whois", tooltip="Who the address is registered to"),
         Binding("backslash", "side", "Side panel", show=False, id="view.side", tooltip="Show or hide the side panel"),
         Binding("C", "coverage", "Coverage", show=False, id="view.coverage", tooltip="What the answer stands on, in words"),
     ]
@@ -199,36 +201,8 @@ class InvestigationScreen(ShellScreen):
 
     def _filter_line(self) -> tuple[list[Part], list[Part]]:
         view = self.view
-        left = [Part(" filter: ", "dim"), Part(view.text, "accent") if view.text else Part("all flows", "text")]
-        for name in names_in(view.where):
-            if found := self.host.resolver.stands_for(name):
-                more = f" +{len(found) - 1}" if len(found) > 1 else ""
-                left.append(Part(f"  {name}: {str(found[0]).removesuffix('/32').removesuffix('/128')}{more}", "dim"))
         right = [Part("  "), Part(view.range.label, "strong"), Part("  by ", "dim"), Part(view.by)]
-        return left, [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
-
-    # The filter
-
-    def action_filter(self) -> None:
-        """Edit the filter."""
-        self.query_one(Prompt).open(
-            "filter",
-            self.view.text,
-            self.host.filter_history,
-            filters.parse,
-            "Enter applies, Esc cancels, Up and Down: earlier filters",
-        )
-
-    def action_clear_filter(self) -> None:
-        """Show all flows again."""
-        self.view = replace(self.view, text="", where=filters.ANY, path=())
-
-    def entered(self, purpose: str, text: str) -> None:
-        """Take what was typed."""
-        if purpose == "filter":
-            self.view = replace(self.view, text=text.strip(), where=filters.parse(text), path=())
-        else:
-            super().entered(purpose, text)
+        return self.filter_parts(), [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
 
     # The range
 
@@ -236,15 +210,15 @@ class InvestigationScreen(ShellScreen):
         """Choose the time range."""
         from nftui.screens.dialogs import Pick
 
-        labels = [(text, "all that is held" if text == "all" else f"last {text[1:]}") for text in PRESETS]
-        self.app.push_screen(
-            Pick("time range", labels, self.view.range.text, "or type -2h, 2026-11-23T10:00/2026-11-23T11:00", parse_range),
-            self._ranged,
-        )
+        def read(text: str) -> Range:
+            return presets.read_range(text, self.host.clock())
+
+        typed = "or type -2h, -3d, 2026-11-23T10:00/2026-11-23T11:00"
+        self.app.push_screen(Pick("time range", presets.ranges(), self.view.range.text, typed, read), self._ranged)
 
     def _ranged(self, text: str | None) -> None:
         if text is not None:
-            self.view = self.view.with_range(parse_range(text))
+            self.view = self.view.with_range(presets.read_range(text, self.host.clock()))
 
     def action_pause(self) -> None:
         """Freeze the range, or follow the clock again."""
@@ -272,12 +246,12 @@ class InvestigationScreen(ShellScreen):
         """Choose what to break down by."""
         from nftui.screens.dialogs import Pick
 
-        choices = [(name, f"{name:<9}{cells.DIMENSIONS.get(name, '')}") for name in KEYS]
-        self.app.push_screen(Pick("break down by", choices, self.view.by), self._chose_by)
+        typed = "or type several, as srcip,dstport or srcip4/24"
+        self.app.push_screen(Pick("break down by", presets.breakdowns(), self.view.by, typed, keys_of), self._chose_by)
 
     def _chose_by(self, name: str | None) -> None:
-        if name in KEYS:
-            self.view = replace(self.view, by=name)
+        if name is not None:
+            self.view = replace(self.view, by=name.replace(" ", ""))
 
     def action_limit(self) -> None:
         """Choose how many groups are shown."""
@@ -343,18 +317,24 @@ class InvestigationScreen(ShellScreen):
 
     def narrow(self, value: tuple[str, Any] | None, negation: str = "") -> bool:
         """Add a value to the filter, as a step that Esc undoes; tell whether it could be said."""
-        words = None if value is None else cells.term(*value)
+        return self.narrow_to(None if value is None else terms.term(*value), bool(negation))
+
+    def narrow_to(self, words: str | None, out: bool = False, by: str = "") -> bool:
+        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said.
+
+        With `by` the breakdown changes with it.
+        """
         if words is None:
             self.say("no filter can say this value", "warning")
             return False
-        added = negation + words
+        added = terms.negated(words) if out else words
         text = cells.also(self.view.text, added)
         try:
-            where = filters.parse(text)
+            where = self.narrowed(added)
         except FilterError as error:
             self.say(str(error), "error")
             return False
-        self.view = self.view.down(added, text, where, self.TAB, self.table.cursor)
+        self.view = replace(self.view.down(added, text, where, self.TAB, self.table.cursor), by=by or self.view.by)
         return True
 
     def action_up(self) -> None:
@@ -375,7 +355,14 @@ class InvestigationScreen(ShellScreen):
             row, self._row = self._row, None
             self.table.go(row)
 
-    # What there is to read
+    # What there is to write, and to read
+
+    def exports(self) -> Sequence[Exportable]:
+        """Return all that the answer holds; a table where there is none."""
+        if self.reply is None:
+            return super().exports()
+        resolver = self.host.resolver if self.view.names else None
+        return list(exports.of_reply(self.reply, self.host.back_end, resolver, iec=self.iec))
 
     def action_names(self) -> None:
         """Show addresses, or what they are called."""
@@ -383,6 +370,28 @@ class InvestigationScreen(ShellScreen):
         self.show_answer()
         if self.view.names and not self.host.resolver.asks:
             self.say("names of your hosts file alone: names.resolve = true in the configuration has DNS asked")
+
+    def address_under_cursor(self) -> str | None:
+        """Return the address under the cursor; of a row in which it is on none, the first address."""
+        row, here = self.table.row() or {}, self.value_under_cursor()
+        values = [here] if here is not None and isinstance(here[1], bytes) and len(here[1]) == 16 else list(row.items())
+        found = (cells.address(value) for _, value in values if isinstance(value, bytes) and len(value) == 16)
+        return next(found, None)
+
+    def action_whois(self) -> None:
+        """Ask who the address under the cursor is registered to."""
+        address = self.address_under_cursor()
+        if address is None:
+            self.say("no address in this row", "warning")
+            return
+        self.say(f"asking whois {address}")
+        registries.ask(self, address)
+
+    @on(registries.Registered)
+    def _registered(self, message: registries.Registered) -> None:
+        message.stop()
+        if self.is_current:
+            self.app.push_screen(registries.page(message))
 
     def action_side(self) -> None:
         """Show or hide the side panel."""

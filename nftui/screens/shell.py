@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, cast
 
@@ -14,12 +14,13 @@ from textual.screen import Screen
 from nftui.config import Config, DisplaySettings
 from nftui.engine.query import BackEnd
 from nftui.engine.resolving import Resolver
+from nftui.export.exportables import Exportable
 from nftui.printable import printable
-from nftui.screens import reading
+from nftui.screens import exports, reading
 from nftui.screens.collector import Collector
-from nftui.screens.frugal import FrugalCompositor
 from nftui.screens.glyphs import Glyphs
-from nftui.screens.view import View
+from nftui.screens.shelf import Shelf
+from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
 from nftui.screens.widgets.prompt import Prompt
@@ -29,6 +30,12 @@ TABS = (
     ("5", "filters", "Filters", "Filters"), ("7", "sources", "Sources", "Source"), ("8", "settings", "Settings", "Set"),
 )  # fmt: skip
 """Key, name, label where there is room, label where there is little."""
+
+TYPING = (
+    ("⏎", "Apply"), ("esc", "Cancel"), ("tab", "Complete"), ("↑ ↓", "List, before"), ("pgup", "Recent"), ("pgdn", "Save"),
+    ("f10", "Undo"),
+)  # fmt: skip
+"""Keys of the line that is typed in; the first two are those of every such line."""
 
 
 class Host(Protocol):
@@ -47,6 +54,7 @@ class Host(Protocol):
     glyphs: Glyphs
     config: Config
     config_path: Path | None
+    shelf: Shelf
 
 
 class ShellScreen(Screen[None]):
@@ -64,13 +72,13 @@ class ShellScreen(Screen[None]):
         Binding("slash", "find", "Find", key_display="/", id="table.find", tooltip="Find words in the table"),
         Binding("n", "find_next(1)", "Next", show=False, id="table.find_next", tooltip="The next row with the words found last"),
         Binding("N", "find_next(-1)", "Previous", show=False, id="table.find_previous", tooltip="The row before with those words"),
+        Binding("e", "export", "Export", id="view.export", tooltip="Write what is shown to a file"),
         Binding("escape", "up", "Up", show=False, id="view.up", tooltip="Undo the last step down"),
         Binding("question_mark", "help", "Help", key_display="?", id="view.help", tooltip="The keys of this screen"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._compositor = FrugalCompositor()
         self.problem = ""
         self.collector = Collector()
         self.heard = False
@@ -135,8 +143,9 @@ class ShellScreen(Screen[None]):
         return parts
 
     def _keys(self) -> list[Part]:
-        if self.query_one(Prompt).has_class("-open"):
-            typed = (("⏎", "Apply"), ("esc", "Cancel"), ("↑ ↓", "Entered before"), ("^c", "Quit"))
+        prompt = self.query_one(Prompt)
+        if prompt.is_open:
+            typed = TYPING if prompt.purpose == "filter" else TYPING[:2]
             return [Part(" "), *(part for key, words in typed for part in (Part(key, "title"), Part(f" {words} ", "dim")))]
         room = self.size.width - 1
         bound = {active.binding.id: active for active in reversed(self.active_bindings.values())}
@@ -167,14 +176,12 @@ class ShellScreen(Screen[None]):
     @on(Prompt.Entered)
     def _entered(self, message: Prompt.Entered) -> None:
         message.stop()
-        self.focus_table()
         self.entered(message.purpose, message.text)
 
     @on(Prompt.Left)
     def _left(self, message: Prompt.Left) -> None:
         message.stop()
-        self.query_one(Prompt).close()
-        self.focus_table()
+        self.show_edges()
 
     def action_find_next(self, direction: int) -> None:
         """Put the cursor on the next row with the words."""
@@ -188,6 +195,19 @@ class ShellScreen(Screen[None]):
     def say(self, text: str, severity: Any = "information") -> None:
         """Show a short notice, as plain text."""
         self.app.notify(printable(text), severity=severity, timeout=3, markup=False)
+
+    # What is written to files
+
+    def exports(self) -> Sequence[Exportable]:
+        """Return what there is to write, what is looked at most first: the table, unless a screen knows more."""
+        return [one for table in self.query(FlowTable) if table.display for one in exports.of_table(table, "table")]
+
+    def action_export(self, form: str = "csv") -> None:
+        """Write what is shown to a file."""
+        from nftui.screens.export_dialog import ExportDialog
+
+        moment = time_text(self.host.clock(), "%Y%m%d-%H%M%S")
+        self.app.push_screen(ExportDialog(self.TAB, self.exports(), lambda: exports.picture(self, self.host.title), moment, form))
 
     # The way out, and help
 
@@ -203,4 +223,6 @@ class ShellScreen(Screen[None]):
 
     def ink_colours(self) -> tuple[str, str]:
         """Return the colours of headings and of what is less important."""
-        return self.app.theme_variables["primary"], self.app.theme_variables["dim"]
+        styles = self.query_one("#keys", Line).ink
+        title, dim = styles.title.color, styles.dim.color
+        return title.name if title else "default", dim.name if dim and not styles.few else "dim"

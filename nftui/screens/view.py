@@ -13,6 +13,7 @@ from datetime import datetime
 from nftui.engine import keys, ranges
 from nftui.engine.filters import ANY, Filter, Not, all_of
 from nftui.engine.query import KEYS, Interval, Kind, Measure, Query
+from nftui.engine.resolutions import CALENDAR, Resolution, resolution
 from nftui.units import SECOND, moment
 
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
@@ -23,7 +24,6 @@ WIDTHS = tuple(
     + [n * HOUR for n in (1, 2, 3, 4, 6, 12)]
     + [n * DAY for n in (1, 2, 7, 14, 28, 91, 182, 365)]
 )
-PRESETS = ("-5m", "-15m", "-1h", "-6h", "-24h", "-7d", "-30d", "all")
 ZOOMS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY)
 SHORTEST = 10 * SECOND
 DISPLAYS = ("area", "summary", "detailed", "data", "circle", "connections")
@@ -43,7 +43,7 @@ class Range:
         if self.length is not None:
             return f"-{length_text(self.length)}"
         if self.interval is not None:
-            return "/".join(_local(edge).strftime("%Y-%m-%dT%H:%M:%S") for edge in (self.interval.start, self.interval.end))
+            return "/".join(local_time(edge).strftime("%Y-%m-%dT%H:%M:%S") for edge in (self.interval.start, self.interval.end))
         return "all"
 
     @property
@@ -53,7 +53,7 @@ class Range:
             return f"last {length_text(self.length)}"
         if self.interval is None:
             return "all time"
-        start, end = _local(self.interval.start), _local(self.interval.end)
+        start, end = local_time(self.interval.start), local_time(self.interval.end)
         form = "%H:%M:%S" if self.interval.length < DAY else "%b %d %H:%M"
         day = "" if self.interval.length >= DAY else f"{start:%b %d} "
         return f"{day}{start.strftime(form)}-{end.strftime(form)}"
@@ -142,15 +142,37 @@ class View:
         end = -(-(now if self.paused_at is None else self.paused_at) // width) * width
         return Interval(end - -(-self.range.length // width) * width, end)
 
-    def groups(self, now: int) -> Query:
-        """Return the question of a ranked list with its series."""
-        interval = self.interval(now)
-        bins = self.bins
-        if interval is not None:
+    def sampled(self, now: int, held: Interval | None = None) -> Resolution:
+        """Return the asked interval with the bins of its series.
+
+        Args:
+            now: The end of relative ranges, microseconds.
+            held: All that is held, where that is known: the calendar of a range without edges.
+        """
+        length = self.range.length
+        if not self.resolution:
+            interval = self.interval(now)
+            if interval is None:
+                return Resolution(None, self.bins)
             width = bin_width(interval.length, self.bins)
-            bins = interval.length // width if interval.length % width == 0 else self.bins
+            return Resolution(interval, max(interval.length // width if interval.length % width == 0 else self.bins, 1))
+        if length is None:
+            return resolution(self.resolution, self.range.interval, held)
+        end = now if self.paused_at is None else self.paused_at
+        if self.resolution in CALENDAR:
+            # The hour or day of the end, and as many before it as the range has: not one more where it begins within one.
+            each = HOUR if self.resolution == "hourly" else DAY
+            return resolution(self.resolution, Interval(end - (max(-(-length // each), 1) - 1) * each, end + 1), held)
+        bins = resolution(self.resolution, None, None).bins
+        width = -(-length // bins)
+        end = -(-end // width) * width
+        return Resolution(Interval(end - bins * width, end), bins)
+
+    def groups(self, now: int, held: Interval | None = None) -> Query:
+        """Return the question of a ranked list with its series; the arguments are those of `sampled`."""
+        sampled = self.sampled(now, held)
         return Query(
-            interval,
+            sampled.interval,
             Kind.GROUPS,
             keys_of(self.by),
             self.taken,
@@ -158,8 +180,12 @@ class View:
             self.order.value,
             self.ascending,
             self.limit,
-            max(bins, 1),
+            sampled.bins,
         )
+
+    def before(self, interval: Interval) -> Interval:
+        """Return the period of the same length before an interval."""
+        return Interval(interval.start - interval.length, interval.start)
 
     def flows(self, now: int, order: str, ascending: bool, limit: int) -> Query:
         """Return the question of flow records."""
@@ -264,12 +290,12 @@ def time_form(length: int) -> str:
 
 def time_text(microseconds: int, form: str = "%H:%M:%S") -> str:
     """Return a moment in the local time of this machine: the only place where times become text on the screens."""
-    return _local(microseconds).strftime(form)
+    return local_time(microseconds).strftime(form)
 
 
 def zone_offset(microseconds: int) -> int:
     """Return by how much local time is ahead of UTC at a moment, microseconds."""
-    shift = _local(microseconds).utcoffset()
+    shift = local_time(microseconds).utcoffset()
     return 0 if shift is None else int(shift.total_seconds()) * SECOND
 
 
@@ -279,7 +305,8 @@ def zone_name() -> str:
     return f"{now:%Z} (UTC{now.isoformat()[-6:]})"
 
 
-def _local(microseconds: int) -> datetime:
+def local_time(microseconds: int) -> datetime:
+    """Return a moment in the local time of this machine; in UTC where that has none for it."""
     try:
         return moment(microseconds).astimezone()
     except (OverflowError, ValueError, OSError):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -142,22 +142,21 @@ def test_what_is_known_so_far_grows_and_says_its_share(store: Path) -> None:
         assert answer.coverage.partial is None
 
 
-def test_a_question_that_waits_for_another_can_be_given_up(store: Path) -> None:
-    back_end, inside, go_on = LocalBackEnd(store), threading.Event(), threading.Event()
+def test_several_threads_ask_at_once_what_they_would_alone(store: Path) -> None:
+    wanted = [_comparable(LocalBackEnd(store, keep=False).answer(query)) for query in QUERIES]
+    back_end, found = LocalBackEnd(store), []
 
-    def hear(_: Answer) -> None:
-        inside.set()
-        go_on.wait(10)
+    def ask(turn: int) -> None:
+        chance = random.Random(turn)
+        for number in chance.sample(range(len(QUERIES)), len(QUERIES)):
+            with contextlib.suppress(GivenUp):
+                back_end.answer(QUERIES[number], After(chance.randrange(20)))
+            found.append((number, _comparable(back_end.answer(QUERIES[number], Watch()))))
 
-    thread = threading.Thread(target=lambda: back_end.answer(QUERIES[0], After(1 << 30, hear)))
-    thread.start()
-    assert inside.wait(10)
-    watch = Watch()
-    threading.Timer(0.05, watch.give_up).start()
-    began = time.monotonic()
-    with pytest.raises(GivenUp):
-        back_end.answer(QUERIES[1], watch)
-    assert time.monotonic() - began < 1
-    go_on.set()
-    thread.join(10)
-    assert back_end.answer(QUERIES[1], Watch()).coverage.partial is None
+    threads = [threading.Thread(target=ask, args=(turn,)) for turn in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(found) == 3 * len(QUERIES)
+    assert all(answer == wanted[number] for number, answer in found)

@@ -34,6 +34,7 @@ TITLES = {
     "prompt": "Lines to type in",
     "pick": "Lists to choose from",
     "page": "Pages to read",
+    "export": "Writing a file",
 }
 
 
