@@ -132,6 +132,7 @@ async def test_an_unforeseen_error_is_shown_not_fatal(make: Make, store: Path) -
 
 async def test_slow_answers_leave_the_keys_free_and_late_ones_are_dropped(make: Make, store: Path) -> None:
     back_end = Scripted(LocalBackEnd(store), status())
+    back_end.gives_up = False
     app = make(back_end)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await settled(pilot)
