@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from nftui.engine import filters, keys
-from nftui.engine.filters import ANY, Filter, all_of
+from nftui.engine.filters import Filter, all_of
 from nftui.engine.query import KEYS, Interval, Kind, Measure, Query
 from nftui.screens.cells import DIMENSIONS
 from nftui.screens.view import DAY, HOUR, MINUTE, View, zone_offset
@@ -140,5 +140,3 @@ def dimension(name: str) -> Dimension:
             return replace(found, keys=words_of(name))
         return found
     return Dimension(name, " ".join(keys.key(one).label for one in words_of(name)) or "all flows", words_of(name))
-
-

@@ -100,7 +100,7 @@ class SourcesScreen(ShellScreen):
         self.call_after_refresh(self.show_all)
 
     def _look(self) -> None:
-        if self._watcher is not None and self.is_current:
+        if self._watcher is not None and self.is_current and self.due():
             self._watcher.look()
 
     @on(Watched)
@@ -142,7 +142,7 @@ class SourcesScreen(ShellScreen):
             parts.append(Part(f"{self.collector.label}  ", "warn"))
         if self._paused:
             return [*parts, Part(f"PAUSED {time_text(self.exporters.now)} ", "warn")]
-        return [*parts, Part(f"LIVE {self.host.display_settings.refresh:g}s ", "good")]
+        return [*parts, *self.live_state()]
 
     def _totals(self, status: dict[str, Any]) -> tuple[list[Part], list[Part]]:
         if self.problem:
