@@ -16,9 +16,10 @@ from textual.driver import Driver
 from textual.reactive import var
 from textual.screen import Screen
 
-from nftui.config import Config, DisplaySettings, NameSettings, themes_directory
+from nftui.config import Config, DisplaySettings, NameSettings, filters_directory, themes_directory
 from nftui.engine.query import KEYS, BackEnd
 from nftui.engine.resolving import Resolver
+from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
 from nftui.screens import exports, glyphs, keys, themes
@@ -27,8 +28,9 @@ from nftui.screens.driver import MeteredDriver
 from nftui.screens.frugal import Outlet, frugal
 from nftui.screens.link import ASK, Link
 from nftui.screens.live import LiveScreen
+from nftui.screens.shelf import Shelf
 from nftui.screens.view import MINUTE, Range, View, parse_range
-from nftui.screens.widgets.prompt import PromptInput
+from nftui.screens.widgets.typed_line import TypedLine
 
 if TYPE_CHECKING:
     from nftui.screens.filters import FiltersScreen
@@ -142,6 +144,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.config, self.config_path = config or Config(display=display), config_path
         self.environ = _ABLE if environ is None else environ
         self.themes = themes.find(themes_directory(config_path))
+        self.shelf = Shelf(SavedFilters(filters_directory(config_path)))
         self.filter_history: list[str] = []
         self.find_history: list[str] = []
         for theme in self.themes.known.values():
@@ -221,7 +224,7 @@ class NftuiApp(App[None], inherit_bindings=False):
     def on_key(self, event: events.Key) -> None:
         """Hand keys that were typed ahead, right behind the one that opened a prompt, on to the prompt."""
         entry = self.focused
-        if isinstance(entry, PromptInput) and event.time <= entry.began:
+        if isinstance(entry, TypedLine) and event.time <= entry.began:
             event.prevent_default()
             entry._forward_event(events.Key(event.key, event.character))
 

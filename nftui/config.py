@@ -135,6 +135,8 @@ class DisplaySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Groups shown at start; the rest is `other`."""
     maximum_chart_resolution: int = 120
     """Points of a chart, 2 to 1000; of more, neighbours become one."""
+    custom_filters: bool = True
+    """Whether filters may be typed and saved in the dashboard; without, only those that are saved already can be chosen."""
     keys: dict[str, str] = {}
     """Key bindings by id: `"live.pause" = "space"`."""
 

@@ -28,6 +28,7 @@ class Glyphs:
         marked: Behind the heading by which a table is ordered.
         thumb: Of a scroll bar.
         ellipsis: Of what was cut.
+        strokes: Of lines, by weight: level, upright, and the corners in the order of `corners`.
         dots: Whether braille patterns can be shown.
     """
 
@@ -45,16 +46,17 @@ class Glyphs:
     marked: str = "▾"
     thumb: str = "┃"
     ellipsis: str = "…"
+    strokes: tuple[str, str, str] = ("─│┌┐└┘", "━┃┏┓┗┛", "═║╔╗╚╝")
     dots: bool = False
 
 
 BRAILLE = Glyphs("braille", dots=True)
 BLOCKS = Glyphs("blocks")
 # What is in code page 437, and so in the kernel's own font: half blocks, and none of the eighths.
-HALF = Glyphs("half", rising=" ▄█", running=" ▌█", marked="▼", thumb="║", ellipsis="~")
+HALF = Glyphs("half", rising=" ▄█", running=" ▌█", marked="▼", thumb="║", ellipsis="~", strokes=("─│┌┐└┘", "═║╔╗╚╝", "██████"))
 ASCII = Glyphs(
     "ascii", rising=" .:-=+*#", running=" -=#", shades=" .:+#", horizontal="-", vertical="|", corners="++++", swatch="#",
-    pointer=">", up="^", down="v", marked="v", thumb="#", ellipsis="~",
+    pointer=">", up="^", down="v", marked="v", thumb="#", ellipsis="~", strokes=("-|++++", "=|++++", "######"),
 )  # fmt: skip
 GLYPHS = {glyphs.name: glyphs for glyphs in (BRAILLE, BLOCKS, HALF, ASCII)}
 

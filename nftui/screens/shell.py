@@ -22,6 +22,7 @@ from nftui.screens.collector import Collector
 from nftui.screens.driver import Paced
 from nftui.screens.glyphs import Glyphs
 from nftui.screens.link import Link
+from nftui.screens.shelf import Shelf
 from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
@@ -32,6 +33,12 @@ TABS = (
     ("5", "filters", "Filters", "Filters"), ("7", "sources", "Sources", "Source"), ("8", "settings", "Settings", "Set"),
 )  # fmt: skip
 """Key, name, label where there is room, label where there is little."""
+
+TYPING = (
+    ("⏎", "Apply"), ("esc", "Cancel"), ("tab", "Complete"), ("↑ ↓", "List, before"), ("pgup", "Recent"), ("pgdn", "Save"),
+    ("f10", "Undo"),
+)  # fmt: skip
+"""Keys of the line that is typed in; the first two are those of every such line."""
 
 
 class Host(Protocol):
@@ -51,6 +58,7 @@ class Host(Protocol):
     link: Link
     config: Config
     config_path: Path | None
+    shelf: Shelf
 
 
 class ShellScreen(Paced, Screen[None]):
@@ -158,8 +166,9 @@ class ShellScreen(Paced, Screen[None]):
         return parts
 
     def _keys(self) -> list[Part]:
-        if self.query_one(Prompt).has_class("-open"):
-            typed = (("⏎", "Apply"), ("esc", "Cancel"), ("↑ ↓", "Entered before"), ("^c", "Quit"))
+        prompt = self.query_one(Prompt)
+        if prompt.is_open:
+            typed = TYPING if prompt.purpose == "filter" else TYPING[:2]
             return [Part(" "), *(part for key, words in typed for part in (Part(key, "title"), Part(f" {words} ", "dim")))]
         room = self.size.width - 1
         bound = {active.binding.id: active for active in reversed(self.active_bindings.values())}
@@ -190,14 +199,12 @@ class ShellScreen(Paced, Screen[None]):
     @on(Prompt.Entered)
     def _entered(self, message: Prompt.Entered) -> None:
         message.stop()
-        self.focus_table()
         self.entered(message.purpose, message.text)
 
     @on(Prompt.Left)
     def _left(self, message: Prompt.Left) -> None:
         message.stop()
-        self.query_one(Prompt).close()
-        self.focus_table()
+        self.show_edges()
 
     def action_find_next(self, direction: int) -> None:
         """Put the cursor on the next row with the words."""

@@ -88,7 +88,7 @@ class SourcesScreen(ShellScreen):
     def on_mount(self) -> None:
         """Start to look."""
         self._watcher = Watcher(self.host.back_end, self)
-        self.set_interval(self.host.display_settings.refresh, self._look)
+        self.set_interval(self.host.display_settings.refresh, self._tick)
         self.call_after_refresh(self.show_all)
 
     def on_screen_resume(self, _: events.ScreenResume) -> None:
@@ -99,8 +99,12 @@ class SourcesScreen(ShellScreen):
         """Lay out for the new size."""
         self.call_after_refresh(self.show_all)
 
+    def _tick(self) -> None:
+        if self.due():
+            self._look()
+
     def _look(self) -> None:
-        if self._watcher is not None and self.is_current and self.due():
+        if self._watcher is not None and self.is_current:
             self._watcher.look()
 
     @on(Watched)

@@ -103,6 +103,11 @@ class FlowTable(Painted, can_focus=True):
         """Rows in all."""
         return 0 if self.frame is None else self.frame.height
 
+    @property
+    def cursor_seen(self) -> bool:
+        """Whether the row of the cursor is told from the others."""
+        return True
+
     def show(
         self,
         frame: pl.DataFrame | None,
@@ -183,7 +188,7 @@ class FlowTable(Painted, can_focus=True):
 
     def _line(self, index: int, row: Row, offset: int, room: int, width: int) -> Strip:
         styles = self.ink
-        here = index == self.cursor
+        here = index == self.cursor and self.cursor_seen
         plain = styles.cursor if here else styles.text
         pointed = plain if styles.few else Style(color=styles.title.color, bgcolor=styles.cursor_ground)
         parts = [Segment(self.glyphs.pointer, pointed) if here else Segment(" ", plain)]
