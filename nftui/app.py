@@ -135,6 +135,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.glyphs = BLOCKS
         self.filter_history: list[str] = []
         self.find_history: list[str] = []
+        self.marks: list[int] = []
         for name in themes.names():
             self.register_theme(themes.load(name))
         if display.theme not in themes.names():

@@ -143,7 +143,7 @@ class Breakdown:
             return frame
         sums, count = rest
         line = pl.DataFrame({"octets": [sums.octets], "packets": [sums.packets], "flows": [sums.flows], "others": [count]})
-        return pl.concat([frame, line.cast({name: pl.Int64 for name in (*SUMS, "others")})], how="diagonal")
+        return pl.concat([frame, line.cast(dict.fromkeys((*SUMS, "others"), pl.Int64))], how="diagonal")
 
     def label(self, row: Row) -> str:
         """Return the words for a group."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from nftui.engine import filters, keys
-from nftui.engine.filters import ANY, Filter, all_of
+from nftui.engine.filters import Filter, all_of
 from nftui.engine.query import KEYS, Interval, Kind, Measure, Query
 from nftui.screens.presets import DIMENSIONS
 from nftui.screens.view import DAY, HOUR, MINUTE, View, zone_offset

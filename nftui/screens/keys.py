@@ -24,13 +24,14 @@ def owners() -> tuple[type[DOMNode], ...]:
     from nftui.screens.shell import ShellScreen
     from nftui.screens.sources import SourcesScreen
     from nftui.screens.summary import SummaryScreen
+    from nftui.screens.widgets.chart import AreaChart
     from nftui.screens.widgets.flow_table import FlowTable
     from nftui.screens.widgets.prompt import PromptInput
     from nftui.screens.widgets.sheet import Sheet
 
     return (
         ShellScreen, InvestigationScreen, LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen, SourcesScreen,
-        SettingsScreen, FlowTable, Sheet, PromptInput, Pick, Page,
+        SettingsScreen, FlowTable, AreaChart, Sheet, PromptInput, Pick, Page,
         ExportDialog,
     )  # fmt: skip
 

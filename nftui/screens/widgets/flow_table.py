@@ -103,6 +103,11 @@ class FlowTable(Painted, can_focus=True):
         """Rows in all."""
         return 0 if self.frame is None else self.frame.height
 
+    @property
+    def hidden(self) -> int:
+        """Columns that there isn't room for."""
+        return len(self.columns) - len(self._shown) if self._shown else 0
+
     def show(
         self,
         frame: pl.DataFrame | None,
