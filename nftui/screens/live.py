@@ -219,7 +219,7 @@ class LiveScreen(InvestigationScreen):
             self._show_pairs(ranking)
         else:
             groups = self.query_one("#table", FlowTable)
-            groups.show(answer.groups, ranking.columns(chart.ink.layer), ranking.keys, answer.query.order)
+            groups.show(answer.groups, ranking.columns(chart.ink.layer, chart.ink.letters), ranking.keys, answer.query.order)
         if name == "area":
             chart.show(ranking.areas(self.host.display_settings.maximum_chart_resolution, tuple(self.host.marks)))
             self._show_legend()
@@ -331,8 +331,7 @@ class LiveScreen(InvestigationScreen):
             if moved is matrix:
                 ring.select(matrix.pair())
             elif (pair := ring.pair()) is not None:
-                matrix.go_to(*pair, quiet=True)
-                matrix.repaint()
+                matrix.select(pair)
         self._show_side()
 
     @on(AreaChart.Moved)

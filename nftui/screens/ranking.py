@@ -14,7 +14,7 @@ from nftui.engine.resolutions import charted
 from nftui.engine.series import nearest_rank
 from nftui.screens import cells
 from nftui.screens.view import time_form, time_text
-from nftui.screens.widgets.chart import Areas
+from nftui.screens.widgets.chart import LETTERS, Areas
 from nftui.screens.widgets.flow_table import Row, TableColumn
 from nftui.screens.widgets.legend import Entry
 from nftui.screens.widgets.painted import Part, fit_middle
@@ -219,8 +219,8 @@ class Ranking:
             [Part(" low  ", "dim"), Part(f"{scaled(sums[0]):<6}"), Part("  median ", "dim"), Part(scaled(sums[len(sums) // 2]))],
         ]
 
-    def columns(self, layer: Layer) -> list[TableColumn]:
-        """Return the columns of the ranked list."""
+    def columns(self, layer: Layer, letters: bool = False) -> list[TableColumn]:
+        """Return the columns of the ranked list; groups have letters where colours don't tell them apart."""
         count, name = self.answer.groups.height, self.measure.value
         base = 1024 if self.iec else 1000
 
@@ -233,7 +233,7 @@ class Ranking:
         def size(_: int, row: Row) -> str:
             return scaled(row["octets"] / row["packets"]) if row["packets"] else "-"
 
-        columns = [TableColumn("swatch", "", 1, lambda n, row: "■", colour=colour)]
+        columns = [TableColumn("swatch", "", 1, lambda n, row: LETTERS[n % len(LETTERS)] if letters else "■", colour=colour)]
         columns += [TableColumn(key, key_of(key).label, 18, key_text(key), grows=2, middle=True) for key in self.keys]
         if not self.keys:
             columns.append(TableColumn("all", "traffic", 18, lambda n, row: "all flows", grows=2))

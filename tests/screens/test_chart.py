@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from textual.app import App, ComposeResult
 
-from nftui.screens.themes import ink, load
+from nftui.screens.themes import load
 from nftui.screens.widgets import chart
-from nftui.screens.widgets.chart import FADE, AreaChart, Areas
+from nftui.screens.widgets.chart import AreaChart, Areas
 from nftui.units import scaled
 
 SECOND = 1_000_000

@@ -222,7 +222,7 @@ class AreaChart(Painted, can_focus=True):
         count = areas.series.width - 2
         bright = [*(self.ink.layer(n, count) for n in range(count + 1)), self.ink.ground]
         body = _body(_resample(layers, columns), self._top, rows)
-        if getattr(self.ink, "letters", False):
+        if self.ink.letters:
             return [[_lettered(cell, bright, x >= settled) for x, cell in enumerate(row)] for row in body]
         faded = [self.ink.mixed(colour, FADE) for colour in bright]
         shade = self.glyphs.shades[min(HATCH, len(self.glyphs.shades) - 1)]

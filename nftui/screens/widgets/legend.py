@@ -71,7 +71,7 @@ class Legend(Painted):
         room = width - 13 - (trend + 1 if trend else 0) - change
         colour = Style(color=styles.layer(place, count), bgcolor=styles.ground)
         sign = self.glyphs.swatch
-        if getattr(styles, "letters", False):
+        if styles.letters:
             sign = "." if entry.other else LETTERS[place % len(LETTERS)]
         parts = [
             Segment(f" {sign} ", colour),
