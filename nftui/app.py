@@ -148,6 +148,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.shelf = Shelf(SavedFilters(filters_directory(config_path)))
         self.filter_history: list[str] = []
         self.find_history: list[str] = []
+        self.marks: list[int] = []
         for theme in self.themes.known.values():
             self.register_theme(theme)
         # Colours are taken away on the way out, and only there.

@@ -54,6 +54,7 @@ class Host(Protocol):
     title: str
     filter_history: list[str]
     find_history: list[str]
+    marks: list[int]
     view: Reactive[View]
     resolver: Resolver
     glyphs: Glyphs
