@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
+from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.reactive import var
 from textual.screen import Screen
 
-from nftui.config import Config, DisplaySettings, NameSettings
+from nftui.config import Config, DisplaySettings, NameSettings, filters_directory, themes_directory
 from nftui.engine.query import KEYS, BackEnd
 from nftui.engine.resolving import Resolver
+from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
-from nftui.screens import exports, keys, themes
-from nftui.screens.glyphs import BLOCKS
+from nftui.screens import exports, glyphs, keys, themes
+from nftui.screens.depth import Depth, depth
+from nftui.screens.frugal import Outlet, frugal
 from nftui.screens.live import LiveScreen
+from nftui.screens.shelf import Shelf
 from nftui.screens.view import MINUTE, Range, View, parse_range
-from nftui.screens.widgets.prompt import PromptInput
+from nftui.screens.widgets.typed_line import TypedLine
 
 if TYPE_CHECKING:
     from nftui.screens.filters import FiltersScreen
@@ -111,6 +115,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         config: Config | None = None,
         config_path: Path | None = None,
         clock: Callable[[], int] = now,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         """Put the dashboard together.
 
@@ -124,6 +129,7 @@ class NftuiApp(App[None], inherit_bindings=False):
             config: The whole configuration, for what shows it; `display` goes before its own.
             config_path: Its file, None for the default one: saved filters and themes of the user stand beside it.
             clock: Returns the present in microseconds since 1970.
+            environ: Tells what the terminal shows; None for all colours and block characters, as far as `display` doesn't say.
         Raises:
             ConfigError: The theme, the range, the group-by or the id of a key can't be used.
         """
@@ -132,28 +138,63 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
         self.resolver = resolver or Resolver(NameSettings())
         self.config, self.config_path = config or Config(display=display), config_path
-        self.glyphs = BLOCKS
+        self.environ = _ABLE if environ is None else environ
+        self.themes = themes.find(themes_directory(config_path))
+        self.shelf = Shelf(SavedFilters(filters_directory(config_path)))
         self.filter_history: list[str] = []
         self.find_history: list[str] = []
-        for name in themes.names():
-            self.register_theme(themes.load(name))
-        if display.theme not in themes.names():
-            themes.load(display.theme)
-        self.theme = display.theme
+        for theme in self.themes.known.values():
+            self.register_theme(theme)
+        # Colours are taken away on the way out, and only there.
+        del self._filters[1:]
+        self.depth, self.glyphs = Depth.ALL, glyphs.BLOCKS
+        self.look_like(display)
         if display.keys:
             keys.check(display.keys, NftuiApp)
             self.set_keymap(display.keys)
         self.set_reactive(NftuiApp.view, replace(_first_view(display), names=self.resolver.asks))
 
+    def on_mount(self) -> None:
+        """Say which of the user's themes can't be used."""
+        for problem in self.themes.problems.values():
+            self.notify(printable(problem), severity="warning", timeout=10, markup=False)
+
+    def look_like(self, display: DisplaySettings) -> None:
+        """Take theme, colours and characters from settings.
+
+        Raises:
+            ConfigError: The theme can't be used.
+        """
+        deep = depth(display.colours, self.environ)
+        theme = self.themes.chosen(display.theme, deep)
+        self.depth, self.glyphs = deep, glyphs.told(display.glyphs, self.environ, deep)
+        self.console._color_system = deep.system
+        self.theme = theme
+
     def action_next_theme(self) -> None:
         """Take the next theme."""
-        known = themes.names()
-        self.theme = known[(known.index(self.theme) + 1) % len(known)]
+        fitting = self.themes.fitting(self.depth)
+        if len(fitting) < 2:
+            self.notify(f"colours: {self.depth.label}: they are the terminal's own, whatever the theme", markup=False)
+            return
+        place = fitting.index(self.theme) if self.theme in fitting else -1
+        self.theme = fitting[(place + 1) % len(fitting)]
+
+    def _display(self, screen: Screen[None], renderable: object) -> None:
+        """Show what a screen painted, as the terminal can show it."""
+        if isinstance(renderable, CompositorUpdate):
+            renderable = frugal(renderable, Outlet(self.depth, self.glyphs))
+        super()._display(screen, renderable)  # type: ignore[arg-type]
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Return how a key is called, in characters that the terminal has."""
+        shown = super().get_key_display(binding)
+        return shown if self.glyphs.name in ("braille", "blocks") else _SPELT.get(shown, shown)
 
     def on_key(self, event: events.Key) -> None:
         """Hand keys that were typed ahead, right behind the one that opened a prompt, on to the prompt."""
         entry = self.focused
-        if isinstance(entry, PromptInput) and event.time <= entry.began:
+        if isinstance(entry, TypedLine) and event.time <= entry.began:
             event.prevent_default()
             entry._forward_event(events.Key(event.key, event.character))
 
@@ -191,6 +232,10 @@ class NftuiApp(App[None], inherit_bindings=False):
             self.call_later(run)
 
         return call
+
+
+_ABLE = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
+_SPELT = {"⏎": "ret", "␣": "spc"}
 
 
 def _first_view(display: DisplaySettings) -> View:

@@ -208,6 +208,7 @@ def _show(
         resolver=resolver,
         config=config,
         config_path=config_path,
+        environ=os.environ,
     )
     app.run()
     resolver.close()

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 from textual import events, on
 from textual.binding import Binding, BindingType
 
-from nftui.engine import filters, resolutions
-from nftui.engine.filter_resolving import names_in
+from nftui.engine import resolutions
 from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError, UsageError
 from nftui.export.exportables import Exportable
@@ -18,11 +17,10 @@ from nftui.printable import printable
 from nftui.screens import cells, exports, presets, reading, registries, terms
 from nftui.screens.asker import Answered, Asker
 from nftui.screens.collector import understand
+from nftui.screens.filtered import FilteredScreen
 from nftui.screens.questions import Question, Reply
-from nftui.screens.shell import ShellScreen
 from nftui.screens.view import Range, keys_of, time_text
 from nftui.screens.widgets.painted import Line, Part
-from nftui.screens.widgets.prompt import Prompt
 
 FIRST_LOOK = 0.2
 """Seconds between two looks at a store that has no flows in the range yet."""
@@ -32,7 +30,7 @@ LIMITS = (2, 5, 10, 15, 20, 25, 50)
 MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
 
 
-class InvestigationScreen(ShellScreen):
+class InvestigationScreen(FilteredScreen):
     """A screen on the shared view. A subclass says what it asks, and shows the answer."""
 
     SIGNS: ClassVar[tuple[str, ...]] = (
@@ -40,8 +38,6 @@ class InvestigationScreen(ShellScreen):
         "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses",
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "filter", "Filter", id="view.filter", tooltip="Edit the filter"),
-        Binding("F", "clear_filter", "Clear filter", show=False, id="view.clear_filter", tooltip="Show all flows again"),
         Binding("t", "range", "Time", id="view.range", tooltip="Choose the time range"),
         Binding("b", "by", "By", id="view.by", tooltip="Choose what to break down by"),
         Binding("M", "limit", "Groups", show=False, id="view.limit", tooltip="Choose how many groups are shown"),
@@ -190,36 +186,8 @@ class InvestigationScreen(ShellScreen):
 
     def _filter_line(self) -> tuple[list[Part], list[Part]]:
         view = self.view
-        left = [Part(" filter: ", "dim"), Part(view.text, "accent") if view.text else Part("all flows", "text")]
-        for name in names_in(view.where):
-            if found := self.host.resolver.stands_for(name):
-                more = f" +{len(found) - 1}" if len(found) > 1 else ""
-                left.append(Part(f"  {name}: {str(found[0]).removesuffix('/32').removesuffix('/128')}{more}", "dim"))
         right = [Part("  "), Part(view.range.label, "strong"), Part("  by ", "dim"), Part(view.by)]
-        return left, [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
-
-    # The filter
-
-    def action_filter(self) -> None:
-        """Edit the filter."""
-        self.query_one(Prompt).open(
-            "filter",
-            self.view.text,
-            self.host.filter_history,
-            filters.parse,
-            "Enter applies, Esc cancels, Up and Down: earlier filters",
-        )
-
-    def action_clear_filter(self) -> None:
-        """Show all flows again."""
-        self.view = replace(self.view, text="", where=filters.ANY, path=())
-
-    def entered(self, purpose: str, text: str) -> None:
-        """Take what was typed."""
-        if purpose == "filter":
-            self.view = replace(self.view, text=text.strip(), where=filters.parse(text), path=())
-        else:
-            super().entered(purpose, text)
+        return self.filter_parts(), [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
 
     # The range
 
@@ -336,19 +304,22 @@ class InvestigationScreen(ShellScreen):
         """Add a value to the filter, as a step that Esc undoes; tell whether it could be said."""
         return self.narrow_to(None if value is None else terms.term(*value), bool(negation))
 
-    def narrow_to(self, words: str | None, out: bool = False) -> bool:
-        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said."""
+    def narrow_to(self, words: str | None, out: bool = False, by: str = "") -> bool:
+        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said.
+
+        With `by` the breakdown changes with it.
+        """
         if words is None:
             self.say("no filter can say this value", "warning")
             return False
         added = terms.negated(words) if out else words
         text = cells.also(self.view.text, added)
         try:
-            where = filters.parse(text)
+            where = self.narrowed(added)
         except FilterError as error:
             self.say(str(error), "error")
             return False
-        self.view = self.view.down(added, text, where, self.TAB, self.table.cursor)
+        self.view = replace(self.view.down(added, text, where, self.TAB, self.table.cursor), by=by or self.view.by)
         return True
 
     def action_up(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.text import Text
 from textual.screen import Screen
 
@@ -37,7 +39,9 @@ def keys(screen: Screen[None], signs: tuple[str, ...], colours: tuple[str, str])
         group = (binding.id or "").split(".")[0]
         if binding.id is None or group not in dict(GROUPS):
             continue
-        shown = found.setdefault(group, {}).setdefault(binding.id, ([], binding.tooltip))[0]
+        # Keys that differ by a number alone, as F1 to F9 do, take one line.
+        name = re.sub(r"_[0-9]+$", "_1", binding.id)
+        shown = found.setdefault(group, {}).setdefault(name, ([], binding.tooltip))[0]
         key = screen.app.get_key_display(binding)
         if key not in shown:
             shown.append(key)
@@ -48,7 +52,8 @@ def keys(screen: Screen[None], signs: tuple[str, ...], colours: tuple[str, str])
         page.append(f"{heading}\n", f"bold {title}")
         # What every screen has stands last.
         for name, (pressed, words) in sorted(found[group].items(), key=lambda item: item[0] in ("view.up", "view.help")):
-            page.append(f"  {' '.join(pressed):<10}")
+            listed = " ".join(pressed) if len(pressed) < 4 else f"{pressed[0]} … {pressed[-1]}"
+            page.append(f"  {listed:<10}")
             page.append(f"{printable(words):<44}")
             page.append(f"{name}\n", dim)
     for place, line in enumerate(signs):

@@ -18,8 +18,8 @@ from nftui.export.exportables import Exportable
 from nftui.printable import printable
 from nftui.screens import exports, reading
 from nftui.screens.collector import Collector
-from nftui.screens.frugal import FrugalCompositor
 from nftui.screens.glyphs import Glyphs
+from nftui.screens.shelf import Shelf
 from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
@@ -30,6 +30,12 @@ TABS = (
     ("5", "filters", "Filters", "Filters"), ("7", "sources", "Sources", "Source"), ("8", "settings", "Settings", "Set"),
 )  # fmt: skip
 """Key, name, label where there is room, label where there is little."""
+
+TYPING = (
+    ("⏎", "Apply"), ("esc", "Cancel"), ("tab", "Complete"), ("↑ ↓", "List, before"), ("pgup", "Recent"), ("pgdn", "Save"),
+    ("f10", "Undo"),
+)  # fmt: skip
+"""Keys of the line that is typed in; the first two are those of every such line."""
 
 
 class Host(Protocol):
@@ -48,6 +54,7 @@ class Host(Protocol):
     glyphs: Glyphs
     config: Config
     config_path: Path | None
+    shelf: Shelf
 
 
 class ShellScreen(Screen[None]):
@@ -72,7 +79,6 @@ class ShellScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._compositor = FrugalCompositor()
         self.problem = ""
         self.collector = Collector()
         self.heard = False
@@ -137,8 +143,9 @@ class ShellScreen(Screen[None]):
         return parts
 
     def _keys(self) -> list[Part]:
-        if self.query_one(Prompt).has_class("-open"):
-            typed = (("⏎", "Apply"), ("esc", "Cancel"), ("↑ ↓", "Entered before"), ("^c", "Quit"))
+        prompt = self.query_one(Prompt)
+        if prompt.is_open:
+            typed = TYPING if prompt.purpose == "filter" else TYPING[:2]
             return [Part(" "), *(part for key, words in typed for part in (Part(key, "title"), Part(f" {words} ", "dim")))]
         room = self.size.width - 1
         bound = {active.binding.id: active for active in reversed(self.active_bindings.values())}
@@ -169,14 +176,12 @@ class ShellScreen(Screen[None]):
     @on(Prompt.Entered)
     def _entered(self, message: Prompt.Entered) -> None:
         message.stop()
-        self.focus_table()
         self.entered(message.purpose, message.text)
 
     @on(Prompt.Left)
     def _left(self, message: Prompt.Left) -> None:
         message.stop()
-        self.query_one(Prompt).close()
-        self.focus_table()
+        self.show_edges()
 
     def action_find_next(self, direction: int) -> None:
         """Put the cursor on the next row with the words."""
@@ -227,4 +232,6 @@ class ShellScreen(Screen[None]):
 
     def ink_colours(self) -> tuple[str, str]:
         """Return the colours of headings and of what is less important."""
-        return self.app.theme_variables["primary"], self.app.theme_variables["dim"]
+        styles = self.query_one("#keys", Line).ink
+        title, dim = styles.title.color, styles.dim.color
+        return title.name if title else "default", dim.name if dim and not styles.few else "dim"

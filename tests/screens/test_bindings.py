@@ -9,6 +9,7 @@ from textual.dom import DOMNode
 
 from nftui.app import NftuiApp
 from nftui.screens import keys
+from nftui.screens.filtered import FilteredScreen
 from nftui.screens.filters import FiltersScreen
 from nftui.screens.flows import FlowsScreen
 from nftui.screens.investigation import InvestigationScreen
@@ -44,7 +45,7 @@ def test_each_binding_has_an_id_of_its_own_and_words() -> None:
 def test_each_binding_has_an_action() -> None:
     for owner, binding in bindings():
         name = binding.action.split("(")[0]
-        owners = {InvestigationScreen: INVESTIGATIONS, ShellScreen: SCREENS}.get(owner, (owner,))
+        owners = {FilteredScreen: INVESTIGATIONS, InvestigationScreen: INVESTIGATIONS, ShellScreen: SCREENS}.get(owner, (owner,))
         assert all(hasattr(each, f"action_{name}") for each in owners), f"{binding.id}: {binding.action}"
 
 

@@ -20,7 +20,7 @@ from nftui.screens.flows import FlowsScreen
 from nftui.screens.live import LiveScreen
 from nftui.screens.view import HOUR, View
 from nftui.screens.widgets.flow_table import FlowTable
-from nftui.screens.widgets.prompt import PromptInput
+from nftui.screens.widgets.typed_line import TypedLine
 from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, against_golden, lines, settled, status
 
 Make = Callable[..., NftuiApp]
@@ -199,8 +199,8 @@ async def test_filter_bar(make: Make) -> None:
         await pilot.press("f", *"dst port x")
         await pilot.pause(0.1)
         shown = lines(app)
-        assert shown[2].startswith("filter: dst port x")
-        assert shown[3].index("^") == shown[2].index("x"), "the caret stands below the offending word"
+        assert shown[1].startswith("filter: dst port x")
+        assert shown[2].index("^") == shown[1].index("x"), "the caret stands below the offending word"
         await pilot.press("enter")
         assert app.view == View(), "what is wrong is not applied"
         await pilot.press("backspace", "5", "3", "enter")
@@ -212,7 +212,7 @@ async def test_filter_bar(make: Make) -> None:
         await settled(pilot)
         assert app.view.text == ""
         await pilot.press("f", "up")
-        assert app.screen.query_one(PromptInput).value == "dst port 53"
+        assert app.screen.query_one(TypedLine).value == "dst port 53"
 
 
 async def test_drill_down_and_up_keep_the_cursor(make: Make) -> None:
@@ -406,13 +406,13 @@ async def test_themes_change_at_a_key(make: Make) -> None:
         before = screen.query_one(FlowTable).ink.ground
         await pilot.press("T")
         await pilot.pause(0.1)
-        assert app.theme == "light" and screen.query_one(FlowTable).ink.ground != before
+        assert app.theme == "dusk" and screen.query_one(FlowTable).ink.ground != before
 
 
 @pytest.mark.parametrize(
     ("display", "words"),
     [
-        (DisplaySettings(theme="nope"), "dark, light"),
+        (DisplaySettings(theme="nope"), "contrast, dark"),
         (DisplaySettings(range="nope"), "display.range"),
         (DisplaySettings(by="nope"), "srcip"),
         (DisplaySettings(keys={"view.pauze": "p"}), "view.pause"),
@@ -430,13 +430,13 @@ async def test_what_is_wrong_with_a_long_filter_can_be_read(make: Make) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         await pilot.press("f")
-        entry = app.screen.query_one(PromptInput)
+        entry = app.screen.query_one(TypedLine)
 
         async def below(value: str, *keys: str) -> tuple[str, str]:
             entry.value, entry.cursor_position = value[:-1], len(value) - 1
             await pilot.press(value[-1], *keys)
             await pilot.pause()
-            text, told = lines(app)[2:4]
+            text, told = lines(app)[1:3]
             return text, told
 
         _, told = await below(start + "80")

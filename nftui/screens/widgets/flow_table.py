@@ -225,7 +225,7 @@ class FlowTable(Painted, can_focus=True):
         styles = self.ink
         parts = [Segment(" ", styles.dim)]
         for column, cells in self._shown:
-            label = f"{column.label}▾" if column.name == self.marked else column.label
+            label = f"{column.label}{self.glyphs.marked}" if column.name == self.marked else column.label
             parts.append(piece(fit(label, cells, column.right), styles.accent if column.name == self.marked else styles.dim))
             parts.append(Segment(" ", styles.dim))
         return Strip(parts).adjust_cell_length(width, styles.dim)
@@ -233,15 +233,15 @@ class FlowTable(Painted, can_focus=True):
     def _line(self, index: int, row: Row, offset: int, room: int, width: int) -> Strip:
         styles = self.ink
         here = index == self.cursor and self.cursor_seen
-        ground = styles.cursor_ground if here else styles.ground
         plain = styles.cursor if here else styles.text
-        parts = [Segment("▌" if here else " ", Style(color=styles.title.color, bgcolor=ground))]
+        pointed = plain if styles.few else Style(color=styles.title.color, bgcolor=styles.cursor_ground)
+        parts = [Segment(self.glyphs.pointer, pointed) if here else Segment(" ", plain)]
         for place, (column, cells) in enumerate(self._shown):
             text = column.text(index, row)
             text = fit(fit_middle(text, cells) if column.middle else text, cells, column.right)
             style = plain
             if column.colour is not None and (colour := column.colour(index, row)) is not None:
-                style = Style(color=colour, bgcolor=ground)
+                style = styles.coloured(colour, here)
             if here and place == self.cursor_column and self.has_focus and len(self._shown) > 1:
                 style += Style(bold=True, underline=True)
             parts.append(piece(text, style))
@@ -256,9 +256,9 @@ class FlowTable(Painted, can_focus=True):
             return Segment(" ", styles.rule)
         size = max(room * room // self.count, 1)
         start = round(self._top / (self.count - room) * (room - size))
-        return Segment(
-            "┃" if start <= offset < start + size else "│", styles.dim if start <= offset < start + size else styles.rule
-        )
+        if start <= offset < start + size:
+            return Segment(self.glyphs.thumb, styles.dim)
+        return Segment(self.glyphs.vertical, styles.rule)
 
     def _column_at(self, place: int) -> int:
         """Return a place within the columns; the cursor skips those at the left that have no heading."""
