@@ -39,6 +39,8 @@ SAID = frozenset(
 )
 """Columns that the heading of a record tells."""
 TCP = 6
+LESS = 7
+"""Rank from which on columns are shown only where records have something in them."""
 LAST = 20
 """Rank of columns that tell nothing, as all rows have the same there."""
 
@@ -98,8 +100,18 @@ class FlowRows:
 
     # The table
 
-    def columns(self, same: Collection[str] = ()) -> list[TableColumn]:
-        """Return the columns, as many as may be shown; of the addresses those in `same` are the first to go."""
+    def columns(self, present: Collection[str], same: Collection[str] = ()) -> list[TableColumn]:
+        """Return the columns that may be shown.
+
+        Args:
+            present: The columns of the schema that records have: of what tells less only these are shown.
+            same: Columns of addresses that tell nothing, and are the first to go.
+        """
+        known = {*present, *(name for name, ends in PAIRS.items() if set(ends) & set(present))}
+        known |= {"countries"} if self._places is not None and "source_country" in self._places.columns else set()
+        return [column for column in self._all(same) if column.rank < LESS or column.rank == LAST or column.name in known]
+
+    def _all(self, same: Collection[str]) -> list[TableColumn]:
 
         def column(name: str, label: str, width: int, **how: Any) -> TableColumn:
             return TableColumn(name, label, width, lambda n, row: self._cell(name, row.get(name)), **how)
@@ -122,11 +134,10 @@ class FlowRows:
             TableColumn("exporter_address", "exporter", short, lambda n, row: self.exporter(row), grows=1, rank=6, middle=True),
             column("tos", "tos", 3, right=True, rank=7),
             TableColumn("systems", "src>dst as", 12, lambda n, row: pair(row, *PAIRS["systems"]), rank=8),
-            TableColumn("countries", "from>to", 7, lambda n, row: self.countries(n), rank=9)
-            if self._places is not None and "source_country" in self._places.columns
-            else column("next_hop", "next hop", 15, rank=10, middle=True),
-            TableColumn("sampling_interval", "1:n", 6, _sampling, True, rank=11),
-            TableColumn("vlans", "vlan", 9, lambda n, row: pair(row, *PAIRS["vlans"]), rank=12),
+            TableColumn("countries", "from>to", 7, lambda n, row: self.countries(n), rank=9),
+            column("next_hop", "next hop", 15, rank=12, middle=True),
+            TableColumn("sampling_interval", "1:n", 6, _sampling, True, rank=10),
+            TableColumn("vlans", "vlan", 9, lambda n, row: pair(row, *PAIRS["vlans"]), rank=11),
         ]  # fmt: skip
 
     def start(self, row: Row) -> str:

@@ -86,7 +86,13 @@ class FlowsScreen(InvestigationScreen):
             interval = answer.query.interval or answer.coverage.held
             self._dated = interval is not None and interval.length > DAY
         self._rows = FlowRows(self.reply, self.cell, self._dated)
-        self.table.show(frame, self._rows.columns(_same(frame)), ("flow_start", *RECORD_KEYS, "octets"), self._marked, words)
+        self.table.show(
+            frame,
+            self._rows.columns(() if frame is None else frame.columns, _same(frame)),
+            ("flow_start", *RECORD_KEYS, "octets"),
+            self._marked,
+            words,
+        )
         self.put_back()
         self._show_path()
         self._show_detail()
