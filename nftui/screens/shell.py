@@ -18,8 +18,10 @@ from nftui.export.exportables import Exportable
 from nftui.printable import printable
 from nftui.screens import exports, reading
 from nftui.screens.collector import Collector
+from nftui.screens.depth import Depth
 from nftui.screens.glyphs import Glyphs
 from nftui.screens.shelf import Shelf
+from nftui.screens.themes import Themes
 from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
@@ -52,6 +54,8 @@ class Host(Protocol):
     view: Reactive[View]
     resolver: Resolver
     glyphs: Glyphs
+    depth: Depth
+    themes: Themes
     config: Config
     config_path: Path | None
     shelf: Shelf
@@ -83,6 +87,17 @@ class ShellScreen(Screen[None]):
         self.collector = Collector()
         self.heard = False
         self._words = ""
+
+    def _compositor_refresh(self) -> None:
+        """Paint what changed; nothing while a window lies over this screen.
+
+        Textual 8.2 would paint both as a whole then, and again at each tick: 10 kB a second below a dialog in which nothing moves.
+        """
+        if self.app.screen is self:
+            super()._compositor_refresh()
+        else:
+            self._compositor._dirty_regions.clear()
+            self._dirty_widgets.clear()
 
     @property
     def host(self) -> Host:

@@ -81,14 +81,3 @@ async def test_help_is_made_of_the_bindings(make: Callable[..., NftuiApp]) -> No
         await pilot.press("q")
         await pilot.pause(0.1)
         assert isinstance(app.screen, LiveScreen), "q closes a window before it leaves the program"
-
-
-async def test_palette_has_the_keys_of_the_screen(make: Callable[..., NftuiApp]) -> None:
-    app = make()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await settled(pilot)
-        titles = [command.title for command in app.get_system_commands(screen)]
-        assert "Pause (␣)" in titles and "Picture (SVG)" in titles
-        await pilot.press("colon", *"unit", "enter", "enter")
-        await pilot.pause(0.5)
-        assert app.view.measure.value == "packets"

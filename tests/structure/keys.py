@@ -35,6 +35,7 @@ TITLES = {
     "pick": "Lists to choose from",
     "page": "Pages to read",
     "export": "Writing a file",
+    "palette": "The palette",
 }
 
 
