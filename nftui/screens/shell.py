@@ -224,7 +224,16 @@ class ShellScreen(Paced, Screen[None]):
 
     def action_find_next(self, direction: int) -> None:
         """Put the cursor on the next row with the words."""
-        if self._words and not self.table.find(self._words, direction > 0):
+        found = self.table.find(self._words, direction > 0) if self._words else True
+        if found is None:
+            self.say(f"looking for {self._words} in {self.table.count:,} rows")
+        elif not found:
+            self.say(f"no row shows {self._words}")
+
+    @on(FlowTable.Found)
+    def _found(self, message: FlowTable.Found) -> None:
+        message.stop()
+        if not message.found:
             self.say(f"no row shows {self._words}")
 
     def focus_table(self) -> None:
