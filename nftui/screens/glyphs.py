@@ -39,7 +39,7 @@ class Glyphs:
     dots: bool = False
 
 
-BRAILLE = Glyphs("braille", dots=True)
+BRAILLE = Glyphs("braille", strokes=("⠒⡇⡖⢲⠧⠼", "⠶⡇⡖⢲⠧⠼", "⣶⣿⣶⣶⣿⣿"), dots=True)
 BLOCKS = Glyphs("blocks")
 ASCII = Glyphs(
     "ascii", rising=" .:-=+*#", running=" -=#", shades=" .:+#", horizontal="-", vertical="|", corners="++++", swatch="#",
