@@ -27,6 +27,7 @@ from nftui.engine.places import Places
 from nftui.engine.query import Answer, Query
 from nftui.engine.resolving import Resolver
 from nftui.engine.store import Store, make_folder
+from nftui.engine.urgency import lower_pool
 from nftui.engine.watch import Watch
 from nftui.errors import FilterError, ListenError, NftuiError, StoreError
 
@@ -199,6 +200,7 @@ def _show(
         raise ListenError("", 0, "the dashboard wants a terminal; `nftui top`, `flows`, `series` and `summary` print to anything")
     from nftui.app import NftuiApp
 
+    lower_pool()
     # These would win over the size that the terminal tells, and stay when it changes.
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
