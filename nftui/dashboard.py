@@ -213,7 +213,7 @@ def _show(
     from nftui.app import NftuiApp
 
     # These would win over the size that the terminal tells, and stay when it changes.
-    for name in () if in_browser else ("COLUMNS", "LINES"):
+    for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     cache = default_cache()
     resolver = Resolver(config.names, cache / "names.json")

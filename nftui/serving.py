@@ -33,6 +33,7 @@ from textual_serve.download_manager import DownloadManager
 from nftui import dashboard
 from nftui.config import Config
 from nftui.errors import ListenError
+from nftui.printable import printable
 
 PAGE = Path(__file__).with_name("page")
 STATIC = Path(app_service.__file__).with_name("static")
@@ -251,11 +252,11 @@ def run(
         if not (_is_address(bind) and ipaddress.ip_address(bind).is_loopback) and bind != "localhost":
             print(f"nftui: {bind} is reachable from elsewhere, and what is sent is not encrypted: better ssh -L", file=sys.stderr)
         print(server.link, flush=True)
-        asyncio.run(_serve(server, bound))
+        asyncio.run(_serve(server, bound, child))
     return 0
 
 
-async def _serve(server: Server, bound: socket.socket) -> None:
+async def _serve(server: Server, bound: socket.socket, collector: dashboard.Child | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -263,7 +264,13 @@ async def _serve(server: Server, bound: socket.socket) -> None:
     await runner.setup()
     try:
         await web.SockSite(runner, bound).start()
-        await stop.wait()
+        told = ""
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), 1)
+            if collector is not None and (problem := collector.problem()) != told:
+                told = problem
+                print(f"nftui: the collector ended: {printable(problem, 2000)}", file=sys.stderr)
     finally:
         await runner.cleanup()
 
@@ -286,8 +293,8 @@ async def _told(session: Session, opened: web.WebSocketResponse, text: str) -> N
     try:
         message = json.loads(text)
         kind, told = message[0], message[1] if len(message) > 1 else None
-        if kind == "stdin":
-            await session.send_bytes(str(told).encode("utf-8", "replace"))
+        if kind == "stdin" and isinstance(told, str):
+            await session.send_bytes(told.encode("utf-8", "replace"))
         elif kind == "resize":
             size = dict(told or {})
             await session.set_terminal_size(_within(str(size["width"]), 80, WIDTHS), _within(str(size["height"]), 24, HEIGHTS))
@@ -297,7 +304,7 @@ async def _told(session: Session, opened: web.WebSocketResponse, text: str) -> N
             await session.blur()
         elif kind == "focus":
             await session.focus()
-    except (ValueError, TypeError, KeyError, IndexError):
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         return
 
 
