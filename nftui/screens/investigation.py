@@ -19,6 +19,7 @@ from nftui.screens.asker import Answered, Asker
 from nftui.screens.collector import understand
 from nftui.screens.filtered import FilteredScreen
 from nftui.screens.questions import Question, Reply
+from nftui.screens.shell import LOOK_S
 from nftui.screens.view import Range, keys_of, time_text
 from nftui.screens.widgets.painted import Line, Part
 
@@ -86,7 +87,7 @@ class InvestigationScreen(FilteredScreen):
         """Start to ask."""
         self._asker = Asker(self.host.back_end, self)
         self.watch(self.app, "view", self._view_changed, init=False)
-        self.set_interval(self.host.display_settings.refresh, self._tick)
+        self.set_interval(LOOK_S, self._tick)
         self.set_interval(FIRST_LOOK, self._look_for_the_first)
         self.set_interval(0.5, self.show_edges)
         self.set_interval(0.5, self._show_names)

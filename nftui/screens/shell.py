@@ -19,10 +19,12 @@ from nftui.export.exportables import Exportable
 from nftui.printable import printable
 from nftui.screens import exports, reading
 from nftui.screens.collector import Collector
+from nftui.screens.depth import Depth
 from nftui.screens.driver import Paced
 from nftui.screens.glyphs import Glyphs
 from nftui.screens.link import Link
 from nftui.screens.shelf import Shelf
+from nftui.screens.themes import Themes
 from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
@@ -40,6 +42,9 @@ TYPING = (
 )  # fmt: skip
 """Keys of the line that is typed in; the first two are those of every such line."""
 
+LOOK_S = 0.5
+"""Seconds between two looks whether it is time for a refresh: the shortest that may be configured, or that would be late."""
+
 
 class Host(Protocol):
     """What the screens need of the application."""
@@ -56,9 +61,16 @@ class Host(Protocol):
     resolver: Resolver
     glyphs: Glyphs
     link: Link
+    depth: Depth
+    themes: Themes
+    unsaved: dict[str, str]
+    saved: Config
     config: Config
     config_path: Path | None
     shelf: Shelf
+
+    def take(self, config: Config) -> None:
+        """Have another configuration hold from now on."""
 
 
 class ShellScreen(Paced, Screen[None]):
@@ -87,7 +99,7 @@ class ShellScreen(Paced, Screen[None]):
         self.collector = Collector()
         self.heard = False
         self._words = ""
-        self._refreshed = 0.0
+        self._refreshed = monotonic()
 
     @property
     def host(self) -> Host:
@@ -114,9 +126,9 @@ class ShellScreen(Paced, Screen[None]):
         return self.host.link.interval(self.host.display_settings.refresh)
 
     def due(self) -> bool:
-        """Return whether it is time for a refresh; called as often as is configured."""
+        """Return whether it is time for a refresh; asked each `LOOK_S`."""
         now = monotonic()
-        if now - self._refreshed < self.interval - 0.5 * self.host.display_settings.refresh:
+        if now - self._refreshed < self.interval - LOOK_S / 2:
             return False
         self._refreshed = now
         return True
