@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual._compositor import CompositorUpdate
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.reactive import var
@@ -29,6 +29,7 @@ from nftui.screens.frugal import Outlet, frugal
 from nftui.screens.link import ASK, Link
 from nftui.screens.live import LiveScreen
 from nftui.screens.shelf import Shelf
+from nftui.screens.shell import ShellScreen
 from nftui.screens.view import MINUTE, Range, View, parse_range
 from nftui.screens.widgets.typed_line import TypedLine
 
@@ -148,6 +149,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.shelf = Shelf(SavedFilters(filters_directory(config_path)))
         self.filter_history: list[str] = []
         self.find_history: list[str] = []
+        self.marks: list[int] = []
         for theme in self.themes.known.values():
             self.register_theme(theme)
         # Colours are taken away on the way out, and only there.
@@ -252,8 +254,11 @@ class NftuiApp(App[None], inherit_bindings=False):
         return shown if self.glyphs.name in ("braille", "blocks") else _SPELT.get(shown, shown)
 
     def on_key(self, event: events.Key) -> None:
-        """Hand keys that were typed ahead, right behind the one that opened a prompt, on to the prompt."""
-        entry = self.focused
+        """Hand keys that were typed ahead, right behind the one that opened a prompt or the palette, on to it."""
+        entry, took = self.focused, getattr(self.screen, "took_ahead", None)
+        if took is not None and took(event):
+            event.prevent_default()
+            return
         if isinstance(entry, TypedLine) and event.time <= entry.began:
             event.prevent_default()
             entry._forward_event(events.Key(event.key, event.character))
@@ -262,36 +267,12 @@ class NftuiApp(App[None], inherit_bindings=False):
         """Return the screen as SVG that loads nothing from elsewhere: the fonts are those of the reader."""
         return exports.without_fonts(super().export_screenshot(title=title, simplify=simplify))
 
-    def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
-        """Yield a command for each key of the screen, and one for a picture of it."""
-        seen: set[str] = set()
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            if binding.id is None or binding.id in seen or binding.id.startswith("table.") or binding.id == "app.palette":
-                continue
-            seen.add(binding.id)
-            name = f"{binding.description} ({self.get_key_display(binding)})"
-            yield SystemCommand(name, binding.tooltip, self._runner(binding.action, active.node))
-        yield SystemCommand("Picture (SVG)", "Save the screen as an SVG file", lambda: self.call_later(self.save_picture))
+    def action_command_palette(self) -> None:
+        """Find a command by its name, or go to what is typed."""
+        from nftui.screens.palette import Palette
 
-    def save_picture(self) -> None:
-        """Save the screen as an SVG file where the program was started: over SSH there is no other place one could know of."""
-        name = time.strftime("nftui-%Y%m%d-%H%M%S.svg")
-        try:
-            self.save_screenshot(name)
-        except OSError as error:
-            self.notify(f"{name} can't be written here: {error.strerror}", severity="error", markup=False)
-        else:
-            self.notify(f"saved as {name}", markup=False)
-
-    def _runner(self, action: str, node: object) -> Callable[[], None]:
-        async def run() -> None:
-            await self.run_action(action, node)  # type: ignore[arg-type]
-
-        def call() -> None:
-            self.call_later(run)
-
-        return call
+        if isinstance(self.screen, ShellScreen):
+            self.push_screen(Palette())
 
 
 HELD_S = 0.05

@@ -15,7 +15,7 @@ from nftui.errors import FilterError, UsageError
 from nftui.export.exportables import Exportable
 from nftui.printable import printable
 from nftui.screens import cells, exports, presets, reading, registries, terms
-from nftui.screens.asker import Answered, Asker
+from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
 from nftui.screens.filtered import FilteredScreen
 from nftui.screens.questions import Question, Reply
@@ -36,7 +36,7 @@ class InvestigationScreen(FilteredScreen):
 
     SIGNS: ClassVar[tuple[str, ...]] = (
         "the sign before LIVE",
-        "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses",
+        "  = exact  ~ newest bins settle  ≈ estimated  ! losses  % read in part so far",
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "range", "Time", id="view.range", tooltip="Choose the time range"),
@@ -98,6 +98,11 @@ class InvestigationScreen(FilteredScreen):
         """Ask as soon as the screen is seen."""
         self.ask()
 
+    def on_screen_suspend(self, _: events.ScreenSuspend) -> None:
+        """Ask no more: another screen's question has its turn."""
+        if self._asker is not None:
+            self._asker.give_up()
+
     def ask(self) -> None:
         """Ask for what the shared view shows now."""
         if self._asker is not None:
@@ -140,6 +145,14 @@ class InvestigationScreen(FilteredScreen):
             self.show_answer()
         self.show_edges()
 
+    @on(Growing)
+    def _growing(self, message: Growing) -> None:
+        message.stop()
+        if message.question == self.asked and self.is_current:
+            self.problem, self.reply = "", message.reply
+            self.show_answer()
+            self.show_edges()
+
     def show_edges(self) -> None:
         """Show the lines at the edges: tabs and state, filter and range, keys."""
         super().show_edges()
@@ -151,7 +164,9 @@ class InvestigationScreen(FilteredScreen):
         view = self.view
         parts: list[Part] = []
         if self._asker is not None and self._asker.elapsed > BUSY_AFTER:
-            parts.append(Part(f"asking… {self._asker.elapsed:.0f}s  ", "accent"))
+            share = self._asker.share
+            words = f"scanned {share:.0%}" if share else f"asking… {self._asker.elapsed:.0f}s"
+            parts.append(Part(f"{words}  ", "accent"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
         if self.answer is not None:

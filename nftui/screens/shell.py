@@ -57,9 +57,12 @@ class Host(Protocol):
     title: str
     filter_history: list[str]
     find_history: list[str]
+    marks: list[int]
     view: Reactive[View]
     resolver: Resolver
     glyphs: Glyphs
+    depth: Depth
+    themes: Themes
     link: Link
     depth: Depth
     themes: Themes
@@ -100,6 +103,17 @@ class ShellScreen(Paced, Screen[None]):
         self.heard = False
         self._words = ""
         self._refreshed = monotonic()
+
+    def _compositor_refresh(self) -> None:
+        """Paint what changed; nothing while a window lies over this screen.
+
+        Textual 8.2 would paint both as a whole then, and again at each tick: 10 kB a second below a dialog in which nothing moves.
+        """
+        if self.app.screen is self:
+            super()._compositor_refresh()
+        else:
+            self._compositor._dirty_regions.clear()
+            self._dirty_widgets.clear()
 
     @property
     def host(self) -> Host:
@@ -220,7 +234,16 @@ class ShellScreen(Paced, Screen[None]):
 
     def action_find_next(self, direction: int) -> None:
         """Put the cursor on the next row with the words."""
-        if self._words and not self.table.find(self._words, direction > 0):
+        found = self.table.find(self._words, direction > 0) if self._words else True
+        if found is None:
+            self.say(f"looking for {self._words} in {self.table.count:,} rows")
+        elif not found:
+            self.say(f"no row shows {self._words}")
+
+    @on(FlowTable.Found)
+    def _found(self, message: FlowTable.Found) -> None:
+        message.stop()
+        if not message.found:
             self.say(f"no row shows {self._words}")
 
     def focus_table(self) -> None:
