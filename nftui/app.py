@@ -209,12 +209,15 @@ class NftuiApp(App[None], inherit_bindings=False):
         if len(fitting) < 2:
             self.notify(f"colours: {self.depth.label}: they are the terminal's own, whatever the theme", markup=False)
             return
+        place = fitting.index(self.theme) if self.theme in fitting else -1
+        self.use_theme(fitting[(place + 1) % len(fitting)])
+
+    def use_theme(self, name: str) -> None:
+        """Take a theme; it is not saved before one says so on the Settings screen."""
         from nftui.engine import settings
 
-        place = fitting.index(self.theme) if self.theme in fitting else -1
-        wanted = fitting[(place + 1) % len(fitting)]
-        self.unsaved["display.theme"] = wanted
-        self.take(settings.tried(self.config, "display.theme", wanted))
+        self.unsaved["display.theme"] = name
+        self.take(settings.tried(self.config, "display.theme", name))
 
     def _display(self, screen: Screen[None], renderable: object) -> None:
         """Show what a screen painted, as the terminal can show it."""

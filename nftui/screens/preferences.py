@@ -74,6 +74,13 @@ START = (
         "or type a number",
     ),
 )
+FILTERS = Preference(
+    "display.custom_filters",
+    "custom filters",
+    "on off",
+    "whether filters may be typed and saved, or only chosen",
+    ("true", "false"),
+)
 NAMES = (
     Preference("names.resolve", "names by DNS", "off unless you say so", _SLOW, ("false", "true")),
     Preference("names.hosts", "hosts file", "a path, or nothing", "names of your own; it goes before DNS; from the next start on"),
@@ -101,4 +108,4 @@ FIXED = tuple(
         ("snmp.interval", "seconds after which an exporter is asked again"),
     )
 )
-SECTIONS = (("how it looks", LOOK), ("what it starts with", START), ("names", NAMES), ("shown only", FIXED))
+SECTIONS = (("how it looks", LOOK), ("what it starts with", (*START, FILTERS)), ("names", NAMES), ("shown only", FIXED))

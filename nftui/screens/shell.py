@@ -64,8 +64,6 @@ class Host(Protocol):
     depth: Depth
     themes: Themes
     link: Link
-    depth: Depth
-    themes: Themes
     unsaved: dict[str, str]
     saved: Config
     config: Config
@@ -74,6 +72,9 @@ class Host(Protocol):
 
     def take(self, config: Config) -> None:
         """Have another configuration hold from now on."""
+
+    def use_theme(self, name: str) -> None:
+        """Take a theme."""
 
 
 class ShellScreen(Paced, Screen[None]):
