@@ -185,7 +185,7 @@ class ShellScreen(Paced, Screen[None]):
         for key, name, label, short in TABS:
             shown = f"{key} {label}" if roomy else f"{key}{short}"
             here = f"[{shown}]" if name == self.TAB else f" {shown} " if roomy else f" {shown}"
-            parts.append(Part(here, "title" if name == self.TAB else "dim"))
+            parts.append(Part(here, "title" if name == self.TAB else "dim", f"app.{name}"))
         if self.host.demo:
             parts.append(Part("  demo: simulated exporters" if roomy else "  demo", "warn"))
         elif self.host.title and roomy:
@@ -207,9 +207,33 @@ class ShellScreen(Paced, Screen[None]):
             key = self.app.get_key_display(active.binding)
             words = shorter or active.binding.description
             if used + len(key) + len(words) + 2 <= room:
-                parts += [Part(key, "title"), Part(f" {words} ", "dim")]
+                parts += [Part(key, "title", name), Part(f" {words} ", "dim", name)]
                 used += len(key) + len(words) + 2
         return parts
+
+    @on(Line.Clicked)
+    async def _clicked(self, message: Line.Clicked) -> None:
+        """Do what the key does that was clicked."""
+        message.stop()
+        for active in self.active_bindings.values():
+            if active.binding.id == message.does and active.enabled:
+                await self.app.run_action(active.binding.action, active.node)
+                return
+
+    @on(FlowTable.Headed)
+    def _headed(self, message: FlowTable.Headed) -> None:
+        """Order by the column whose heading was clicked; the other way round where it is in order already."""
+        message.stop()
+        reverse = getattr(self, "action_reverse", None)
+        if message.name == message.table.marked and reverse is not None:
+            reverse()
+        else:
+            self.order_by(message.name)
+
+    def order_by(self, name: str) -> None:
+        """Order the table by a column, the one under its cursor, where that can be done."""
+        if (order := getattr(self, "action_order", None)) is not None:
+            order()
 
     # What is typed and found
 
