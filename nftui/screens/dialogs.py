@@ -167,3 +167,38 @@ class Page(Paced, ModalScreen[None]):
     def action_leave(self) -> None:
         """Close this window."""
         self.dismiss(None)
+
+
+class PressKey(Paced, ModalScreen[str | None]):
+    """Takes one key; dismisses with its name, None for escape."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self, title: str, refuse: Callable[[str], str]) -> None:
+        """Prepare the window.
+
+        Args:
+            title: What the key is for.
+            refuse: Returns why a key can't be taken, empty where it can.
+        """
+        super().__init__()
+        self._title, self._refuse = title, refuse
+
+    def compose(self) -> ComposeResult:
+        """Yield the words."""
+        with Vertical(id="box"):
+            yield Static(Text(printable(self._title)), id="heading", markup=False)
+            yield Static("press the new key; esc leaves it as it is", markup=False)
+            yield Static("", id="wrong", markup=False)
+
+    def on_key(self, event: events.Key) -> None:
+        """Take the key."""
+        event.stop()
+        event.prevent_default()
+        if event.key == "escape":
+            self.dismiss(None)
+        elif words := self._refuse(event.key):
+            self.query_one("#wrong", Static).update(Text(printable(words)))
+        else:
+            self.dismiss(event.key)
