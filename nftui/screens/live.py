@@ -64,6 +64,7 @@ class LiveScreen(InvestigationScreen):
         self._ranking: Ranking | None = None
         self._seen: Answer | None = None
         self._as_of = 0
+        self._skipped = 0  # groups to the left of what the table of samples shows
 
     def compose(self) -> ComposeResult:
         """Yield the lines and panels, from the top."""
@@ -188,8 +189,9 @@ class LiveScreen(InvestigationScreen):
         self._show_side()
 
     def _ranked(self, answer: Answer) -> Ranking:
-        before = None if self.reply is None or not self.view.compare else self.reply.more.get("before")
-        return Ranking(answer, self.host.clock(), self.iec, self.cell, before, self.view.others)
+        more = {} if self.reply is None else self.reply.more
+        before = more.get("before") if self.view.compare else None
+        return Ranking(answer, self.host.clock(), self.iec, self.cell, before, self.view.others, more.get("held"))
 
     def _show_nothing(self, words: tuple[str, ...]) -> None:
         """Say why there is nothing, and what to do, in the place of whatever has most room."""
@@ -224,7 +226,8 @@ class LiveScreen(InvestigationScreen):
             chart.show(ranking.areas(self.host.display_settings.maximum_chart_resolution, tuple(self.host.marks)))
             self._show_legend()
         elif name == "data" and answer.series is not None:
-            self.table.show(answer.series.reverse(), ranking.samples(chart.ink.layer), ("time",))
+            self._skipped = min(self._skipped, max(answer.groups.height - 1, 0))
+            self.table.show(answer.series.reverse(), ranking.samples(chart.ink.layer, self._skipped), ("time",))
         elif name == "detailed":
             self.query_one(Treemap).show(live_panels.tiles(ranking), "", figures=ranking.size)
         elif name == "summary":
@@ -268,8 +271,10 @@ class LiveScreen(InvestigationScreen):
         areas = self.query_one(AreaChart).areas if name == "area" else None
         left, right = live_lines.heading(view, name, answer, self.matrix)
         right = [*live_lines.notes(view, name, answer, self._ranking, areas), *right]
-        if name == "data" and self.table.hidden:
-            right.insert(0, Part(f" {self.table.hidden} more columns to the right ", "warn"))
+        if name == "data" and answer is not None:
+            shown = sum(column.startswith("g") for column in self.table.shown_names)
+            if shown < answer.groups.height and answer.query.keys:
+                right.insert(0, Part(f" {self._skipped + 1}-{self._skipped + shown} of {answer.groups.height}: h l ", "warn"))
         used = sum(len(part.text) for part in (*left, *right)) + 5
         if used >= self.size.width and len(right) > 1:
             # The order shows in the heading of its column, too.
@@ -322,6 +327,19 @@ class LiveScreen(InvestigationScreen):
     def _moved(self, message: FlowTable.Moved) -> None:
         message.stop()
         self._show_side()
+
+    @on(FlowTable.AtSide)
+    def _beyond(self, message: FlowTable.AtSide) -> None:
+        """Bring further groups into the table of samples, as there are more than it has room for."""
+        message.stop()
+        answer = self._shown()
+        if self.shown_display != "data" or answer is None:
+            return
+        shown = sum(name.startswith("g") for name in self.table.shown_names)
+        skipped = min(max(self._skipped + message.direction, 0), max(answer.groups.height - shown, 0))
+        if skipped != self._skipped:
+            self._skipped = skipped
+            self.show_answer()
 
     @on(Picture.Moved)
     def _picture_moved(self, message: Picture.Moved) -> None:

@@ -60,11 +60,12 @@ def notes(view: View, display: str, answer: Answer | None, ranking: Ranking | No
         return told
     if display in ("connections", "circle") or answer.query.interval is None:
         return [*told, Part(" nothing to compare with here ", "warn")]
-    if ranking.before is None:
+    if ranking.before is None or not ranking.comparable:
         return [*told, Part(" no flows in the period before ", "warn")]
-    partly = answer.series is not None and ranking.settled_bins < answer.series.height
+    compared, bins = len(ranking.comparable), 0 if answer.series is None else answer.series.height
     start = time_text(view.before(answer.query.interval).start)
-    return [*told, Part(f" against {start}{', settled bins alone' if partly else ''} ", "accent")]
+    partly = f", {compared} of {bins} bins" if compared < bins else ""
+    return [*told, Part(f" against {start}{partly} ", "accent")]
 
 
 def _rounded(length: int) -> str:

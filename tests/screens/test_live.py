@@ -340,17 +340,44 @@ async def test_compare_tells_of_settled_time_alone(make: Make) -> None:
         assert ranking is not None and ranking.before is not None
         series, before = ranking.answer.series, ranking.before.series
         assert series is not None and before is not None
-        count = ranking.settled_bins
-        assert 0 < count < series.height, "the newest bin is still being filled"
-        now, then = series.head(count)["g0"].sum(), before.head(count)["g0"].sum()
+        bins = ranking.comparable
+        assert bins.stop == series.height - 1, "the newest bin is still being filled"
+        now, then = (frame["g0"][bins.start : bins.stop].sum() for frame in (series, before))
         assert ranking.change(0) == f"{round(100 * (now - then) / then):+d}%"
         assert ranking.before.query.interval == View().before(screen.asked.main.interval)  # type: ignore[union-attr,arg-type]
         text = "\n".join(lines(app))
-        assert "against 20:30:15, settled bins alone" in text and "change" in text
+        assert "against 20:30:15, 59 of 60 bins" in text and "change" in text
         against_golden("live-compare-120x36", lines(app))
         await pilot.press("c")
         await live(pilot)
         assert "change" not in "\n".join(lines(app))
+
+
+async def test_compare_leaves_out_what_is_no_longer_held(make: Make) -> None:
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await live(pilot, compare=True, range=Range(interval=Interval(NOW - 20 * MINUTE, NOW)))
+        ranking, chart = screen._ranking, screen.query_one(AreaChart)
+        assert ranking is not None and ranking.before is not None and chart.areas is not None
+        assert ranking.comparable == range(20, 40), "half of the period before was before the first flow"
+        assert list(chart.areas.before[:20]) == [None] * 20 and None not in chart.areas.before[20:]
+        assert ", 20 of 40 bins" in "\n".join(lines(app))
+
+
+@pytest.mark.row("V08")
+async def test_samples_have_all_groups_however_narrow_the_window(make: Make) -> None:
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await live(pilot, display="data", by="srcip")
+        assert screen.table.shown_names == ["time", "g0", "g1", "g2", "g3", "g4", "other"]
+        assert "1-5 of 10: h l" in "\n".join(lines(app))
+        await pilot.press(*["l"] * 30)
+        await live(pilot)
+        assert screen.table.shown_names == ["time", "g5", "g6", "g7", "g8", "g9", "other"]
+        assert "6-10 of 10: h l" in "\n".join(lines(app))
+        await pilot.press(*["h"] * 30)
+        await live(pilot)
+        assert screen.table.shown_names[1] == "g0"
 
 
 async def test_compare_says_where_there_is_nothing_to_compare_with(make: Make) -> None:
