@@ -148,6 +148,9 @@ class FilterAssistant:
     def answered(self, message: Answered) -> None:
         """Take what came back; then ask what is left to ask."""
         question, reply = message.question, message.reply
+        if message.given_up:
+            self._asker.done()
+            return
         self._problem = message.problem
         if isinstance(question, TopValues):
             named = self._named(question) if reply is not None else ()

@@ -15,7 +15,7 @@ from nftui.errors import FilterError, UsageError
 from nftui.export.exportables import Exportable
 from nftui.printable import printable
 from nftui.screens import cells, exports, presets, reading, registries, terms
-from nftui.screens.asker import Answered, Asker
+from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
 from nftui.screens.filtered import FilteredScreen
 from nftui.screens.questions import Question, Reply
@@ -35,7 +35,7 @@ class InvestigationScreen(FilteredScreen):
 
     SIGNS: ClassVar[tuple[str, ...]] = (
         "the sign before LIVE",
-        "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses",
+        "  = exact  ~ newest bins settle  ≈ estimated  ! losses  % read in part so far",
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "range", "Time", id="view.range", tooltip="Choose the time range"),
@@ -97,6 +97,11 @@ class InvestigationScreen(FilteredScreen):
         """Ask as soon as the screen is seen."""
         self.ask()
 
+    def on_screen_suspend(self, _: events.ScreenSuspend) -> None:
+        """Ask no more: another screen's question has its turn."""
+        if self._asker is not None:
+            self._asker.give_up()
+
     def ask(self) -> None:
         """Ask for what the shared view shows now."""
         if self._asker is not None:
@@ -105,7 +110,7 @@ class InvestigationScreen(FilteredScreen):
             self.show_edges()
 
     def _tick(self) -> None:
-        if self._asker is None or not self.is_current or self._asker.busy:
+        if self._asker is None or not self.is_current or self._asker.busy or not self.due():
             return
         if self.view.follows or self.problem:
             self.ask()
@@ -114,8 +119,9 @@ class InvestigationScreen(FilteredScreen):
 
     def _look_for_the_first(self) -> None:
         """Ask more often while there is nothing yet: an empty store costs nothing to look at, and the first flows are awaited."""
-        if self.answer is not None and not self.answer.total.flows and self.view.follows:
-            self._tick()
+        empty = self.answer is not None and not self.answer.total.flows and self.view.follows
+        if empty and self.is_current and self._asker is not None and not self._asker.busy:
+            self.ask()
 
     def _view_changed(self) -> None:
         if self.is_current:
@@ -138,6 +144,14 @@ class InvestigationScreen(FilteredScreen):
             self.show_answer()
         self.show_edges()
 
+    @on(Growing)
+    def _growing(self, message: Growing) -> None:
+        message.stop()
+        if message.question == self.asked and self.is_current:
+            self.problem, self.reply = "", message.reply
+            self.show_answer()
+            self.show_edges()
+
     def show_edges(self) -> None:
         """Show the lines at the edges: tabs and state, filter and range, keys."""
         super().show_edges()
@@ -149,7 +163,9 @@ class InvestigationScreen(FilteredScreen):
         view = self.view
         parts: list[Part] = []
         if self._asker is not None and self._asker.elapsed > BUSY_AFTER:
-            parts.append(Part(f"asking… {self._asker.elapsed:.0f}s  ", "accent"))
+            share = self._asker.share
+            words = f"scanned {share:.0%}" if share else f"asking… {self._asker.elapsed:.0f}s"
+            parts.append(Part(f"{words}  ", "accent"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
         if self.answer is not None:
@@ -158,7 +174,7 @@ class InvestigationScreen(FilteredScreen):
         if self.small:
             parts.insert(0, Part("80x24 shows more  ", "warn"))
         if view.follows:
-            parts.append(Part(f"LIVE {self.host.display_settings.refresh:g}s ", "good"))
+            parts += self.live_state()
         elif view.paused_at is not None:
             parts.append(Part(f"PAUSED {time_text(view.paused_at)} ", "warn"))
         else:

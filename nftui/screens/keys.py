@@ -21,6 +21,7 @@ def owners() -> tuple[type[DOMNode], ...]:
     from nftui.screens.investigation import InvestigationScreen
     from nftui.screens.live import LiveScreen
     from nftui.screens.maps import MapScreen
+    from nftui.screens.palette import Palette
     from nftui.screens.settings import SettingsScreen
     from nftui.screens.shell import ShellScreen
     from nftui.screens.sources import SourcesScreen
@@ -33,7 +34,7 @@ def owners() -> tuple[type[DOMNode], ...]:
 
     return (
         ShellScreen, FilteredScreen, InvestigationScreen, LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen,
-        SourcesScreen, SettingsScreen, FlowTable, AreaChart, Picture, Sheet, TypedLine, Pick, Page, ExportDialog,
+        SourcesScreen, SettingsScreen, FlowTable, AreaChart, Picture, Sheet, TypedLine, Pick, Page, ExportDialog, Palette,
     )  # fmt: skip
 
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 Row = dict[str, Any]
+AT_A_TIME, PAUSE_S = 250, 0.001
+"""Rows that are looked at for words without a pause, some 10 ms, and the pause."""
+BETWEEN = "\N{SYMBOL FOR UNIT SEPARATOR}"
+"""Between the texts of columns, where no words to find go across."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,13 @@ class FlowTable(Painted, can_focus=True):
         table: FlowTable
         direction: int
 
+    @dataclass
+    class Found(Message):
+        """A search that took a while came to its end: the cursor is on a row with the words, or there is none."""
+
+        table: FlowTable
+        found: bool
+
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.frame: pl.DataFrame | None = None
@@ -104,6 +115,7 @@ class FlowTable(Painted, can_focus=True):
         self._top = 0
         self._identity: tuple[str, ...] = ()
         self._notice: tuple[str, ...] = ()
+        self._search = 0
 
     @property
     def count(self) -> int:
@@ -158,20 +170,52 @@ class FlowTable(Painted, can_focus=True):
 
     def go(self, index: int) -> None:
         """Put the cursor on a row."""
+        self._search += 1
         self.cursor = min(max(index, 0), max(self.count - 1, 0))
         self.repaint()
         self.post_message(self.Moved(self))
 
-    def find(self, words: str, forward: bool = True) -> bool:
-        """Put the cursor on the next row in which a column shows the words, around the end; tell whether there was one."""
-        wanted = words.casefold()
-        for step in range(1, self.count + 1):
-            index = (self.cursor + (step if forward else -step)) % self.count
-            row = self.row(index)
-            if row is not None and any(wanted in printable(column.text(index, row)).casefold() for column in self.columns):
+    def find(self, words: str, forward: bool = True) -> bool | None:
+        """Put the cursor on the next row in which a column shows the words, around the end.
+
+        Rows become text by Python, so that of a long table some are looked at a time, with keys in between; whatever moves the
+        cursor or changes the words ends that.
+
+        Returns:
+            Whether there was one; None where it is still looked for, and `Found` tells.
+        """
+        self._search += 1
+        return self._find_on(self._search, words.casefold(), 1 if forward else -1, 1)
+
+    def _find_on(self, search: int, wanted: str, direction: int, first: int) -> bool | None:
+        """Look at some rows; `first` is how far the first of them is from the cursor."""
+        if search != self._search or not self.is_attached:
+            return None
+        steps = range(first, min(first + AT_A_TIME, self.count + 1))
+        places = [(self.cursor + direction * step) % self.count for step in steps]
+        rows = () if self.frame is None else self.frame[places].iter_rows(named=True)
+        for index, row in zip(places, rows, strict=False):
+            if self._shows(index, row, wanted):
                 self.go(index)
+                self._tell_found(first, True)
                 return True
+        if first + AT_A_TIME <= self.count:
+            self.set_timer(PAUSE_S, lambda: self._find_on(search, wanted, direction, first + AT_A_TIME))
+            return None
+        self._tell_found(first, False)
         return False
+
+    def _tell_found(self, first: int, found: bool) -> None:
+        if first > 1:
+            self.post_message(self.Found(self, found))
+
+    def _shows(self, index: int, row: Row, wanted: str) -> bool:
+        """Tell whether a column of a row shows the words."""
+        # One text for all columns is looked at, as most rows show nothing that has to be escaped.
+        text = BETWEEN.join([column.text(index, row) for column in self.columns])
+        if not text.isprintable():
+            text = BETWEEN.join([printable(column.text(index, row)) for column in self.columns])
+        return wanted in text.casefold()
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """Return the heading and the rows in sight."""

@@ -134,6 +134,22 @@ class Line(Painted):
         return [Strip.join([left.adjust_cell_length(max(room, 0), ground), right])]
 
 
+def wrapped(parts: Sequence[Part], width: int) -> list[list[Part]]:
+    """Return parts as lines of a width at most, broken between parts; a label in `dim` stays with what it is of."""
+    lines: list[list[Part]] = [[]]
+    used, place = 0, 0
+    while place < len(parts):
+        group = list(parts[place : place + (2 if parts[place].style == "dim" else 1)])
+        size = sum(cell_len(printable(part.text, WIDEST)) for part in group)
+        if used + len(group[-1].text.rstrip()) - len(group[-1].text) + size > width and lines[-1]:
+            lines.append([Part(" ")])
+            used = 1
+        lines[-1] += group
+        used += size
+        place += len(group)
+    return [[*line[:-1], Part(line[-1].text.rstrip(), line[-1].style)] for line in lines if line]
+
+
 Rows = Sequence[Sequence[Part]]
 
 
