@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from nftui.engine.matrix import Matrix
-from nftui.engine.query import Answer, Interval, Query
+from nftui.engine.query import Answer, Interval
 from nftui.screens import displays, live_lines, live_panels, terms
 from nftui.screens.investigation import MEASURES, InvestigationScreen
 from nftui.screens.questions import Question
@@ -64,6 +64,7 @@ class LiveScreen(InvestigationScreen):
         self._ranking: Ranking | None = None
         self._seen: Answer | None = None
         self._as_of = 0
+        self._held: Interval | None = None
         self._skipped = 0  # groups to the left of what the table of samples shows
 
     def compose(self) -> ComposeResult:
@@ -123,8 +124,14 @@ class LiveScreen(InvestigationScreen):
 
     def question(self) -> Question:
         """Return what the display asks."""
-        held = None if self.reply is None else self.reply.more.get("held")
-        return displays.question(self.view, self.host.clock(), held)
+        return displays.question(self.view, self.host.clock(), self.held)
+
+    @property
+    def held(self) -> Interval | None:
+        """All that is held, as was heard last; None where nothing is, or it isn't known yet."""
+        if self.reply is not None and "held" in self.reply.more:
+            self._held = self.reply.more["held"]
+        return self._held
 
     def on_mount(self) -> None:
         """Show the display of the view."""
@@ -167,7 +174,7 @@ class LiveScreen(InvestigationScreen):
         reply = self.reply
         if reply is None or not displays.answers(reply, self.shown_display):
             return None
-        if self.problem and self.asked is not None and _plain_query(reply.main.query) != _plain_query(self.asked.main):
+        if self.problem and self.asked is not None and not displays.alike(reply.main.query, self.asked.main):
             return None
         return reply.main
 
@@ -191,7 +198,7 @@ class LiveScreen(InvestigationScreen):
     def _ranked(self, answer: Answer) -> Ranking:
         more = {} if self.reply is None else self.reply.more
         before = more.get("before") if self.view.compare else None
-        return Ranking(answer, self.host.clock(), self.iec, self.cell, before, self.view.others, more.get("held"))
+        return Ranking(answer, self.host.clock(), self.iec, self.cell, before, self.view.others, self.held)
 
     def _show_nothing(self, words: tuple[str, ...]) -> None:
         """Say why there is nothing, and what to do, in the place of whatever has most room."""
@@ -256,7 +263,7 @@ class LiveScreen(InvestigationScreen):
 
     def _show_timeline(self) -> None:
         answer = self.answer
-        held = None if self.reply is None else self.reply.more.get("held")
+        held = self.held
         shown = None if answer is None else answer.query.interval or held
         window = None if held is None or shown is None else Window(held, shown, tuple(self.host.marks))
         self.query_one(TimeLine).show(window)
@@ -488,8 +495,3 @@ class LiveScreen(InvestigationScreen):
         if self.shown_display == "area":
             chart.go(following[0])
             self.call_after_refresh(chart.focus)
-
-
-def _plain_query(query: Query) -> Query:
-    """Return a question but for its range: what its groups are of."""
-    return replace(query, interval=None, bins=None, limit=None, order="octets", ascending=False, only=None)

@@ -7,7 +7,7 @@ from nftui.engine.query import Answer
 from nftui.screens import displays
 from nftui.screens.collector import Collector
 from nftui.screens.investigation import MEASURES
-from nftui.screens.ranking import Ranking
+from nftui.screens.ranking import RATE_UNITS, Ranking
 from nftui.screens.view import MINUTE, View, time_text
 from nftui.screens.widgets.chart import Areas
 from nftui.screens.widgets.painted import Part
@@ -44,7 +44,7 @@ def heading(view: View, display: str, answer: Answer | None, matrix: Matrix | No
     if display == "circle":
         count = 0 if matrix is None else len(matrix.elements)
         listed = f"pairs of the top {count} by {displays.pair_key(view.by)} "
-        return [Part(listed, "strong")], [Part(f" {view.measure.value} a second, > < by size ", "dim")]
+        return [Part(listed, "strong")], [Part(f" {RATE_UNITS[view.measure]}   > < by size ", "dim")]
     if display == "connections":
         listed = f"top {view.limit} connections"
     count_text = f" of {answer.group_count:,}" if answer is not None and answer.query.keys and answer.group_count else ""
