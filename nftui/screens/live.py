@@ -98,11 +98,6 @@ class LiveScreen(InvestigationScreen):
         return self.view.display if self.view.display in DISPLAYS else DISPLAYS[0]
 
     @property
-    def data_view(self) -> bool:
-        """Whether the samples stand as a table in the place of the chart."""
-        return self.shown_display == "data"
-
-    @property
     def table(self) -> FlowTable:
         """The table that has the keys; behind a picture, the one of its groups."""
         name = self.shown_display
@@ -333,6 +328,8 @@ class LiveScreen(InvestigationScreen):
     @on(FlowTable.Moved)
     def _moved(self, message: FlowTable.Moved) -> None:
         message.stop()
+        if self.shown_display == "detailed":
+            self.query_one(Treemap).go_to(self.table.cursor)
         self._show_side()
 
     @on(FlowTable.AtSide)
@@ -351,7 +348,10 @@ class LiveScreen(InvestigationScreen):
     @on(Picture.Moved)
     def _picture_moved(self, message: Picture.Moved) -> None:
         message.stop()
-        if self.shown_display == "circle":
+        if self.shown_display == "detailed" and (place := self._place()) is not None:
+            # The table behind has the cursor that a step down remembers, and that words are found from.
+            self.table.cursor = place
+        elif self.shown_display == "circle":
             moved, matrix, ring = message.picture, self.query_one(PairMatrix), self.query_one(Ring)
             if moved is matrix:
                 ring.select(matrix.pair())
