@@ -21,6 +21,7 @@ from nftui.units import SECOND, scaled
 
 Cell = Callable[[str, Any], str]
 WAYS = {"ingress_interface": "in", "egress_interface": "out"}
+PORTS = ("protocol", "service_port")
 SUMS = ("octets", "packets", "flows")
 
 
@@ -153,8 +154,9 @@ class Breakdown:
         if self.dimension.shape is Shape.INTERFACES:
             return self._interface(row)
         names = self.dimension.keys
-        if names == ("protocol", "destination_port"):
-            return f"{self.cell(names[1], row[names[1]])}/{cells.cell(names[0], row[names[0]]).lower()}"
+        if names == PORTS:
+            protocol = cells.cell("protocol", row["protocol"]).lower()
+            return protocol if row["service_port"] is None else f"{row['service_port']}/{protocol}"
         return " ".join(self.cell(name, row[name]) for name in names) or "all flows"
 
     def _interface(self, row: Row) -> str:
@@ -215,6 +217,8 @@ class Breakdown:
         if self.dimension.shape is Shape.INTERFACES:
             end = next(name for name, way in WAYS.items() if way == row["way"])
             names, values = ("exporter_address", end), row | {end: row["interface"]}
+        if names == PORTS and row["service_port"] is None:
+            names = PORTS[:1]
         words = terms.of_group(names, values)
         return f"{self.dimension.within} and {words}" if words and self.dimension.within else words
 

@@ -152,7 +152,7 @@ async def test_each_is_asked_once_and_the_one_with_the_keys_first(make: Make, st
         await settled(pilot)
         assert [query.keys for query in back_end.asked] == [
             (), ("exporter_address", "ingress_interface"), ("exporter_address", "egress_interface"), ("service",),
-            ("source_address",), ("protocol", "destination_port"), ("size_class",),
+            ("source_address",), ("protocol", "service_port"), ("size_class",),
         ], "the days by hours stay the same"  # fmt: skip
         back_end.asked.clear()
         await pilot.press("r")
