@@ -12,6 +12,7 @@ from textual import events
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.reactive import var
 from textual.screen import Screen
 
@@ -23,7 +24,9 @@ from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
 from nftui.screens import exports, glyphs, keys, themes
 from nftui.screens.depth import Depth, depth
+from nftui.screens.driver import MeteredDriver
 from nftui.screens.frugal import Outlet, frugal
+from nftui.screens.link import ASK, Link
 from nftui.screens.live import LiveScreen
 from nftui.screens.shelf import Shelf
 from nftui.screens.shell import ShellScreen
@@ -134,6 +137,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         Raises:
             ConfigError: The theme, the range, the group-by or the id of a key can't be used.
         """
+        self.link, self._held = Link(), False
         super().__init__()
         self.back_end, self.display_settings, self.clock = back_end, display, clock
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
@@ -144,6 +148,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.shelf = Shelf(SavedFilters(filters_directory(config_path)))
         self.filter_history: list[str] = []
         self.find_history: list[str] = []
+        self.marks: list[int] = []
         for theme in self.themes.known.values():
             self.register_theme(theme)
         # Colours are taken away on the way out, and only there.
@@ -186,6 +191,32 @@ class NftuiApp(App[None], inherit_bindings=False):
         if isinstance(renderable, CompositorUpdate):
             renderable = frugal(renderable, Outlet(self.depth, self.glyphs))
         super()._display(screen, renderable)  # type: ignore[arg-type]
+        if renderable is not None and isinstance(self._driver, MeteredDriver) and self.link.frame():
+            self._driver.write(ASK)
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return the driver: ours in the place of Textual's for terminals."""
+        driver = super().get_driver_class()
+        return MeteredDriver if issubclass(MeteredDriver, driver) else driver
+
+    def may_paint(self) -> bool:
+        """Return whether the terminal takes more now; if not, the screen is painted as soon as it does."""
+        if self.link.clear or not isinstance(self._driver, MeteredDriver):
+            return True
+        if not self._held:
+            self._held = True
+            self.set_timer(HELD_S, self.go_on)
+        return False
+
+    def go_on(self) -> None:
+        """Paint what was held back, as soon as the terminal takes it."""
+        if not self._held:
+            return
+        if self.link.clear:
+            self._held = False
+            self.screen._compositor_refresh()
+        else:
+            self.set_timer(HELD_S, self.go_on)
 
     def get_key_display(self, binding: Binding) -> str:
         """Return how a key is called, in characters that the terminal has."""
@@ -214,6 +245,8 @@ class NftuiApp(App[None], inherit_bindings=False):
             self.push_screen(Palette())
 
 
+HELD_S = 0.05
+"""Seconds between two looks whether a terminal that doesn't answer takes more."""
 _ABLE = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
 _SPELT = {"⏎": "ret", "␣": "spc"}
 

@@ -26,6 +26,7 @@ def owners() -> tuple[type[DOMNode], ...]:
     from nftui.screens.shell import ShellScreen
     from nftui.screens.sources import SourcesScreen
     from nftui.screens.summary import SummaryScreen
+    from nftui.screens.widgets.chart import AreaChart
     from nftui.screens.widgets.flow_table import FlowTable
     from nftui.screens.widgets.picture import Picture
     from nftui.screens.widgets.sheet import Sheet
@@ -33,8 +34,7 @@ def owners() -> tuple[type[DOMNode], ...]:
 
     return (
         ShellScreen, FilteredScreen, InvestigationScreen, LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen,
-        SourcesScreen, SettingsScreen, FlowTable, Picture, Sheet, TypedLine, Pick, Page, ExportDialog,
-        Palette,
+        SourcesScreen, SettingsScreen, FlowTable, AreaChart, Picture, Sheet, TypedLine, Pick, Page, ExportDialog, Palette,
     )  # fmt: skip
 
 

@@ -31,14 +31,14 @@ from nftui.screens.widgets.prompt import Prompt
 from nftui.screens.widgets.ring import Ring
 from nftui.screens.widgets.traffic_map import TrafficMap
 from nftui.screens.widgets.treemap import Treemap
-from nftui.units import scaled
+from nftui.units import octets, scaled
 
 KINDS = ("network", "pairs", "portions")
 LOOKS = {"network": ("network",), "pairs": ("matrix", "ring"), "portions": ("treemap", "donut")}
 """Kinds of maps, and what each can be drawn as."""
 COUNTS = (5, 10, 15, 20, 25, 50, 100, 250)
 PANELS = ("", "-picture-only", "-list-only")
-LEGEND = "{0} <10%  {1} <50%  {2} more of the greatest   [sends] (receives) more   L lays out"
+LEGEND = "{0} <10%  {1} <50%  {2} more of the greatest   [sends] (receives) more"
 
 
 class MapScreen(InvestigationScreen):
@@ -231,15 +231,15 @@ class MapScreen(InvestigationScreen):
         for label, words in facts:
             if sum(len(part.text) for part in parts) + len(words) + len(label) + 4 > width:
                 break
-            bare = label in ("share", "rate", "octets")
-            parts += [Part(f"   {words}"), Part("" if bare else f" {label}", "dim")]
+            if label in ("rank", "sends", "receives"):
+                parts += [Part(f"   {label} ", "dim"), Part(words)]
+            else:
+                parts += [Part(f"   {words}"), Part("" if label in ("share", "rate") else f" {label}", "dim")]
         return [parts, [Part(f" {self._hint()}", "dim")]]
 
     def _hint(self) -> str:
         if self.kind == "network":
-            dotted = self.table.glyphs.dots
-            marks = ("⠒⠒", "⠶⠶", "⣶⣶") if dotted else tuple(stroke[0] * 2 for stroke in self.table.glyphs.strokes)
-            return LEGEND.format(*marks)
+            return LEGEND.format(*(stroke[0] * 2 for stroke in self.table.glyphs.strokes))
         if self.kind == "pairs":
             return "shade: share of what the row sends   > < pairs by size   Enter their flows"
         return "Enter goes into it, Esc out again   > < by size   o all but it"
@@ -275,8 +275,9 @@ class MapScreen(InvestigationScreen):
         if row is not None:
             place = ranking.answer.groups.rows(named=True).index(row)
             facts = dict(ranking.facts(row, place))
-            order = ("share", "average", "octets", "packets", "flows", "oct/packet", "rank")
-            return ranking.label(row), [({"average": "rate"}.get(name, name), facts[name]) for name in order]
+            facts |= {"rate": facts["average"], "octets": octets(row["octets"], self.iec)}
+            order = ("share", "rate", "octets", "packets", "flows", "oct/packet", "rank")
+            return ranking.label(row), [(name, facts[name]) for name in order]
         tile, parent = treemap.tile(), treemap.parent_tile()
         if tile is None:
             return "", []

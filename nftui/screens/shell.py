@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar, Protocol, cast
 
 from textual import events, on
@@ -19,7 +20,9 @@ from nftui.printable import printable
 from nftui.screens import exports, reading
 from nftui.screens.collector import Collector
 from nftui.screens.depth import Depth
+from nftui.screens.driver import Paced
 from nftui.screens.glyphs import Glyphs
+from nftui.screens.link import Link
 from nftui.screens.shelf import Shelf
 from nftui.screens.themes import Themes
 from nftui.screens.view import View, time_text
@@ -51,17 +54,19 @@ class Host(Protocol):
     title: str
     filter_history: list[str]
     find_history: list[str]
+    marks: list[int]
     view: Reactive[View]
     resolver: Resolver
     glyphs: Glyphs
     depth: Depth
     themes: Themes
+    link: Link
     config: Config
     config_path: Path | None
     shelf: Shelf
 
 
-class ShellScreen(Screen[None]):
+class ShellScreen(Paced, Screen[None]):
     """A screen with tabs above, keys below, and a table in between."""
 
     TAB: ClassVar[str] = ""
@@ -87,6 +92,7 @@ class ShellScreen(Screen[None]):
         self.collector = Collector()
         self.heard = False
         self._words = ""
+        self._refreshed = 0.0
 
     def _compositor_refresh(self) -> None:
         """Paint what changed; nothing while a window lies over this screen.
@@ -117,6 +123,24 @@ class ShellScreen(Screen[None]):
     def iec(self) -> bool:
         """Whether octets are shown in steps of 1024."""
         return self.host.display_settings.units == "iec"
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two refreshes: as configured, more on a line that is slow."""
+        return self.host.link.interval(self.host.display_settings.refresh)
+
+    def due(self) -> bool:
+        """Return whether it is time for a refresh; called as often as is configured."""
+        now = monotonic()
+        if now - self._refreshed < self.interval - 0.5 * self.host.display_settings.refresh:
+            return False
+        self._refreshed = now
+        return True
+
+    def live_state(self) -> list[Part]:
+        """Return the parts that say how often what is shown is refreshed."""
+        slow = self.interval > self.host.display_settings.refresh
+        return [Part(f"LIVE {self.interval:g}s ", "good"), *([Part("slow link ", "warn")] if slow else [])]
 
     @property
     def small(self) -> bool:

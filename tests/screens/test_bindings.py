@@ -20,6 +20,7 @@ from nftui.screens.shell import ShellScreen
 from nftui.screens.sources import SourcesScreen
 from nftui.screens.summary import SummaryScreen
 from nftui.screens.widgets.flow_table import FlowTable
+from nftui.screens.widgets.picture import Picture
 from nftui.screens.widgets.sheet import Sheet
 from tests.screens.conftest import against_golden, lines, settled
 
@@ -57,7 +58,7 @@ def test_no_key_that_a_terminal_keeps_for_itself() -> None:
 
 def test_no_key_twice_on_one_screen() -> None:
     for screen in SCREENS:
-        for widget in (FlowTable, Sheet):
+        for widget in (FlowTable, Picture, Sheet):
             owners = {NftuiApp, widget, *screen.__mro__}
             pressed = [key for owner, binding in bindings() if owner in owners for key in binding.key.split(",")]
             assert sorted(pressed) == sorted(set(pressed))

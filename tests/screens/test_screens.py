@@ -28,7 +28,7 @@ SIZES = [(80, 24), (120, 36), (200, 50)]
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("keys", ["", "v", "2"])
+@pytest.mark.parametrize("keys", ["", "2"])
 async def test_layout(make: Make, size: tuple[int, int], theme: str, keys: str) -> None:
     app = make(display=DisplaySettings(refresh=60, theme=theme))
     async with app.run_test(size=size) as pilot:
@@ -46,7 +46,7 @@ async def test_layout(make: Make, size: tuple[int, int], theme: str, keys: str) 
             inside = widget.region.intersection(app.screen.region)
             assert not widget.region or inside == widget.region, f"{widget} is cut"
         if theme == "dark":
-            against_golden(f"{'flows' if keys == '2' else 'data' if keys else 'live'}-{size[0]}x{size[1]}", shown)
+            against_golden(f"{'flows' if keys else 'live'}-{size[0]}x{size[1]}", shown)
 
 
 @pytest.mark.parametrize("size", [(60, 18), (40, 10), (79, 24), (80, 23)])
@@ -301,23 +301,6 @@ async def test_max_values_may_be_typed(make: Make) -> None:
         await pilot.press("M", *"33", "enter")
         screen = await settled(pilot)
         assert screen.asked is not None and screen.asked.main.limit == 33
-
-
-@pytest.mark.row("V08")
-async def test_data_table_has_a_row_a_sample_and_the_chart_its_sums(make: Make) -> None:
-    app = make()
-    async with app.run_test(size=(200, 50)) as pilot:
-        screen = await settled(pilot)
-        await pilot.press("v")
-        await settled(pilot)
-        answer = screen.answer
-        assert answer is not None and answer.series is not None
-        assert screen.table.count == answer.series.height
-        sums = answer.series.drop("time").sum_horizontal().sum()
-        assert sums == answer.total.octets
-        await pilot.press("b", *"none", "enter")
-        await settled(pilot)
-        assert any("data" in line for line in lines(app))
 
 
 async def test_find(make: Make) -> None:

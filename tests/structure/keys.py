@@ -30,6 +30,7 @@ TITLES = {
     "sources": "Sources",
     "settings": "Settings",
     "table": "Tables",
+    "picture": "Pictures",
     "sheet": "Details that are longer than their place",
     "prompt": "Lines to type in",
     "pick": "Lists to choose from",

@@ -116,6 +116,11 @@ class FlowTable(Painted, can_focus=True):
         return 0 if self.frame is None else self.frame.height
 
     @property
+    def hidden(self) -> int:
+        """Columns that there isn't room for."""
+        return len(self.columns) - len(self._shown) if self._shown else 0
+
+    @property
     def cursor_seen(self) -> bool:
         """Whether the row of the cursor is told from the others."""
         return True

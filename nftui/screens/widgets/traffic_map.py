@@ -273,7 +273,12 @@ class TrafficMap(Picture):
     def _strokes(self, canvas: Canvas, web: Web, drawn: list[int], points: dict[int, list[tuple[float, float]]]) -> None:
         for number in drawn:
             style = styled(self._colour(web, number), self._inks.ground, self._bright(web, number))
-            stroke(canvas, corners(points[number], number), self.glyphs.strokes[self._weight(web, web.edges[number]) - 1], style)
+            stroke(
+                canvas,
+                corners(points[number], number, canvas.width),
+                self.glyphs.strokes[self._weight(web, web.edges[number]) - 1],
+                style,
+            )
             self._arrow(canvas, web, number, points[number])
 
     def _arrow(self, canvas: Canvas, web: Web, number: int, points: list[tuple[float, float]]) -> None:
@@ -292,7 +297,7 @@ class TrafficMap(Picture):
         bright = sum(self._bright(web, n) for n in drawn)
         for number in told[: bright + SIZED]:
             text = f" {self._figures(web.edges[number].value)} "
-            line = smooth(points[number], 21) if self.glyphs.dots else _along(corners(points[number], number))
+            line = smooth(points[number], 21) if self.glyphs.dots else _along(corners(points[number], number, canvas.width))
             for share in (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8):
                 x, y = line[int(share * (len(line) - 1))]
                 start = int(x) - len(text) // 2
