@@ -27,7 +27,7 @@ from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Lines, Part, fit
 from nftui.screens.widgets.pair_matrix import PairMatrix
 from nftui.screens.widgets.picture import Picture
-from nftui.screens.widgets.prompt import Prompt
+from nftui.screens.widgets.prompt import Prompt, PromptInput
 from nftui.screens.widgets.ring import Ring
 from nftui.screens.widgets.traffic_map import TrafficMap
 from nftui.screens.widgets.treemap import Treemap
@@ -123,15 +123,19 @@ class MapScreen(InvestigationScreen):
     def on_resize(self, _: events.Resize) -> None:
         """Lay out for the new size."""
         self.call_after_refresh(self.show_edges)
-        self.call_after_refresh(self.show_answer)
-        if self.small:
-            self.call_after_refresh(self.focus_table)
+        self.call_after_refresh(self._show_kind)
+
+    @property
+    def _roomy(self) -> bool:
+        """Whether the ring has room beside the matrix."""
+        return self.size.width >= 160 and self.size.height >= 40
 
     def focus_table(self) -> None:
         """Give the keys to the picture, or to the list where there is none."""
         listed = self.small or self._panel == 2 or self.picture is None
         target: Widget = self.table if listed or self.picture is None else self.picture
-        self.call_after_refresh(target.focus)
+        # At once: keys that were typed ahead are meant for it.
+        self.set_focus(target)
 
     # What is shown
 
@@ -196,7 +200,10 @@ class MapScreen(InvestigationScreen):
         treemap.show(shown, tiles.title(asked), figures=figure)
         slices = [Slice(tile.label, tile.value, tile.colour_rank) for tile in shown]
         self.query_one(Donut).show(slices, (figure(ranking.total), answer.query.measure.value))
-        self.table.show(answer.groups, ranking.columns(treemap.ink.layer), ranking.keys, answer.query.order)
+        columns = ranking.columns(treemap.ink.layer)
+        if self.look == "donut":  # its slices have letters, for those who see no colours
+            columns[0] = replace(columns[0], text=lambda n, row: slices[n].letter if n < len(slices) else " ")
+        self.table.show(answer.groups, columns, ranking.keys, answer.query.order)
         self._follow()
 
     def _show_words(self) -> None:
@@ -413,12 +420,14 @@ class MapScreen(InvestigationScreen):
     def _show_kind(self) -> None:
         for looks in LOOKS.values():
             for look in looks:
+                self.query_one(f"#{look}").display = look == self.look or (look == "ring" and self.look == "matrix" and self._roomy)
                 self.set_class(look == self.look, f"-{look}")
         for name in PANELS[1:]:
             self.set_class(PANELS[self._panel] == name, name)
         self.show_answer()
         self.call_after_refresh(self.show_answer)
-        self.focus_table()
+        if not isinstance(self.focused, PromptInput):
+            self.focus_table()
 
     def action_kind(self) -> None:
         """Show another kind of map."""
