@@ -50,6 +50,7 @@ range = "-1h"
 by = "srcip"
 max_values = 5
 maximum_chart_resolution = 80
+custom_filters = false
 [display.keys]
 "view.pause" = "p"
 [elements]

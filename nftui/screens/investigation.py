@@ -9,20 +9,18 @@ from typing import Any, ClassVar
 from textual import events, on
 from textual.binding import Binding, BindingType
 
-from nftui.engine import filters, resolutions
-from nftui.engine.filter_resolving import names_in
+from nftui.engine import resolutions
 from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError, UsageError
 from nftui.export.exportables import Exportable
 from nftui.printable import printable
-from nftui.screens import cells, exports, presets, reading, terms
-from nftui.screens.asker import Answered, Asker
+from nftui.screens import cells, exports, presets, reading, registries, terms
+from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
+from nftui.screens.filtered import FilteredScreen
 from nftui.screens.questions import Question, Reply
-from nftui.screens.shell import ShellScreen
 from nftui.screens.view import Range, keys_of, time_text
 from nftui.screens.widgets.painted import Line, Part
-from nftui.screens.widgets.prompt import Prompt
 
 FIRST_LOOK = 0.2
 """Seconds between two looks at a store that has no flows in the range yet."""
@@ -32,16 +30,14 @@ LIMITS = (2, 5, 10, 15, 20, 25, 50)
 MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
 
 
-class InvestigationScreen(ShellScreen):
+class InvestigationScreen(FilteredScreen):
     """A screen on the shared view. A subclass says what it asks, and shows the answer."""
 
     SIGNS: ClassVar[tuple[str, ...]] = (
         "the sign before LIVE",
-        "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses",
+        "  = exact  ~ newest bins settle  ≈ estimated  ! losses  % read in part so far",
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "filter", "Filter", id="view.filter", tooltip="Edit the filter"),
-        Binding("F", "clear_filter", "Clear filter", show=False, id="view.clear_filter", tooltip="Show all flows again"),
         Binding("t", "range", "Time", id="view.range", tooltip="Choose the time range"),
         Binding("b", "by", "By", id="view.by", tooltip="Choose what to break down by"),
         Binding("M", "limit", "Groups", show=False, id="view.limit", tooltip="Choose how many groups are shown"),
@@ -60,6 +56,7 @@ class InvestigationScreen(ShellScreen):
         Binding("o", "exclude", "Not this", show=False, id="view.exclude", tooltip="Filter out the value under the cursor"),
         Binding("i", "only", "Only this", show=False, id="view.only", tooltip="Filter to the value under the cursor"),
         Binding("a", "names", "Names", show=False, id="view.names", tooltip="Addresses, or what they are called"),
+        Binding("W", "whois", "Whois", show=False, id="view.whois", tooltip="Who the address is registered to"),
         Binding("backslash", "side", "Side panel", show=False, id="view.side", tooltip="Show or hide the side panel"),
         Binding("C", "coverage", "Coverage", show=False, id="view.coverage", tooltip="What the answer stands on, in words"),
     ]
@@ -100,6 +97,11 @@ class InvestigationScreen(ShellScreen):
         """Ask as soon as the screen is seen."""
         self.ask()
 
+    def on_screen_suspend(self, _: events.ScreenSuspend) -> None:
+        """Ask no more: another screen's question has its turn."""
+        if self._asker is not None:
+            self._asker.give_up()
+
     def ask(self) -> None:
         """Ask for what the shared view shows now."""
         if self._asker is not None:
@@ -108,7 +110,7 @@ class InvestigationScreen(ShellScreen):
             self.show_edges()
 
     def _tick(self) -> None:
-        if self._asker is None or not self.is_current or self._asker.busy:
+        if self._asker is None or not self.is_current or self._asker.busy or not self.due():
             return
         if self.view.follows or self.problem:
             self.ask()
@@ -117,8 +119,9 @@ class InvestigationScreen(ShellScreen):
 
     def _look_for_the_first(self) -> None:
         """Ask more often while there is nothing yet: an empty store costs nothing to look at, and the first flows are awaited."""
-        if self.answer is not None and not self.answer.total.flows and self.view.follows:
-            self._tick()
+        empty = self.answer is not None and not self.answer.total.flows and self.view.follows
+        if empty and self.is_current and self._asker is not None and not self._asker.busy:
+            self.ask()
 
     def _view_changed(self) -> None:
         if self.is_current:
@@ -141,6 +144,14 @@ class InvestigationScreen(ShellScreen):
             self.show_answer()
         self.show_edges()
 
+    @on(Growing)
+    def _growing(self, message: Growing) -> None:
+        message.stop()
+        if message.question == self.asked and self.is_current:
+            self.problem, self.reply = "", message.reply
+            self.show_answer()
+            self.show_edges()
+
     def show_edges(self) -> None:
         """Show the lines at the edges: tabs and state, filter and range, keys."""
         super().show_edges()
@@ -152,7 +163,9 @@ class InvestigationScreen(ShellScreen):
         view = self.view
         parts: list[Part] = []
         if self._asker is not None and self._asker.elapsed > BUSY_AFTER:
-            parts.append(Part(f"asking… {self._asker.elapsed:.0f}s  ", "accent"))
+            share = self._asker.share
+            words = f"scanned {share:.0%}" if share else f"asking… {self._asker.elapsed:.0f}s"
+            parts.append(Part(f"{words}  ", "accent"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
         if self.answer is not None:
@@ -161,7 +174,7 @@ class InvestigationScreen(ShellScreen):
         if self.small:
             parts.insert(0, Part("80x24 shows more  ", "warn"))
         if view.follows:
-            parts.append(Part(f"LIVE {self.host.display_settings.refresh:g}s ", "good"))
+            parts += self.live_state()
         elif view.paused_at is not None:
             parts.append(Part(f"PAUSED {time_text(view.paused_at)} ", "warn"))
         else:
@@ -189,36 +202,8 @@ class InvestigationScreen(ShellScreen):
 
     def _filter_line(self) -> tuple[list[Part], list[Part]]:
         view = self.view
-        left = [Part(" filter: ", "dim"), Part(view.text, "accent") if view.text else Part("all flows", "text")]
-        for name in names_in(view.where):
-            if found := self.host.resolver.stands_for(name):
-                more = f" +{len(found) - 1}" if len(found) > 1 else ""
-                left.append(Part(f"  {name}: {str(found[0]).removesuffix('/32').removesuffix('/128')}{more}", "dim"))
         right = [Part("  "), Part(view.range.label, "strong"), Part("  by ", "dim"), Part(view.by)]
-        return left, [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
-
-    # The filter
-
-    def action_filter(self) -> None:
-        """Edit the filter."""
-        self.query_one(Prompt).open(
-            "filter",
-            self.view.text,
-            self.host.filter_history,
-            filters.parse,
-            "Enter applies, Esc cancels, Up and Down: earlier filters",
-        )
-
-    def action_clear_filter(self) -> None:
-        """Show all flows again."""
-        self.view = replace(self.view, text="", where=filters.ANY, path=())
-
-    def entered(self, purpose: str, text: str) -> None:
-        """Take what was typed."""
-        if purpose == "filter":
-            self.view = replace(self.view, text=text.strip(), where=filters.parse(text), path=())
-        else:
-            super().entered(purpose, text)
+        return self.filter_parts(), [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
 
     # The range
 
@@ -346,7 +331,7 @@ class InvestigationScreen(ShellScreen):
         added = terms.negated(words) if out else words
         text = cells.also(self.view.text, added)
         try:
-            where = filters.parse(text)
+            where = self.narrowed(added)
         except FilterError as error:
             self.say(str(error), "error")
             return False
@@ -386,6 +371,28 @@ class InvestigationScreen(ShellScreen):
         self.show_answer()
         if self.view.names and not self.host.resolver.asks:
             self.say("names of your hosts file alone: names.resolve = true in the configuration has DNS asked")
+
+    def address_under_cursor(self) -> str | None:
+        """Return the address under the cursor; of a row in which it is on none, the first address."""
+        row, here = self.table.row() or {}, self.value_under_cursor()
+        values = [here] if here is not None and isinstance(here[1], bytes) and len(here[1]) == 16 else list(row.items())
+        found = (cells.address(value) for _, value in values if isinstance(value, bytes) and len(value) == 16)
+        return next(found, None)
+
+    def action_whois(self) -> None:
+        """Ask who the address under the cursor is registered to."""
+        address = self.address_under_cursor()
+        if address is None:
+            self.say("no address in this row", "warning")
+            return
+        self.say(f"asking whois {address}")
+        registries.ask(self, address)
+
+    @on(registries.Registered)
+    def _registered(self, message: registries.Registered) -> None:
+        message.stop()
+        if self.is_current:
+            self.app.push_screen(registries.page(message))
 
     def action_side(self) -> None:
         """Show or hide the side panel."""

@@ -15,24 +15,26 @@ def owners() -> tuple[type[DOMNode], ...]:
     """Return the classes that have keys of their own, those of the application left out."""
     from nftui.screens.dialogs import Page, Pick
     from nftui.screens.export_dialog import ExportDialog
+    from nftui.screens.filtered import FilteredScreen
     from nftui.screens.filters import FiltersScreen
     from nftui.screens.flows import FlowsScreen
     from nftui.screens.investigation import InvestigationScreen
     from nftui.screens.live import LiveScreen
     from nftui.screens.maps import MapScreen
+    from nftui.screens.palette import Palette
     from nftui.screens.settings import SettingsScreen
     from nftui.screens.shell import ShellScreen
     from nftui.screens.sources import SourcesScreen
     from nftui.screens.summary import SummaryScreen
+    from nftui.screens.widgets.chart import AreaChart
     from nftui.screens.widgets.flow_table import FlowTable
     from nftui.screens.widgets.picture import Picture
-    from nftui.screens.widgets.prompt import PromptInput
     from nftui.screens.widgets.sheet import Sheet
+    from nftui.screens.widgets.typed_line import TypedLine
 
     return (
-        ShellScreen, InvestigationScreen, LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen, SourcesScreen,
-        SettingsScreen, FlowTable, Picture, Sheet, PromptInput, Pick, Page,
-        ExportDialog,
+        ShellScreen, FilteredScreen, InvestigationScreen, LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen,
+        SourcesScreen, SettingsScreen, FlowTable, AreaChart, Picture, Sheet, TypedLine, Pick, Page, ExportDialog, Palette,
     )  # fmt: skip
 
 

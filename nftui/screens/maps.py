@@ -62,7 +62,7 @@ class MapScreen(InvestigationScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "kind", "Kind", id="map.kind", tooltip="Network, pairs or portions in turn"),
-        Binding("v", "look", "View", id="map.look", tooltip="Matrix or ring; treemap or donut; who is ranked"),
+        Binding("v", "look", "View", id="map.look", tooltip="Matrix, ring; treemap, donut; who is ranked"),
         Binding("p", "ranked_side", "Talkers", show=False, id="map.side", tooltip="Rank who talks, who listens, or both"),
         Binding("L", "anew", "Lay out", show=False, id="map.anew", tooltip="Give the nodes new places"),
         Binding("z", "panel", "Maximise", show=False, id="map.maximise", tooltip="The picture alone, the list alone, both"),

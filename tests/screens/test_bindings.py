@@ -9,6 +9,7 @@ from textual.dom import DOMNode
 
 from nftui.app import NftuiApp
 from nftui.screens import keys
+from nftui.screens.filtered import FilteredScreen
 from nftui.screens.filters import FiltersScreen
 from nftui.screens.flows import FlowsScreen
 from nftui.screens.investigation import InvestigationScreen
@@ -45,7 +46,7 @@ def test_each_binding_has_an_id_of_its_own_and_words() -> None:
 def test_each_binding_has_an_action() -> None:
     for owner, binding in bindings():
         name = binding.action.split("(")[0]
-        owners = {InvestigationScreen: INVESTIGATIONS, ShellScreen: SCREENS}.get(owner, (owner,))
+        owners = {FilteredScreen: INVESTIGATIONS, InvestigationScreen: INVESTIGATIONS, ShellScreen: SCREENS}.get(owner, (owner,))
         assert all(hasattr(each, f"action_{name}") for each in owners), f"{binding.id}: {binding.action}"
 
 
@@ -81,14 +82,3 @@ async def test_help_is_made_of_the_bindings(make: Callable[..., NftuiApp]) -> No
         await pilot.press("q")
         await pilot.pause(0.1)
         assert isinstance(app.screen, LiveScreen), "q closes a window before it leaves the program"
-
-
-async def test_palette_has_the_keys_of_the_screen(make: Callable[..., NftuiApp]) -> None:
-    app = make()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await settled(pilot)
-        titles = [command.title for command in app.get_system_commands(screen)]
-        assert "Pause (␣)" in titles and "Picture (SVG)" in titles
-        await pilot.press("colon", *"unit", "enter", "enter")
-        await pilot.pause(0.5)
-        assert app.view.measure.value == "packets"

@@ -36,6 +36,7 @@ TITLES = {
     "pick": "Lists to choose from",
     "page": "Pages to read",
     "export": "Writing a file",
+    "palette": "The palette",
 }
 
 
