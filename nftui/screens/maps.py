@@ -20,14 +20,13 @@ from nftui.screens.connections import PLURALS, WORDS, Connections, ends_of
 from nftui.screens.investigation import InvestigationScreen, _limit
 from nftui.screens.questions import Question
 from nftui.screens.ranking import RATE_LABELS, Ranking
-from nftui.screens.view import keys_of
 from nftui.screens.web import OTHERS, SIDES, Linked, Web
 from nftui.screens.widgets.donut import Donut, Slice
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Lines, Part, fit
 from nftui.screens.widgets.pair_matrix import PairMatrix
 from nftui.screens.widgets.picture import Picture
-from nftui.screens.widgets.prompt import Prompt, PromptInput
+from nftui.screens.widgets.prompt import Prompt
 from nftui.screens.widgets.ring import Ring
 from nftui.screens.widgets.traffic_map import TrafficMap
 from nftui.screens.widgets.treemap import Treemap
@@ -77,6 +76,7 @@ class MapScreen(InvestigationScreen):
         self._stepped: list[tuple[int, str, Any]] = []  # steps into a portion: how many there were before, breakdown, values
         self._connections: Connections | None = None
         self._ranking: Ranking | None = None
+        self._names: tuple[str, ...] = ()  # keys of the portions that are shown
 
     def compose(self) -> ComposeResult:
         """Yield the lines and panels, from the top."""
@@ -149,7 +149,7 @@ class MapScreen(InvestigationScreen):
         if answer is None or not answer.total.flows or self.reply is None:
             self._show_nothing(words)
         elif isinstance(asked, Linked) and "web" in self.reply.more:
-            self._show_web(asked, answer, self.reply.more["web"])
+            self._show_web(answer, self.reply.more["web"])
         elif not isinstance(asked, Linked) and "web" not in self.reply.more:
             self._show_portions(answer, self.reply.more.get("parts"))
         self._show_words()
@@ -162,10 +162,10 @@ class MapScreen(InvestigationScreen):
         self.query_one(Donut).show((), words[:1])
         self.table.show(None, (), notice=words if self.small or self.picture is None else ())
 
-    def _show_web(self, asked: Linked, answer: Answer, web: Web) -> None:
+    def _show_web(self, answer: Answer, web: Web) -> None:
         ranking = Ranking(answer, self.host.clock(), self.iec, self.cell)
         shown = web if self.view.others and self.kind == "network" else web.without_others()
-        self._connections = told = Connections(shown, asked.key, asked.side, ranking.rate, self.iec, self.cell)
+        self._connections = told = Connections(shown, ranking.rate, self.iec, self.cell)
         network, reply = self.query_one(TrafficMap), self.reply
         if self.kind == "network":
             network.show(shown, told.label, told.figure)
@@ -196,6 +196,7 @@ class MapScreen(InvestigationScreen):
         made = tiles.tiles(answer, parts, self.cell, figure)
         shown = made if self.view.others else [tile for tile in made if not tile.other]
         asked = answer.query if parts is None else parts.query
+        self._names = asked.keys
         treemap = self.query_one(Treemap)
         treemap.show(shown, tiles.title(asked), figures=figure)
         slices = [Slice(tile.label, tile.value, tile.colour_rank) for tile in shown]
@@ -375,7 +376,7 @@ class MapScreen(InvestigationScreen):
 
     def _portion_term(self) -> str | None:
         values = self._portion()
-        names = keys_of(self.view.by)[: len(values or ())]
+        names = self._names[: len(values or ())]
         return terms.of_group(names, dict(zip(names, values, strict=True))) if values else None
 
     def _portion(self) -> tuple[Any, ...] | None:
@@ -426,7 +427,7 @@ class MapScreen(InvestigationScreen):
             self.set_class(PANELS[self._panel] == name, name)
         self.show_answer()
         self.call_after_refresh(self.show_answer)
-        if not isinstance(self.focused, PromptInput):
+        if not self.query_one(Prompt).has_class("-open"):
             self.focus_table()
 
     def action_kind(self) -> None:

@@ -150,7 +150,7 @@ def test_edges_and_nodes_are_what_their_filters_sum_to(store: Path, key: str, si
     back_end = LocalBackEnd(store)
     asked = Linked.of(View().groups(NOW), key, 6, side)
     made: Web = asked.put(back_end).more["web"]
-    told = Connections(made, key, side, float)
+    told = Connections(made, float)
     assert made.nodes and made.edges
     assert [edge.value for edge in made.edges] == sorted((edge.value for edge in made.edges), reverse=True)
     for edge in made.edges:

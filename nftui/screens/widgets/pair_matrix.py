@@ -170,6 +170,7 @@ class PairMatrix(Picture):
             (styled(ink.on(ground), ground, n > HEATS), styled(stripe, ground))
             for n, (ground, stripe) in enumerate(zip(grounds, stripes, strict=True))
         ]
+        self._heats[-1] = (ink.cursor + Style(bold=True), ink.cursor) if ink.few else self._heats[-1]
         self._faint = styled(ink.rule.color.name if ink.rule.color else ink.other, ink.ground)
 
     def _heading(self, canvas: Canvas, labels: list[str], shown: range, figures: bool) -> None:

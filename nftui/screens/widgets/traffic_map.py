@@ -31,6 +31,7 @@ HEAVY, MEDIUM = 0.5, 0.1
 LONGEST = 24
 """Cells of a label."""
 
+BOLD = Style(bold=True)
 Pair = tuple[Hashable, Hashable]
 
 
@@ -314,18 +315,17 @@ class TrafficMap(Picture):
             return
         here = number == self._at[0]
         near = edge is not None and number in (edge.source, edge.target)
-        ground = ink.cursor_ground if here else ink.ground
-        ink_of = self.node_colour(node.key)
-        text = styled(str(ink.text.color.name) if ink.text.color else ink_of, ground, here or near)
+        coloured = ink.coloured(self.node_colour(node.key), here)
+        text = ink.cursor + BOLD if here else ink.strong if near else ink.text
         begin, end = ("{", "}") if node.key == OTHERS else ("[", "]") if node.sent >= node.received else ("(", ")")
         canvas.fill(stand.x, stand.y, stand.width, stand.height, text)
         if here:
             begin, end = (self.glyphs.pointer, end) if self.has_focus else (begin, end)
-        canvas.put(stand.x, stand.y, begin, styled(ink_of, ground, True), 1)
+        canvas.put(stand.x, stand.y, begin, coloured + BOLD, 1)
         taken = canvas.put(stand.x + 1, stand.y, name, text, stand.width - 2)
-        canvas.put(stand.x + 1 + taken, stand.y, end, styled(ink_of, ground, True), 1)
+        canvas.put(stand.x + 1 + taken, stand.y, end, coloured + BOLD, 1)
         if stand.height > 1:
-            canvas.put(stand.x + 1, stand.y + 1, self._amount(node), styled(ink_of, ground), stand.width - 1)
+            canvas.put(stand.x + 1, stand.y + 1, self._amount(node), coloured, stand.width - 1)
 
 
 def stroke(canvas: Canvas, turns: list[tuple[int, int]], characters: Sequence[str], style: Style) -> None:
