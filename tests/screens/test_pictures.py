@@ -171,6 +171,11 @@ async def test_the_cursor_goes_over_nodes_and_lines_and_stays_on_them(make: Make
         assert places - {None} <= set(widget._stands), "who is still there keeps the place"
         widget.action_by_size(1)
         assert widget.edge() is not None and widget.node() is None
+        assert widget._fresh == {9}, "a new one stands out until the next answer"
+        widget.show(web(10), name, scaled)
+        assert widget._fresh == {9}, "the same answer again"
+        widget.show(web(11), name, scaled)
+        assert widget._fresh == {10}
 
 
 @pytest.mark.row("V09")
