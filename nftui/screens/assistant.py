@@ -93,7 +93,8 @@ class FilterAssistant:
         self._place = None
         offered = complete(text, cursor, self._data)
         # `dst 10.0.0.1` may be written, but who has typed `dst` mostly looks for a field.
-        fields = [one for one in offered if one.kind == "field"][:FIELDS_FIRST]
+        known = any(one.kind == "data" for one in offered)
+        fields = [one for one in offered if known and one.kind == "field"][:FIELDS_FIRST]
         offered = [*fields, *(one for one in offered if one not in fields)]
         found = [Offer(one.insert, one.start, one.end, one.meaning, joins=_goes_on(one.insert, one.kind)) for one in offered]
         word = text[:cursor].strip().casefold()

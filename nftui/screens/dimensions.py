@@ -140,5 +140,3 @@ def dimension(name: str) -> Dimension:
             return replace(found, keys=words_of(name))
         return found
     return Dimension(name, " ".join(keys.key(one).label for one in words_of(name)) or "all flows", words_of(name))
-
-

@@ -72,5 +72,3 @@ class Hours:
             means = tuple(None if cell is None or not cell[1] else cell[0] * factor * SECOND / cell[1] for cell in cells)
             days.append(Day(day, means, tuple(None if cell is None else Interval(cell[2], cell[3]) for cell in cells)))
         return cls(tuple(days), max((mean for day in days for mean in day.hours if mean is not None), default=0.0))
-
-

@@ -15,6 +15,7 @@ def owners() -> tuple[type[DOMNode], ...]:
     """Return the classes that have keys of their own, those of the application left out."""
     from nftui.screens.dialogs import Page, Pick
     from nftui.screens.export_dialog import ExportDialog
+    from nftui.screens.filter_form import FilterForm
     from nftui.screens.filtered import FilteredScreen
     from nftui.screens.filters import FiltersScreen
     from nftui.screens.flows import FlowsScreen
@@ -25,13 +26,14 @@ def owners() -> tuple[type[DOMNode], ...]:
     from nftui.screens.shell import ShellScreen
     from nftui.screens.sources import SourcesScreen
     from nftui.screens.summary import SummaryScreen
+    from nftui.screens.widgets.choice import Choice
     from nftui.screens.widgets.flow_table import FlowTable
     from nftui.screens.widgets.sheet import Sheet
     from nftui.screens.widgets.typed_line import TypedLine
 
     return (
         ShellScreen, FilteredScreen, InvestigationScreen, LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen,
-        SourcesScreen, SettingsScreen, FlowTable, Sheet, TypedLine, Pick, Page, ExportDialog,
+        SourcesScreen, SettingsScreen, FlowTable, Sheet, TypedLine, Pick, Page, ExportDialog, FilterForm, Choice,
     )  # fmt: skip
 
 

@@ -41,7 +41,9 @@ class Portion:
         before: tuple[Answer, ...] = ()
         if self.before is not None:
             before = tuple(
-                back_end.answer(replace(one.query, interval=self.before, bins=None, only=tuple(one.groups.select(one.query.keys).rows())))
+                back_end.answer(
+                    replace(one.query, interval=self.before, bins=None, only=tuple(one.groups.select(one.query.keys).rows()))
+                )
                 for one in answers
                 if one.query.keys
             )
