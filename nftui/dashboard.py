@@ -27,6 +27,7 @@ from nftui.engine.places import Places
 from nftui.engine.query import Answer, Query
 from nftui.engine.resolving import Resolver
 from nftui.engine.store import Store, make_folder
+from nftui.engine.watch import Watch
 from nftui.errors import FilterError, ListenError, NftuiError, StoreError
 
 STOP_S = 30.0
@@ -48,10 +49,14 @@ class Watched(LocalBackEnd):
         super().__init__(root)
         self._collector, self._resolver, self._places = collector, resolver, located
 
-    def answer(self, query: Query) -> Answer:
+    def answer(self, query: Query, watch: Watch | None = None) -> Answer:
         """Answer a question, names and places of its filter looked up; the answer has the question as it was asked."""
         asked = self._resolved(query)
-        return super().answer(query) if asked is query else replace(super().answer(asked), query=query)
+        if asked is query:
+            return super().answer(query, watch)
+        if watch is not None:
+            watch.asked_as(query)
+        return replace(super().answer(asked, watch), query=query)
 
     def records(self, query: Query) -> Records:
         """Return flow records to be read in order, names and places of the filter looked up."""
@@ -208,6 +213,7 @@ def _show(
         resolver=resolver,
         config=config,
         config_path=config_path,
+        environ=os.environ,
     )
     app.run()
     resolver.close()

@@ -86,14 +86,14 @@ def service_of(protocol: int, source_port: int, destination_port: int) -> str:
     return _name(TRANSPORTS[protocol], named[0] if named else min(source_port, destination_port))
 
 
-def service_term(name: str) -> str:
-    """Return the filter for the flows of a service: by protocol and ports, of any other name by what the exporter calls it.
+def service_term(name: str) -> str | None:
+    """Return the filter for the flows of a service by protocol and ports; None for a name that an exporter told.
 
     A port is taken on either side: a flow between two well-known ports, of which its service has one, is among both.
     """
     ends = _services().ends.get(name)
     if ends is None:
-        return f"app name {name}" if name.isascii() and name.replace("-", "").isalnum() else f'app name "{name}"'
+        return None
     protocols, port = ends
     said = " or ".join(f"proto {TRANSPORTS.get(protocol, protocol)}" for protocol in protocols)
     said = f"({said})" if len(protocols) > 1 else said

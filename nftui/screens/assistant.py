@@ -149,8 +149,11 @@ class FilterAssistant:
     def answered(self, message: Answered) -> None:
         """Take what came back; then ask what is left to ask."""
         question, reply = message.question, message.reply
+        if message.given_up:
+            self._asker.done()
+            return
         self._problem = message.problem
-        if isinstance(question, TopValues):
+        if isinstance(question, TopValues) and not message.given_up:
             named = self._named(question) if reply is not None else ()
             self._values[question] = values_of(reply.main, self._iec, named) if reply is not None else []
         elif isinstance(question, Hits) and question == self._asked and reply is not None:
@@ -160,6 +163,10 @@ class FilterAssistant:
             self._ask(self._hits)
         elif question == self._asked == self._hits and self._counted is not None and not self._counted.whole:
             self._whole(question)
+
+    def leave(self) -> None:
+        """Ask no more."""
+        self._asker.give_up()
 
     def _whole(self, question: Any) -> None:
         """Count all of the range, unless that would take long by what the newest took."""

@@ -105,8 +105,9 @@ class Breakdown:
             known = frame.filter(pl.col(key).is_not_null()).sort(key)
             if known.is_empty():
                 return known
-            every = pl.int_range(0, known[key].max() + 1, eager=True, dtype=frame.schema[key]).alias(key).to_frame()  # type: ignore[operator]
-            return every.join(known, on=key, how="left", maintain_order="left").with_columns(pl.col(SUMS).fill_null(0))
+            classes = pl.Series(key, range(known[key][0], known[key][-1] + 1), dtype=frame.schema[key])
+            every = pl.DataFrame(classes).join(known, on=key, how="left", maintain_order="left")
+            return every.with_columns(pl.col(SUMS).fill_null(0))
         return frame
 
     def _prepared(self, number: int) -> pl.DataFrame:

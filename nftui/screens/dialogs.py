@@ -16,9 +16,10 @@ from textual.widgets.option_list import Option
 
 from nftui.errors import NftuiError
 from nftui.printable import printable
+from nftui.screens.driver import Paced
 
 
-class Pick(ModalScreen[str | None]):
+class Pick(Paced, ModalScreen[str | None]):
     """Picks one of a few, or takes a typed one; dismisses with its name, or None."""
 
     CSS_PATH = "dialogs.tcss"
@@ -108,7 +109,7 @@ class Pick(ModalScreen[str | None]):
             self.dismiss(event.value.strip())
 
 
-class Page(ModalScreen[None]):
+class Page(Paced, ModalScreen[None]):
     """Something to read; any of the leaving keys closes it."""
 
     CSS_PATH = "dialogs.tcss"

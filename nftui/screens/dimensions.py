@@ -8,7 +8,7 @@ from enum import Enum
 from nftui.engine import filters, keys
 from nftui.engine.filters import Filter, all_of
 from nftui.engine.query import KEYS, Interval, Kind, Measure, Query
-from nftui.screens.cells import DIMENSIONS
+from nftui.screens.presets import DIMENSIONS
 from nftui.screens.view import DAY, HOUR, MINUTE, View, zone_offset
 from nftui.screens.view import keys_of as words_of
 
@@ -100,8 +100,8 @@ PRESETS = {
         Dimension("app", "app", ("service",)),
         Dimension("interfaces", "interface", ("exporter_address", "interface"), Shape.INTERFACES),
         Dimension("hours", "hour", (), Shape.HOURS),
-        Dimension("size", "size of flows", ("size_class",), Shape.CLASSES),
-        Dimension("durclass", "duration of flows", ("duration_class",), Shape.CLASSES),
+        Dimension("size", "flows by size", ("size_class",), Shape.CLASSES),
+        Dimension("durclass", "flows by duration", ("duration_class",), Shape.CLASSES),
         Dimension("ports", "top ports", ("protocol", "destination_port"), into="ip"),
         Dimension("listeners", "top listeners", ("destination_address",)),
         Dimension("talkers", "top talkers", ("source_address",)),

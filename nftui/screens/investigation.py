@@ -14,8 +14,8 @@ from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError, UsageError
 from nftui.export.exportables import Exportable
 from nftui.printable import printable
-from nftui.screens import cells, exports, presets, reading, terms
-from nftui.screens.asker import Answered, Asker
+from nftui.screens import cells, exports, presets, reading, registries, terms
+from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
 from nftui.screens.filtered import FilteredScreen
 from nftui.screens.questions import Question, Reply
@@ -33,7 +33,10 @@ MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
 class InvestigationScreen(FilteredScreen):
     """A screen on the shared view. A subclass says what it asks, and shows the answer."""
 
-    SIGNS = ("the sign before LIVE", "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses")
+    SIGNS: ClassVar[tuple[str, ...]] = (
+        "the sign before LIVE",
+        "  = exact  ~ newest bins settle  ≈ estimated  ! losses  % read in part so far",
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "range", "Time", id="view.range", tooltip="Choose the time range"),
         Binding("b", "by", "By", id="view.by", tooltip="Choose what to break down by"),
@@ -53,6 +56,7 @@ class InvestigationScreen(FilteredScreen):
         Binding("o", "exclude", "Not this", show=False, id="view.exclude", tooltip="Filter out the value under the cursor"),
         Binding("i", "only", "Only this", show=False, id="view.only", tooltip="Filter to the value under the cursor"),
         Binding("a", "names", "Names", show=False, id="view.names", tooltip="Addresses, or what they are called"),
+        Binding("W", "whois", "Whois", show=False, id="view.whois", tooltip="Who the address is registered to"),
         Binding("backslash", "side", "Side panel", show=False, id="view.side", tooltip="Show or hide the side panel"),
         Binding("C", "coverage", "Coverage", show=False, id="view.coverage", tooltip="What the answer stands on, in words"),
     ]
@@ -93,6 +97,11 @@ class InvestigationScreen(FilteredScreen):
         """Ask as soon as the screen is seen."""
         self.ask()
 
+    def on_screen_suspend(self, _: events.ScreenSuspend) -> None:
+        """Ask no more: another screen's question has its turn."""
+        if self._asker is not None:
+            self._asker.give_up()
+
     def ask(self) -> None:
         """Ask for what the shared view shows now."""
         if self._asker is not None:
@@ -101,7 +110,7 @@ class InvestigationScreen(FilteredScreen):
             self.show_edges()
 
     def _tick(self) -> None:
-        if self._asker is None or not self.is_current or self._asker.busy:
+        if self._asker is None or not self.is_current or self._asker.busy or not self.due():
             return
         if self.view.follows or self.problem:
             self.ask()
@@ -110,8 +119,9 @@ class InvestigationScreen(FilteredScreen):
 
     def _look_for_the_first(self) -> None:
         """Ask more often while there is nothing yet: an empty store costs nothing to look at, and the first flows are awaited."""
-        if self.answer is not None and not self.answer.total.flows and self.view.follows:
-            self._tick()
+        empty = self.answer is not None and not self.answer.total.flows and self.view.follows
+        if empty and self.is_current and self._asker is not None and not self._asker.busy:
+            self.ask()
 
     def _view_changed(self) -> None:
         if self.is_current:
@@ -134,6 +144,14 @@ class InvestigationScreen(FilteredScreen):
             self.show_answer()
         self.show_edges()
 
+    @on(Growing)
+    def _growing(self, message: Growing) -> None:
+        message.stop()
+        if message.question == self.asked and self.is_current:
+            self.problem, self.reply = "", message.reply
+            self.show_answer()
+            self.show_edges()
+
     def show_edges(self) -> None:
         """Show the lines at the edges: tabs and state, filter and range, keys."""
         super().show_edges()
@@ -145,7 +163,9 @@ class InvestigationScreen(FilteredScreen):
         view = self.view
         parts: list[Part] = []
         if self._asker is not None and self._asker.elapsed > BUSY_AFTER:
-            parts.append(Part(f"asking… {self._asker.elapsed:.0f}s  ", "accent"))
+            share = self._asker.share
+            words = f"scanned {share:.0%}" if share else f"asking… {self._asker.elapsed:.0f}s"
+            parts.append(Part(f"{words}  ", "accent"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
         if self.answer is not None:
@@ -154,7 +174,7 @@ class InvestigationScreen(FilteredScreen):
         if self.small:
             parts.insert(0, Part("80x24 shows more  ", "warn"))
         if view.follows:
-            parts.append(Part(f"LIVE {self.host.display_settings.refresh:g}s ", "good"))
+            parts += self.live_state()
         elif view.paused_at is not None:
             parts.append(Part(f"PAUSED {time_text(view.paused_at)} ", "warn"))
         else:
@@ -300,8 +320,11 @@ class InvestigationScreen(FilteredScreen):
         """Add a value to the filter, as a step that Esc undoes; tell whether it could be said."""
         return self.narrow_to(None if value is None else terms.term(*value), bool(negation))
 
-    def narrow_to(self, words: str | None, out: bool = False) -> bool:
-        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said."""
+    def narrow_to(self, words: str | None, out: bool = False, by: str = "") -> bool:
+        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said.
+
+        With `by` the breakdown changes with it.
+        """
         if words is None:
             self.say("no filter can say this value", "warning")
             return False
@@ -312,7 +335,7 @@ class InvestigationScreen(FilteredScreen):
         except FilterError as error:
             self.say(str(error), "error")
             return False
-        self.view = self.view.down(added, text, where, self.TAB, self.table.cursor)
+        self.view = replace(self.view.down(added, text, where, self.TAB, self.table.cursor), by=by or self.view.by)
         return True
 
     def action_up(self) -> None:
@@ -348,6 +371,28 @@ class InvestigationScreen(FilteredScreen):
         self.show_answer()
         if self.view.names and not self.host.resolver.asks:
             self.say("names of your hosts file alone: names.resolve = true in the configuration has DNS asked")
+
+    def address_under_cursor(self) -> str | None:
+        """Return the address under the cursor; of a row in which it is on none, the first address."""
+        row, here = self.table.row() or {}, self.value_under_cursor()
+        values = [here] if here is not None and isinstance(here[1], bytes) and len(here[1]) == 16 else list(row.items())
+        found = (cells.address(value) for _, value in values if isinstance(value, bytes) and len(value) == 16)
+        return next(found, None)
+
+    def action_whois(self) -> None:
+        """Ask who the address under the cursor is registered to."""
+        address = self.address_under_cursor()
+        if address is None:
+            self.say("no address in this row", "warning")
+            return
+        self.say(f"asking whois {address}")
+        registries.ask(self, address)
+
+    @on(registries.Registered)
+    def _registered(self, message: registries.Registered) -> None:
+        message.stop()
+        if self.is_current:
+            self.app.push_screen(registries.page(message))
 
     def action_side(self) -> None:
         """Show or hide the side panel."""

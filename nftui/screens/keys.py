@@ -22,18 +22,22 @@ def owners() -> tuple[type[DOMNode], ...]:
     from nftui.screens.investigation import InvestigationScreen
     from nftui.screens.live import LiveScreen
     from nftui.screens.maps import MapScreen
+    from nftui.screens.palette import Palette
     from nftui.screens.settings import SettingsScreen
     from nftui.screens.shell import ShellScreen
     from nftui.screens.sources import SourcesScreen
     from nftui.screens.summary import SummaryScreen
+    from nftui.screens.widgets.chart import AreaChart
     from nftui.screens.widgets.choice import Choice
     from nftui.screens.widgets.flow_table import FlowTable
+    from nftui.screens.widgets.picture import Picture
     from nftui.screens.widgets.sheet import Sheet
     from nftui.screens.widgets.typed_line import TypedLine
 
     return (
         ShellScreen, FilteredScreen, InvestigationScreen, LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen,
-        SourcesScreen, SettingsScreen, FlowTable, Sheet, TypedLine, Pick, Page, ExportDialog, FilterForm, Choice,
+        SourcesScreen, SettingsScreen, FlowTable, AreaChart, Picture, Sheet, TypedLine, Pick, Page, ExportDialog, Palette,
+        FilterForm, Choice,
     )  # fmt: skip
 
 

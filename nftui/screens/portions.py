@@ -88,8 +88,8 @@ class Told:
     def due(self, queries: tuple[Query, ...], before: Interval | None, refresh: float, follows: bool, flows: int) -> bool:
         """Tell whether to ask again.
 
-        Something else is asked at once. While the range follows the clock the same is asked again after a time in which it takes
-        but a small share, and at once where there were no flows and now are some.
+        Something else is asked at once. While the range follows the clock the same is asked again after a time of which it takes
+        but a small share, and soon where there were no flows and now are some.
         """
         if (queries, before) != (self.queries, self.before):
             return True

@@ -91,3 +91,8 @@ class Several:
         """Ask them one after the other."""
         main = back_end.answer(self.main)
         return Reply(main, {name: back_end.answer(query) for name, query in self.others})
+
+
+def partly(question: Question, answer: Answer) -> Reply | None:
+    """Return what can be shown of an answer that stands on what was read so far; None where the question has more to it."""
+    return Reply(answer) if isinstance(question, Single) and answer.query == question.main else None

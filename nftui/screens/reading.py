@@ -14,15 +14,17 @@ from nftui.screens.view import time_text, zone_name
 from nftui.units import octets
 
 GROUPS = (
-    ("view", "what is shown"), ("table", "in a table"), ("live", "this screen"), ("flows", "this screen"),
-    ("summary", "this screen"), ("map", "this screen"), ("filters", "this screen"), ("settings", "this screen"),
-    ("sources", "this screen"), ("sheet", "in the details"), ("app", "everywhere"),
+    ("view", "what is shown"), ("table", "in a table"), ("chart", "in the chart"), ("live", "this screen"),
+    ("flows", "this screen"), ("summary", "this screen"), ("map", "this screen"), ("filters", "this screen"),
+    ("settings", "this screen"), ("sources", "this screen"), ("sheet", "in the details"), ("app", "everywhere"),
 )  # fmt: skip
 MOMENT = "%Y-%m-%d %H:%M:%S"
 
 
 def glyph(coverage: Coverage) -> tuple[str, str]:
     """Return the one sign that says how far an answer can be trusted, and its style."""
+    if coverage.partial is not None:
+        return "%", "accent"
     if coverage.unread or coverage.drops or coverage.lost:
         return "!", "warn"
     if coverage.sampled:
@@ -75,7 +77,8 @@ def coverage(answer: Answer | None, collector: Collector, colours: tuple[str, st
             none = "all that is held" if name == "asked" else "no flows"
             words = none if interval is None else f"{time_text(interval.start, MOMENT)} to {time_text(interval.end, MOMENT)}"
             rows.append((name, words))
-        rows.append(("flows scanned", f"{held.flows_scanned:,}"))
+        so_far = "" if held.partial is None else f", of them {held.partial:.0%} so far: the rest is under way"
+        rows.append(("flows scanned", f"{held.flows_scanned:,}{so_far}"))
         rows.append(("files", f"{held.parts:,}, of them {held.parts_read:,} read for this answer, {octets(held.octets_read)}"))
         rows.append(("time taken", f"{held.seconds * 1000:.0f} ms"))
         rows.append(("sampling", "applied: sums are estimates" if held.sampled else "none: sums are exact"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar, Protocol, cast
 
 from textual import events, on
@@ -18,9 +19,12 @@ from nftui.export.exportables import Exportable
 from nftui.printable import printable
 from nftui.screens import exports, reading
 from nftui.screens.collector import Collector
-from nftui.screens.frugal import FrugalCompositor
+from nftui.screens.depth import Depth
+from nftui.screens.driver import Paced
 from nftui.screens.glyphs import Glyphs
+from nftui.screens.link import Link
 from nftui.screens.shelf import Shelf
+from nftui.screens.themes import Themes
 from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
@@ -50,15 +54,19 @@ class Host(Protocol):
     title: str
     filter_history: list[str]
     find_history: list[str]
+    marks: list[int]
     view: Reactive[View]
     resolver: Resolver
     glyphs: Glyphs
+    depth: Depth
+    themes: Themes
+    link: Link
     config: Config
     config_path: Path | None
     shelf: Shelf
 
 
-class ShellScreen(Screen[None]):
+class ShellScreen(Paced, Screen[None]):
     """A screen with tabs above, keys below, and a table in between."""
 
     TAB: ClassVar[str] = ""
@@ -80,11 +88,22 @@ class ShellScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._compositor = FrugalCompositor()
         self.problem = ""
         self.collector = Collector()
         self.heard = False
         self._words = ""
+        self._refreshed = 0.0
+
+    def _compositor_refresh(self) -> None:
+        """Paint what changed; nothing while a window lies over this screen.
+
+        Textual 8.2 would paint both as a whole then, and again at each tick: 10 kB a second below a dialog in which nothing moves.
+        """
+        if self.app.screen is self:
+            super()._compositor_refresh()
+        else:
+            self._compositor._dirty_regions.clear()
+            self._dirty_widgets.clear()
 
     @property
     def host(self) -> Host:
@@ -104,6 +123,24 @@ class ShellScreen(Screen[None]):
     def iec(self) -> bool:
         """Whether octets are shown in steps of 1024."""
         return self.host.display_settings.units == "iec"
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two refreshes: as configured, more on a line that is slow."""
+        return self.host.link.interval(self.host.display_settings.refresh)
+
+    def due(self) -> bool:
+        """Return whether it is time for a refresh; called as often as is configured."""
+        now = monotonic()
+        if now - self._refreshed < self.interval - 0.5 * self.host.display_settings.refresh:
+            return False
+        self._refreshed = now
+        return True
+
+    def live_state(self) -> list[Part]:
+        """Return the parts that say how often what is shown is refreshed."""
+        slow = self.interval > self.host.display_settings.refresh
+        return [Part(f"LIVE {self.interval:g}s ", "good"), *([Part("slow link ", "warn")] if slow else [])]
 
     @property
     def small(self) -> bool:
@@ -187,7 +224,16 @@ class ShellScreen(Screen[None]):
 
     def action_find_next(self, direction: int) -> None:
         """Put the cursor on the next row with the words."""
-        if self._words and not self.table.find(self._words, direction > 0):
+        found = self.table.find(self._words, direction > 0) if self._words else True
+        if found is None:
+            self.say(f"looking for {self._words} in {self.table.count:,} rows")
+        elif not found:
+            self.say(f"no row shows {self._words}")
+
+    @on(FlowTable.Found)
+    def _found(self, message: FlowTable.Found) -> None:
+        message.stop()
+        if not message.found:
             self.say(f"no row shows {self._words}")
 
     def focus_table(self) -> None:
@@ -225,4 +271,6 @@ class ShellScreen(Screen[None]):
 
     def ink_colours(self) -> tuple[str, str]:
         """Return the colours of headings and of what is less important."""
-        return self.app.theme_variables["primary"], self.app.theme_variables["dim"]
+        styles = self.query_one("#keys", Line).ink
+        title, dim = styles.title.color, styles.dim.color
+        return title.name if title else "default", dim.name if dim and not styles.few else "dim"

@@ -88,7 +88,7 @@ class SourcesScreen(ShellScreen):
     def on_mount(self) -> None:
         """Start to look."""
         self._watcher = Watcher(self.host.back_end, self)
-        self.set_interval(self.host.display_settings.refresh, self._look)
+        self.set_interval(self.host.display_settings.refresh, self._tick)
         self.call_after_refresh(self.show_all)
 
     def on_screen_resume(self, _: events.ScreenResume) -> None:
@@ -98,6 +98,10 @@ class SourcesScreen(ShellScreen):
     def on_resize(self, _: events.Resize) -> None:
         """Lay out for the new size."""
         self.call_after_refresh(self.show_all)
+
+    def _tick(self) -> None:
+        if self.due():
+            self._look()
 
     def _look(self) -> None:
         if self._watcher is not None and self.is_current:
@@ -142,7 +146,7 @@ class SourcesScreen(ShellScreen):
             parts.append(Part(f"{self.collector.label}  ", "warn"))
         if self._paused:
             return [*parts, Part(f"PAUSED {time_text(self.exporters.now)} ", "warn")]
-        return [*parts, Part(f"LIVE {self.host.display_settings.refresh:g}s ", "good")]
+        return [*parts, *self.live_state()]
 
     def _totals(self, status: dict[str, Any]) -> tuple[list[Part], list[Part]]:
         if self.problem:

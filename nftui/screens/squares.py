@@ -41,7 +41,7 @@ def squarified(values: tuple[int, ...], width: int, height: int) -> tuple[Box, .
     """Return a rectangle for each value, in proportion.
 
     Args:
-        values: Greatest first, none below 0.
+        values: Greatest first but for the last, none below 0.
         width: Of the area, in cells.
         height: The same.
     Returns:
@@ -107,11 +107,7 @@ def drawn(values: tuple[int, ...], rest: int, width: int, height: int) -> tuple[
     while True:
         left = rest + sum(values[count:])
         shown = [*values[:count], left] if left else list(values[:count])
-        place = sorted(range(len(shown)), key=lambda n: (-shown[n], n))
-        laid = squarified(tuple(shown[n] for n in place), width, height)
-        boxes = [Box(0, 0, 0, 0)] * len(shown)
-        for n, box in zip(place, laid, strict=True):
-            boxes[n] = box
+        boxes = squarified(tuple(shown), width, height)
         if count <= 1 or all(box.width >= min(LEAST_WIDTH, width) and box.height >= LEAST_HEIGHT for box in boxes[:count]):
             break
         count -= 1

@@ -64,6 +64,8 @@ class Tally(Vertical):
     def stop(self) -> None:
         """Count no further: nobody looks any more."""
         self._left, self._about = [], None
+        if self._asker is not None:
+            self._asker.give_up()
 
     def _next(self) -> None:
         if self._under_way is None and self._left and self._asker is not None:

@@ -24,7 +24,7 @@ PLACES = {
 """Keys that files know of, and a filter's words for them."""
 APART = {"either_tos": ("tos", "destination_tos")}
 """Either-side keys for which a filter has no one word."""
-CLASSES: dict[str, Callable[[Any], str]] = {
+CLASSES: dict[str, Callable[[Any], str | None]] = {
     "size_class": flow_classes.size_term, "duration_class": flow_classes.duration_term, "service": flow_classes.service_term,
 }  # fmt: skip
 """Keys that have a filter of their own for each value."""
@@ -51,7 +51,8 @@ TERMS = {name: FIELD_OF[(name,)][0] for name in BY_NAME if (name,) in FIELD_OF} 
 def term(name: str, value: Any) -> str | None:
     """Return the filter that matches a value of a column or a key, an absent one too; None where the language can't say it."""
     if name in CLASSES:
-        return None if value is None else CLASSES[name](value)
+        words = None if value is None else CLASSES[name](value)
+        return term("application_name", value) if words is None and name == "service" else words
     if name in PLACES:
         return None if value is None else _quoted(PLACES[name], keys.value(name, value))
     if name in APART:

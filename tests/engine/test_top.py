@@ -98,8 +98,8 @@ def _reference(
     each = []
     for flow in flows:
         sums = _counted(flow, interval, sampling)
-        if sums is None:
-            continue
+        if sums is None or sums == Totals():
+            continue  # the piece of it that lies in the range counts nothing
         stands: set[tuple[Any, ...]] = {()}
         for name in names:
             values = {_plain(name, one) for one in _values(flow, name)}

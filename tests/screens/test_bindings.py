@@ -20,6 +20,7 @@ from nftui.screens.shell import ShellScreen
 from nftui.screens.sources import SourcesScreen
 from nftui.screens.summary import SummaryScreen
 from nftui.screens.widgets.flow_table import FlowTable
+from nftui.screens.widgets.picture import Picture
 from nftui.screens.widgets.sheet import Sheet
 from tests.screens.conftest import against_golden, lines, settled
 
@@ -57,7 +58,7 @@ def test_no_key_that_a_terminal_keeps_for_itself() -> None:
 
 def test_no_key_twice_on_one_screen() -> None:
     for screen in SCREENS:
-        for widget in (FlowTable, Sheet):
+        for widget in (FlowTable, Picture, Sheet):
             owners, replaced = {NftuiApp, widget, *screen.__mro__}, getattr(screen, "REPLACED", ())
             own = [binding for owner, binding in bindings() if owner in owners and binding.id not in replaced]
             pressed = [key for binding in own for key in binding.key.split(",")]
@@ -93,14 +94,3 @@ async def test_help_is_made_of_the_bindings(make: Callable[..., NftuiApp]) -> No
         await pilot.press("q")
         await pilot.pause(0.1)
         assert isinstance(app.screen, LiveScreen), "q closes a window before it leaves the program"
-
-
-async def test_palette_has_the_keys_of_the_screen(make: Callable[..., NftuiApp]) -> None:
-    app = make()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await settled(pilot)
-        titles = [command.title for command in app.get_system_commands(screen)]
-        assert "Pause (␣)" in titles and "Picture (SVG)" in titles
-        await pilot.press("colon", *"unit", "enter", "enter")
-        await pilot.pause(0.5)
-        assert app.view.measure.value == "packets"

@@ -82,6 +82,8 @@ def test_a_filter_made_from_a_row_matches_its_flows(tmp_path_factory: pytest.Tem
 
 def test_every_key_is_said_but_those_known_not_to_be(tmp_path: Path) -> None:
     for place, (word, name) in enumerate(WORDS):
+        if name in terms.CLASSES:
+            continue  # of what is summed up itself: tests/engine/test_flow_classes.py holds them against the engine
         columns = sorted(keys.columns((name,)))
         drawn = {"address": list(map(octets_of, ADDRESSES)), "text": ["web", "o'clock"], "mac": [1, 300]}
         rows = [

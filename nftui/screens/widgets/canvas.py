@@ -60,6 +60,12 @@ class Canvas:
             self._free(x, y)
             self._characters[y][x], self._styles[y][x] = character, style
 
+    def cells(self, y: int, places: Sequence[int], characters: Sequence[str], styles: Sequence[Style]) -> None:
+        """Set cells of a line, on which no wide character stands yet, to characters one cell wide."""
+        row, inks = self._characters[y], self._styles[y]
+        for x, character, style in zip(places, characters, styles, strict=True):
+            row[x], inks[x] = character, style
+
     def at(self, x: int, y: int) -> str:
         """Return the character of a cell; empty for the second half of a wide one."""
         return self._characters[y][x]

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 Row = dict[str, Any]
+AT_A_TIME, PAUSE_S = 250, 0.001
+"""Rows that are looked at for words without a pause, some 10 ms, and the pause."""
+BETWEEN = "\N{SYMBOL FOR UNIT SEPARATOR}"
+"""Between the texts of columns, where no words to find go across."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,13 @@ class FlowTable(Painted, can_focus=True):
 
         table: FlowTable
 
+    @dataclass
+    class Found(Message):
+        """A search that took a while came to its end: the cursor is on a row with the words, or there is none."""
+
+        table: FlowTable
+        found: bool
+
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.frame: pl.DataFrame | None = None
@@ -97,11 +108,22 @@ class FlowTable(Painted, can_focus=True):
         self._top = 0
         self._identity: tuple[str, ...] = ()
         self._notice: tuple[str, ...] = ()
+        self._search = 0
 
     @property
     def count(self) -> int:
         """Rows in all."""
         return 0 if self.frame is None else self.frame.height
+
+    @property
+    def hidden(self) -> int:
+        """Columns that there isn't room for."""
+        return len(self.columns) - len(self._shown) if self._shown else 0
+
+    @property
+    def cursor_seen(self) -> bool:
+        """Whether the row of the cursor is told from the others."""
+        return True
 
     def show(
         self,
@@ -141,20 +163,52 @@ class FlowTable(Painted, can_focus=True):
 
     def go(self, index: int) -> None:
         """Put the cursor on a row."""
+        self._search += 1
         self.cursor = min(max(index, 0), max(self.count - 1, 0))
         self.repaint()
         self.post_message(self.Moved(self))
 
-    def find(self, words: str, forward: bool = True) -> bool:
-        """Put the cursor on the next row in which a column shows the words, around the end; tell whether there was one."""
-        wanted = words.casefold()
-        for step in range(1, self.count + 1):
-            index = (self.cursor + (step if forward else -step)) % self.count
-            row = self.row(index)
-            if row is not None and any(wanted in printable(column.text(index, row)).casefold() for column in self.columns):
+    def find(self, words: str, forward: bool = True) -> bool | None:
+        """Put the cursor on the next row in which a column shows the words, around the end.
+
+        Rows become text by Python, so that of a long table some are looked at a time, with keys in between; whatever moves the
+        cursor or changes the words ends that.
+
+        Returns:
+            Whether there was one; None where it is still looked for, and `Found` tells.
+        """
+        self._search += 1
+        return self._find_on(self._search, words.casefold(), 1 if forward else -1, 1)
+
+    def _find_on(self, search: int, wanted: str, direction: int, first: int) -> bool | None:
+        """Look at some rows; `first` is how far the first of them is from the cursor."""
+        if search != self._search or not self.is_attached:
+            return None
+        steps = range(first, min(first + AT_A_TIME, self.count + 1))
+        places = [(self.cursor + direction * step) % self.count for step in steps]
+        rows = () if self.frame is None else self.frame[places].iter_rows(named=True)
+        for index, row in zip(places, rows, strict=False):
+            if self._shows(index, row, wanted):
                 self.go(index)
+                self._tell_found(first, True)
                 return True
+        if first + AT_A_TIME <= self.count:
+            self.set_timer(PAUSE_S, lambda: self._find_on(search, wanted, direction, first + AT_A_TIME))
+            return None
+        self._tell_found(first, False)
         return False
+
+    def _tell_found(self, first: int, found: bool) -> None:
+        if first > 1:
+            self.post_message(self.Found(self, found))
+
+    def _shows(self, index: int, row: Row, wanted: str) -> bool:
+        """Tell whether a column of a row shows the words."""
+        # One text for all columns is looked at, as most rows show nothing that has to be escaped.
+        text = BETWEEN.join([column.text(index, row) for column in self.columns])
+        if not text.isprintable():
+            text = BETWEEN.join([printable(column.text(index, row)) for column in self.columns])
+        return wanted in text.casefold()
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """Return the heading and the rows in sight."""
@@ -176,23 +230,23 @@ class FlowTable(Painted, can_focus=True):
         styles = self.ink
         parts = [Segment(" ", styles.dim)]
         for column, cells in self._shown:
-            label = f"{column.label}▾" if column.name == self.marked else column.label
+            label = f"{column.label}{self.glyphs.marked}" if column.name == self.marked else column.label
             parts.append(piece(fit(label, cells, column.right), styles.accent if column.name == self.marked else styles.dim))
             parts.append(Segment(" ", styles.dim))
         return Strip(parts).adjust_cell_length(width, styles.dim)
 
     def _line(self, index: int, row: Row, offset: int, room: int, width: int) -> Strip:
         styles = self.ink
-        here = index == self.cursor
-        ground = styles.cursor_ground if here else styles.ground
+        here = index == self.cursor and self.cursor_seen
         plain = styles.cursor if here else styles.text
-        parts = [Segment("▌" if here else " ", Style(color=styles.title.color, bgcolor=ground))]
+        pointed = plain if styles.few else Style(color=styles.title.color, bgcolor=styles.cursor_ground)
+        parts = [Segment(self.glyphs.pointer, pointed) if here else Segment(" ", plain)]
         for place, (column, cells) in enumerate(self._shown):
             text = column.text(index, row)
             text = fit(fit_middle(text, cells) if column.middle else text, cells, column.right)
             style = plain
             if column.colour is not None and (colour := column.colour(index, row)) is not None:
-                style = Style(color=colour, bgcolor=ground)
+                style = styles.coloured(colour, here)
             if here and place == self.cursor_column and self.has_focus and len(self._shown) > 1:
                 style += Style(bold=True, underline=True)
             parts.append(piece(text, style))
@@ -207,9 +261,9 @@ class FlowTable(Painted, can_focus=True):
             return Segment(" ", styles.rule)
         size = max(room * room // self.count, 1)
         start = round(self._top / (self.count - room) * (room - size))
-        return Segment(
-            "┃" if start <= offset < start + size else "│", styles.dim if start <= offset < start + size else styles.rule
-        )
+        if start <= offset < start + size:
+            return Segment(self.glyphs.thumb, styles.dim)
+        return Segment(self.glyphs.vertical, styles.rule)
 
     def _column_at(self, place: int) -> int:
         """Return a place within the columns; the cursor skips those at the left that have no heading."""

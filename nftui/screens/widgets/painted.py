@@ -14,6 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from nftui.printable import printable
+from nftui.screens.depth import Depth
 from nftui.screens.glyphs import BLOCKS, Glyphs
 from nftui.screens.themes import Ink, ink
 
@@ -61,7 +62,7 @@ class Painted(Widget):
     @property
     def ink(self) -> Ink:
         """The styles of the theme in use."""
-        return ink(self.app.theme_variables)
+        return ink(self.app.theme_variables, getattr(self.app, "depth", Depth.ALL))
 
     @property
     def glyphs(self) -> Glyphs:
@@ -89,7 +90,9 @@ class Painted(Widget):
     def _fitted(self, strip: Strip, width: int, ground: Style) -> Strip:
         if strip.cell_length <= width:
             return strip.adjust_cell_length(width, ground)
-        return Strip.join([strip.crop(0, width - 1).adjust_cell_length(width - 1, ground), Strip([Segment("…", self.ink.dim)])])
+        return Strip.join(
+            [strip.crop(0, width - 1).adjust_cell_length(width - 1, ground), Strip([Segment(self.glyphs.ellipsis, self.ink.dim)])]
+        )
 
     def on_mount(self) -> None:
         """Paint again when the theme changes."""
@@ -125,8 +128,26 @@ class Line(Painted):
         room = width - right.cell_length
         left = Strip([piece(part.text, getattr(styles, part.style)) for part in self._left])
         if left.cell_length > room:
-            left = Strip.join([left.crop(0, max(room - 2, 0)), Strip([Segment("… "[: max(room, 0)], styles.dim)])])
+            left = Strip.join(
+                [left.crop(0, max(room - 2, 0)), Strip([Segment(f"{self.glyphs.ellipsis} "[: max(room, 0)], styles.dim)])]
+            )
         return [Strip.join([left.adjust_cell_length(max(room, 0), ground), right])]
+
+
+def wrapped(parts: Sequence[Part], width: int) -> list[list[Part]]:
+    """Return parts as lines of a width at most, broken between parts; a label in `dim` stays with what it is of."""
+    lines: list[list[Part]] = [[]]
+    used, place = 0, 0
+    while place < len(parts):
+        group = list(parts[place : place + (2 if parts[place].style == "dim" else 1)])
+        size = sum(cell_len(printable(part.text, WIDEST)) for part in group)
+        if used + len(group[-1].text.rstrip()) - len(group[-1].text) + size > width and lines[-1]:
+            lines.append([Part(" ")])
+            used = 1
+        lines[-1] += group
+        used += size
+        place += len(group)
+    return [[*line[:-1], Part(line[-1].text.rstrip(), line[-1].style)] for line in lines if line]
 
 
 Rows = Sequence[Sequence[Part]]

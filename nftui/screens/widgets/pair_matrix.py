@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from rich.cells import cell_len
+from rich.style import Style
 from textual.strip import Strip
 
 from nftui.engine.matrix import Matrix
@@ -18,6 +19,10 @@ from nftui.units import scaled
 Label = Callable[[Any], str]
 FIGURES, WIDEST, SHADED = 6, 11, 3
 """Cells of a column that shows figures, at least and at most; of one that shows shades alone."""
+DEEPEST = 3
+"""Lines of a row, where there are more than are needed."""
+HEATS = 24
+"""Steps of shares that colours tell."""
 LABEL = 15
 """Cells of a row's heading that an IPv4 address needs."""
 
@@ -32,8 +37,11 @@ class PairMatrix(Picture):
         self._label: Label = str
         self._factor = 1.0
         self._cursor = (0, 0)
+        self._pair: tuple[Any, Any] | None = None  # where the cursor was put, also while one of both is not there
+        self._heats: list[tuple[Style, Style]] = []
+        self._faint = Style()
         self._top = self._left = 0
-        self._laid = (0, 0, 0, 0)  # cells of a row's heading, of a column, lines of the heading, rows in sight
+        self._laid = (0, 0, 0, 1)  # cells of a row's heading, of a column, lines of the heading, of a row
 
     def show(self, matrix: Matrix | None, measure: Measure, label: Label, factor: float, *notice: str) -> None:
         """Replace the matrix; the cursor stays on its pair where both are still there, and begins on the greatest.
@@ -45,11 +53,13 @@ class PairMatrix(Picture):
             factor: What turns a sum into the figure that is shown.
             notice: Lines in its place where there is nothing.
         """
-        before = self.pair()
         self._matrix, self._label, self._factor, self._notice = matrix, label, factor, notice
         self._sums = np.zeros((0, 0), np.int64) if matrix is None else matrix.sums[measure]
-        if before is None or matrix is None or not self.go_to(*before, quiet=True):
-            order = self._order()
+        elements = () if matrix is None else matrix.elements
+        if self._pair is not None and self._pair[0] in elements and self._pair[1] in elements:
+            self._cursor = elements.index(self._pair[0]), elements.index(self._pair[1])
+        else:
+            order = by_size(self._sums)
             self._cursor = order[0] if order else (0, 0)
         self.repaint()
 
@@ -68,49 +78,45 @@ class PairMatrix(Picture):
             return None
         return self._matrix.elements[self._cursor[0]], self._matrix.elements[self._cursor[1]]
 
-    def go_to(self, source: Any, destination: Any, quiet: bool = False) -> bool:
-        """Put the cursor on a pair; tell whether both are there."""
+    def select(self, pair: tuple[Any, Any]) -> None:
+        """Put the cursor on a pair."""
         elements = () if self._matrix is None else self._matrix.elements
-        if source not in elements or destination not in elements:
-            return False
-        self._cursor = elements.index(source), elements.index(destination)
-        if not quiet:
-            self.moved()
-        return True
+        if pair[0] in elements and pair[1] in elements:
+            self._cursor, self._pair = (elements.index(pair[0]), elements.index(pair[1])), pair
+            self.repaint()
+
+    def _put(self, row: int, column: int) -> None:
+        self._cursor = row, column
+        self._pair = self.pair()
+        self.moved()
 
     # The cursor
-
-    def _order(self) -> list[tuple[int, int]]:
-        return by_size(self._sums)
 
     def action_go(self, right: int, down: int) -> None:
         """Move the cursor by cells."""
         if self.count:
             row, column = self._cursor
-            self._cursor = min(max(row + down, 0), self.count - 1), min(max(column + right, 0), self.count - 1)
-            self.moved()
+            self._put(min(max(row + down, 0), self.count - 1), min(max(column + right, 0), self.count - 1))
 
     def action_by_size(self, step: int) -> None:
         """Move the cursor to the next pair in the order of size."""
-        order = self._order()
-        if order:
+        if order := by_size(self._sums):
             here = order.index(self._cursor) if self._cursor in order else (-1 if step > 0 else 0)
-            self._cursor = order[(here + step) % len(order)]
-            self.moved()
+            self._put(*order[(here + step) % len(order)])
 
     def action_ends(self, place: int) -> None:
         """Move the cursor to the greatest (0) or the smallest (-1) pair."""
-        if order := self._order():
-            self._cursor = order[place]
-            self.moved()
+        if order := by_size(self._sums):
+            self._put(*order[place])
 
     def under(self, x: int, y: int) -> bool:
         """Put the cursor on a cell of the matrix."""
-        label, each, lines, _ = self._laid
-        row, column = self._top + y - lines, self._left + (x - label) // max(each, 1)
+        label, each, lines, deep = self._laid
+        row, column = self._top + (y - lines) // deep, self._left + (x - label) // max(each, 1)
         if x < label or y < lines or row >= self.count or column >= self.count:
             return False
         self._cursor = row, column
+        self._pair = self.pair()
         return True
 
     def name_here(self) -> str:
@@ -136,16 +142,33 @@ class PairMatrix(Picture):
         each = each if figures else SHADED + (self.count > 99)
         columns = max((width - head) // each, 1)
         lines = 1 if not figures or max(map(cell_len, labels)) < each else 2
-        rows = max(height - lines, 1)
-        self._laid = (head, each, lines, rows)
+        deep = min(max((height - lines) // self.count, 1), DEEPEST) if figures else 1
+        rows = max((height - lines) // deep, 1)
+        self._laid = (head, each, lines, deep)
         row, column = self._cursor
         self._top = min(max(self._top, row - rows + 1, 0), row, max(self.count - rows, 0))
         self._left = min(max(self._left, column - columns + 1, 0), column, max(self.count - columns, 0))
         shown = range(self._left, min(self._left + columns, self.count))
+        self._take_heats()
         self._heading(canvas, labels, shown, figures)
         for offset, place in enumerate(range(self._top, min(self._top + rows, self.count))):
-            self._row(canvas, labels, place, lines + offset, shown, figures)
+            self._row(canvas, labels, place, lines + offset * deep, shown, figures)
         return canvas.strips()
+
+    def _take_heats(self) -> None:
+        """Make the styles of all shares, each with that of its shade; that of the cursor is the last."""
+        ink = self.ink
+        grounds = [
+            heat.bgcolor.name if heat.bgcolor else ink.ground for heat in (ink.heat(n / HEATS * 0.9) for n in range(HEATS + 1))
+        ]
+        grounds.append(ink.accent.color.name if ink.accent.color else ink.other)
+        # A shade is a stripe that stands out a little; where there are no colours it is all that there is to see.
+        stripes = [grounds[n - 6 if n > HEATS // 2 else n + 8] for n in range(HEATS + 1)] + [grounds[-1]]
+        self._heats = [
+            (styled(ink.on(ground), ground, n > HEATS), styled(stripe, ground))
+            for n, (ground, stripe) in enumerate(zip(grounds, stripes, strict=True))
+        ]
+        self._faint = styled(ink.rule.color.name if ink.rule.color else ink.other, ink.ground)
 
     def _heading(self, canvas: Canvas, labels: list[str], shown: range, figures: bool) -> None:
         ink, (head, each, lines, _) = self.ink, self._laid
@@ -163,7 +186,8 @@ class PairMatrix(Picture):
                 canvas.put(head + (place + 1) * each - cell_len(text), line, text, style)
 
     def _row(self, canvas: Canvas, labels: list[str], row: int, y: int, shown: range, figures: bool) -> None:
-        ink, glyphs, (head, each, _, _) = self.ink, self.glyphs, self._laid
+        ink, glyphs, (head, each, _, deep) = self.ink, self.glyphs, self._laid
+        y += (deep - 1) // 2
         here = row == self._cursor[0]
         style = ink.title if here else ink.text
         number = "" if figures else f"{row + 1:>{len(str(self.count))}} "
@@ -175,24 +199,24 @@ class PairMatrix(Picture):
             self._cell(canvas, head + place * each, y, value, value / whole, (row, column) == self._cursor, figures)
 
     def _cell(self, canvas: Canvas, x: int, y: int, value: int, share: float, here: bool, figures: bool) -> None:
-        ink, glyphs, each = self.ink, self.glyphs, self._laid[1]
-        heat = ink.heat(share**0.7 * 0.9)
-        ground = str(ink.accent.color.name) if here and ink.accent.color else str(heat.bgcolor.name) if heat.bgcolor else ink.ground
-        style = styled(ink.on(ground), ground, here)
-        faint = styled(str(ink.rule.color.name) if ink.rule.color else ink.other, ink.ground)
-        canvas.fill(x, y, each, 1, style if value or here else faint)
+        glyphs, (_, each, _, deep) = self.glyphs, self._laid
+        style, fainter = self._heats[-1] if here else self._heats[round(share**0.7 * HEATS)]
+        faint = self._faint
+        if value or here:
+            canvas.fill(x, y - (deep - 1) // 2, each, deep, style)
         shade = shaded(share, glyphs.shades) if value else "."
         if here:
             canvas.cell(x, y, ">", style)
         if not figures:
-            canvas.put(x + 1, y, shade * (each - 1) if value else ".".rjust(each - 1), style if value or here else faint)
+            for place in range(x + 1 if value else x + each - 1, x + each):
+                canvas.cell(place, y, shade, style if value or here else faint)
             return
         if not value:
             canvas.cell(x + each - 1, y, ".", style if here else faint)
             return
         figure = scaled(value * self._factor) if each >= 9 else brief(value * self._factor)
         if not here:
-            canvas.cell(x, y, shade, styled(ink.mixed(ink.on(ground), 0.5), ground))
+            canvas.cell(x, y, shade, fainter)
         canvas.put(x + each - len(figure), y, figure, style)
 
 
@@ -228,7 +252,7 @@ def halves(text: str, width: int, lines: int) -> list[str]:
     ]
     if breaks:
         return [shown[: breaks[-1]], shown[breaks[-1] :]]
-    first = middle(text, 2 * width - 1)
+    first = shown
     cut = width
     while cell_len(first[:cut]) > width:
         cut -= 1

@@ -56,6 +56,10 @@ class Assistant(Protocol):
         """Take what came back."""
         ...
 
+    def leave(self) -> None:
+        """Ask no more: the prompt was closed."""
+        ...
+
     def told(self, text: str) -> Sequence[Part]:
         """Return what there is to say of a text that is in order."""
         ...
@@ -170,6 +174,8 @@ class Prompt(Vertical):
         """Hide it, and give the keys back at once to what had them; those that are on their way to it go on to the screen."""
         self.set_class(False, "-open", "-list")
         self.entry.end()
+        if self._assistant is not None:
+            self._assistant.leave()
         self.screen.set_focus(self._before, scroll_visible=False)
 
     def put(self, text: str) -> None:

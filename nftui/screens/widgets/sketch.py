@@ -20,17 +20,20 @@ def dots_of(glyphs: Glyphs, width: int, height: int) -> Dots:
 def sketch(
     canvas: Canvas, dots: Dots, colours: Sequence[str], ground: str, glyphs: Glyphs, bold: frozenset[int] = frozenset()
 ) -> None:
-    """Draw dots on a canvas, the colour of an ink by its number; `bold` are the inks to be drawn bold."""
+    """Draw dots on an empty canvas, the colour of an ink by its number; `bold` are the inks to be drawn bold."""
     patterns = dots.patterns()
-    half, marks = glyphs.rising[len(glyphs.rising) // 2], glyphs.shades
-    for y, x in np.argwhere(patterns).tolist():
-        ink, pattern = int(dots.inks[y, x]), int(patterns[y, x])
-        colour = colours[ink]
+    styles = [styled(colour, ground, ink in bold) for ink, colour in enumerate(colours)]
+    for y in np.flatnonzero(patterns.any(axis=1)).tolist():
+        places = np.flatnonzero(patterns[y])
+        found, inks = patterns[y, places].tolist(), dots.inks[y, places].tolist()
         if dots.down == BRAILLE[1]:
-            canvas.cell(x, y, chr(FIRST + pattern), styled(colour, ground, ink in bold))
+            characters, chosen = [chr(FIRST + pattern) for pattern in found], [styles[ink] for ink in inks]
         elif dots.down == WHOLE[1]:
-            canvas.cell(x, y, marks[-1] if ink in bold else marks[1], styled(colour, ground, ink in bold))
-        elif pattern == 1:  # the upper half: the lower one in the colour of the ground
-            canvas.cell(x, y, half, styled(ground, colour))
-        else:
-            canvas.cell(x, y, half if pattern == 2 else glyphs.rising[-1], styled(colour, ground))
+            characters = [glyphs.shades[-1] if ink in bold else glyphs.shades[1] for ink in inks]
+            chosen = [styles[ink] for ink in inks]
+        else:  # the upper half is the lower one in the colour of the ground
+            characters = [glyphs.rising[-1] if pattern == 3 else glyphs.rising[len(glyphs.rising) // 2] for pattern in found]
+            chosen = [
+                styled(ground, colours[ink]) if pattern == 1 else styles[ink] for pattern, ink in zip(found, inks, strict=True)
+            ]
+        canvas.cells(y, places.tolist(), characters, chosen)

@@ -19,6 +19,10 @@ QUIET, BRIGHT, DEEP = 0.55, 1.0, 0.4
 """How much of its colour is left of a rectangle, of that under the cursor, and of every second one within another."""
 
 
+_NOTHING = object()
+"""No row: the cursor stands on the greatest tile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tile:
     """A portion.
@@ -61,7 +65,7 @@ class Treemap(Picture):
         self._title = ""
         self._figures: Callable[[int], str] = scaled
         self._placed: list[Placed] = []
-        self._here: tuple[str, Any] | None = None
+        self._here: Any = _NOTHING
 
     def show(self, tiles: Sequence[Tile], title: str, *notice: str, figures: Callable[[int], str] = scaled) -> None:
         """Replace the portions; the cursor stays on its own where that is still there.
@@ -95,17 +99,22 @@ class Treemap(Picture):
     def _at(self) -> int | None:
         if not self._placed:
             return None
-        return next((n for n, placed in enumerate(self._placed) if _identity(placed) == self._here), 0)
+        return next((n for n, placed in enumerate(self._placed) if placed.tile.row == self._here), 0)
 
-    def go_to(self, row: Any) -> None:
-        """Put the cursor on the tile of a row, where it is drawn."""
+    def go_to(self, row: Any, quiet: bool = False) -> None:
+        """Put the cursor on the tile of a row, where it is drawn; `quiet` tells nobody."""
         for placed in self._placed:
             if placed.tile.row == row:
-                self._put(placed)
+                self._here = row
+                self.repaint() if quiet else self.moved()
                 return
 
+    def expect(self, row: Any) -> None:
+        """Put the cursor on the tile of a row as soon as there is one."""
+        self._here = row
+
     def _put(self, placed: Placed) -> None:
-        self._here = _identity(placed)
+        self._here = placed.tile.row
         self.moved()
 
     def action_go(self, right: int, down: int) -> None:
@@ -128,7 +137,7 @@ class Treemap(Picture):
         for placed in self._placed:
             box = placed.box
             if box.x <= x < box.x + box.width and box.y <= y < box.y + box.height:
-                self._here = _identity(placed)
+                self._here = placed.tile.row
                 return True
         return False
 
@@ -229,7 +238,3 @@ def _tiled(tiles: Sequence[Tile], area: Box, figures: Callable[[int], str], left
         label = others[0].label if others and not small else "rest"
         found.append((Tile(label, value, figures(value), -1, None, (), True), remainder))
     return [(tile, Box(area.x + box.x, area.y + box.y, box.width, box.height)) for tile, box in found if box.area]
-
-
-def _identity(placed: Placed) -> tuple[str, Any]:
-    return placed.tile.label, placed.tile.row
