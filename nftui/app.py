@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual._compositor import CompositorUpdate
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.reactive import var
 from textual.screen import Screen
 
@@ -23,9 +24,12 @@ from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
 from nftui.screens import exports, glyphs, keys, themes
 from nftui.screens.depth import Depth, depth
+from nftui.screens.driver import MeteredDriver
 from nftui.screens.frugal import Outlet, frugal
+from nftui.screens.link import ASK, Link
 from nftui.screens.live import LiveScreen
 from nftui.screens.shelf import Shelf
+from nftui.screens.shell import ShellScreen
 from nftui.screens.view import MINUTE, Range, View, parse_range
 from nftui.screens.widgets.typed_line import TypedLine
 
@@ -133,16 +137,19 @@ class NftuiApp(App[None], inherit_bindings=False):
         Raises:
             ConfigError: The theme, the range, the group-by or the id of a key can't be used.
         """
+        self.link, self._held = Link(), False
         super().__init__()
         self.back_end, self.display_settings, self.clock = back_end, display, clock
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
         self.resolver = resolver or Resolver(NameSettings())
         self.config, self.config_path = config or Config(display=display), config_path
+        self.saved, self.unsaved = self.config, dict[str, str]()
         self.environ = _ABLE if environ is None else environ
         self.themes = themes.find(themes_directory(config_path))
         self.shelf = Shelf(SavedFilters(filters_directory(config_path)))
         self.filter_history: list[str] = []
         self.find_history: list[str] = []
+        self.marks: list[int] = []
         for theme in self.themes.known.values():
             self.register_theme(theme)
         # Colours are taken away on the way out, and only there.
@@ -167,9 +174,34 @@ class NftuiApp(App[None], inherit_bindings=False):
         """
         deep = depth(display.colours, self.environ)
         theme = self.themes.chosen(display.theme, deep)
-        self.depth, self.glyphs = deep, glyphs.told(display.glyphs, self.environ, deep)
+        unsaid = self.environ is _ABLE and display.glyphs == "auto"
+        self.depth, self.glyphs = deep, glyphs.BLOCKS if unsaid else glyphs.told(display.glyphs, self.environ, deep)
         self.console._color_system = deep.system
         self.theme = theme
+
+    def take(self, config: Config) -> None:
+        """Have another configuration hold from now on, as far as it is the dashboard's.
+
+        Raises:
+            ConfigError: A value can't be used; nothing has changed then.
+        """
+        before, display = self.display_settings, config.display
+        wanted = _first_view(display)
+        keys.check(display.keys, NftuiApp)
+        self.look_like(display)
+        self.config, self.display_settings, self.resolver.asks = config, display, config.names.resolve
+        self.set_keymap(display.keys)
+        view = self.view
+        if display.range != before.range:
+            view = view.with_range(wanted.range)
+        if display.by != before.by:
+            view = replace(view, by=wanted.by)
+        if display.max_values != before.max_values:
+            view = replace(view, limit=wanted.limit)
+        self.view = replace(view, bins=min(view.bins, display.maximum_chart_resolution))
+        self.theme_changed_signal.publish(self.current_theme)
+        self.refresh_css()
+        self.screen.refresh()
 
     def action_next_theme(self) -> None:
         """Take the next theme."""
@@ -178,13 +210,46 @@ class NftuiApp(App[None], inherit_bindings=False):
             self.notify(f"colours: {self.depth.label}: they are the terminal's own, whatever the theme", markup=False)
             return
         place = fitting.index(self.theme) if self.theme in fitting else -1
-        self.theme = fitting[(place + 1) % len(fitting)]
+        self.use_theme(fitting[(place + 1) % len(fitting)])
+
+    def use_theme(self, name: str) -> None:
+        """Take a theme; it is not saved before one says so on the Settings screen."""
+        from nftui.engine import settings
+
+        self.unsaved["display.theme"] = name
+        self.take(settings.tried(self.config, "display.theme", name))
 
     def _display(self, screen: Screen[None], renderable: object) -> None:
         """Show what a screen painted, as the terminal can show it."""
         if isinstance(renderable, CompositorUpdate):
             renderable = frugal(renderable, Outlet(self.depth, self.glyphs))
         super()._display(screen, renderable)  # type: ignore[arg-type]
+        if renderable is not None and isinstance(self._driver, MeteredDriver) and self.link.frame():
+            self._driver.write(ASK)
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return the driver: ours in the place of Textual's for terminals."""
+        driver = super().get_driver_class()
+        return MeteredDriver if issubclass(MeteredDriver, driver) else driver
+
+    def may_paint(self) -> bool:
+        """Return whether the terminal takes more now; if not, the screen is painted as soon as it does."""
+        if self.link.clear or not isinstance(self._driver, MeteredDriver):
+            return True
+        if not self._held:
+            self._held = True
+            self.set_timer(HELD_S, self.go_on)
+        return False
+
+    def go_on(self) -> None:
+        """Paint what was held back, as soon as the terminal takes it."""
+        if not self._held:
+            return
+        if self.link.clear:
+            self._held = False
+            self.screen._compositor_refresh()
+        else:
+            self.set_timer(HELD_S, self.go_on)
 
     def get_key_display(self, binding: Binding) -> str:
         """Return how a key is called, in characters that the terminal has."""
@@ -192,8 +257,11 @@ class NftuiApp(App[None], inherit_bindings=False):
         return shown if self.glyphs.name in ("braille", "blocks") else _SPELT.get(shown, shown)
 
     def on_key(self, event: events.Key) -> None:
-        """Hand keys that were typed ahead, right behind the one that opened a prompt, on to the prompt."""
-        entry = self.focused
+        """Hand keys that were typed ahead, right behind the one that opened a prompt or the palette, on to it."""
+        entry, took = self.focused, getattr(self.screen, "took_ahead", None)
+        if took is not None and took(event):
+            event.prevent_default()
+            return
         if isinstance(entry, TypedLine) and event.time <= entry.began:
             event.prevent_default()
             entry._forward_event(events.Key(event.key, event.character))
@@ -202,38 +270,16 @@ class NftuiApp(App[None], inherit_bindings=False):
         """Return the screen as SVG that loads nothing from elsewhere: the fonts are those of the reader."""
         return exports.without_fonts(super().export_screenshot(title=title, simplify=simplify))
 
-    def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
-        """Yield a command for each key of the screen, and one for a picture of it."""
-        seen: set[str] = set()
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            if binding.id is None or binding.id in seen or binding.id.startswith("table.") or binding.id == "app.palette":
-                continue
-            seen.add(binding.id)
-            name = f"{binding.description} ({self.get_key_display(binding)})"
-            yield SystemCommand(name, binding.tooltip, self._runner(binding.action, active.node))
-        yield SystemCommand("Picture (SVG)", "Save the screen as an SVG file", lambda: self.call_later(self.save_picture))
+    def action_command_palette(self) -> None:
+        """Find a command by its name, or go to what is typed."""
+        from nftui.screens.palette import Palette
 
-    def save_picture(self) -> None:
-        """Save the screen as an SVG file where the program was started: over SSH there is no other place one could know of."""
-        name = time.strftime("nftui-%Y%m%d-%H%M%S.svg")
-        try:
-            self.save_screenshot(name)
-        except OSError as error:
-            self.notify(f"{name} can't be written here: {error.strerror}", severity="error", markup=False)
-        else:
-            self.notify(f"saved as {name}", markup=False)
-
-    def _runner(self, action: str, node: object) -> Callable[[], None]:
-        async def run() -> None:
-            await self.run_action(action, node)  # type: ignore[arg-type]
-
-        def call() -> None:
-            self.call_later(run)
-
-        return call
+        if isinstance(self.screen, ShellScreen):
+            self.push_screen(Palette())
 
 
+HELD_S = 0.05
+"""Seconds between two looks whether a terminal that doesn't answer takes more."""
 _ABLE = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
 _SPELT = {"⏎": "ret", "␣": "spc"}
 

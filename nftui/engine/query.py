@@ -279,6 +279,10 @@ class BackEnd(Protocol):
         """Return the collector's last status, or None where there is none; every string in it is from outside."""
         ...
 
+    def held(self) -> Interval | None:
+        """Return the range of flow times that there are flows of, None where there are none; costs little."""
+        ...
+
     def account(self) -> Account:
         """Return all that the collector says of itself; every string in it is from outside."""
         ...

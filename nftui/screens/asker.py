@@ -16,7 +16,7 @@ from textual.message_pump import MessagePump
 
 from nftui.engine.account import Account
 from nftui.engine.ordered import Records
-from nftui.engine.query import Answer, BackEnd, Query
+from nftui.engine.query import Answer, BackEnd, Interval, Query
 from nftui.engine.watch import Watch
 from nftui.errors import GivenUp, NftuiError
 from nftui.screens.questions import Question, Reply, partly
@@ -42,9 +42,17 @@ class Followed:
         """Return flow records to be read in order."""
         return self._behind.records(query)
 
+    def held(self) -> Interval | None:
+        """Return the range of flow times that there are flows of."""
+        return self._behind.held()
+
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status."""
         return self._behind.status()
+
+    def held(self) -> Interval | None:
+        """Return the range of flow times that there are flows of."""
+        return self._behind.held()
 
     def account(self) -> Account:
         """Return all that the collector says of itself."""

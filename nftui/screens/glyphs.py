@@ -20,6 +20,7 @@ class Glyphs:
         name: `braille`, `blocks`, `half` or `ascii`.
         rising: A cell filled from below, from nothing to all of it: two characters or more, in equal steps.
         running: The same from the left.
+        upper: The upper half of a cell, where there are half blocks.
         shades: From nothing to all, for heat: where colours can't tell.
         horizontal: Of a rule. Likewise `vertical`, and `corners` (of a box: upper left, upper right, lower left, lower right).
         swatch: Stands for a series, in its colour.
@@ -35,6 +36,7 @@ class Glyphs:
     name: str
     rising: str = " ▁▂▃▄▅▆▇█"
     running: str = " ▏▎▍▌▋▊▉█"
+    upper: str = "▀"
     shades: str = " ░▒▓█"
     horizontal: str = "─"
     vertical: str = "│"
@@ -50,7 +52,7 @@ class Glyphs:
     dots: bool = False
 
 
-BRAILLE = Glyphs("braille", dots=True)
+BRAILLE = Glyphs("braille", strokes=("⠒⡇⡖⢲⠧⠼", "⠶⡇⡖⢲⠧⠼", "⣶⣿⣶⣶⣿⣿"), dots=True)
 BLOCKS = Glyphs("blocks")
 # What is in code page 437, and so in the kernel's own font: half blocks, and none of the eighths.
 HALF = Glyphs("half", rising=" ▄█", running=" ▌█", marked="▼", thumb="║", ellipsis="~", strokes=("─│┌┐└┘", "═║╔╗╚╝", "██████"))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from textual import events, on
 from textual.binding import Binding, BindingType
 
-from nftui.engine import resolutions
+from nftui.engine import filters, resolutions, session
 from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError, UsageError
 from nftui.export.exportables import Exportable
@@ -19,6 +19,7 @@ from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
 from nftui.screens.filtered import FilteredScreen
 from nftui.screens.questions import Question, Reply
+from nftui.screens.shell import LOOK_S
 from nftui.screens.view import Range, keys_of, time_text
 from nftui.screens.widgets.painted import Line, Part
 
@@ -57,6 +58,7 @@ class InvestigationScreen(FilteredScreen):
         Binding("i", "only", "Only this", show=False, id="view.only", tooltip="Filter to the value under the cursor"),
         Binding("a", "names", "Names", show=False, id="view.names", tooltip="Addresses, or what they are called"),
         Binding("W", "whois", "Whois", show=False, id="view.whois", tooltip="Who the address is registered to"),
+        Binding("X", "own_session", "Own session", show=False, id="view.own", tooltip="Hide or show your own SSH session"),
         Binding("backslash", "side", "Side panel", show=False, id="view.side", tooltip="Show or hide the side panel"),
         Binding("C", "coverage", "Coverage", show=False, id="view.coverage", tooltip="What the answer stands on, in words"),
     ]
@@ -86,7 +88,7 @@ class InvestigationScreen(FilteredScreen):
         """Start to ask."""
         self._asker = Asker(self.host.back_end, self)
         self.watch(self.app, "view", self._view_changed, init=False)
-        self.set_interval(self.host.display_settings.refresh, self._tick)
+        self.set_interval(LOOK_S, self._tick)
         self.set_interval(FIRST_LOOK, self._look_for_the_first)
         self.set_interval(0.5, self.show_edges)
         self.set_interval(0.5, self._show_names)
@@ -110,7 +112,7 @@ class InvestigationScreen(FilteredScreen):
             self.show_edges()
 
     def _tick(self) -> None:
-        if self._asker is None or not self.is_current or self._asker.busy:
+        if self._asker is None or not self.is_current or self._asker.busy or not self.due():
             return
         if self.view.follows or self.problem:
             self.ask()
@@ -119,8 +121,9 @@ class InvestigationScreen(FilteredScreen):
 
     def _look_for_the_first(self) -> None:
         """Ask more often while there is nothing yet: an empty store costs nothing to look at, and the first flows are awaited."""
-        if self.answer is not None and not self.answer.total.flows and self.view.follows:
-            self._tick()
+        empty = self.answer is not None and not self.answer.total.flows and self.view.follows
+        if empty and self.is_current and self._asker is not None and not self._asker.busy:
+            self.ask()
 
     def _view_changed(self) -> None:
         if self.is_current:
@@ -174,7 +177,7 @@ class InvestigationScreen(FilteredScreen):
         if self.small:
             parts.insert(0, Part("80x24 shows more  ", "warn"))
         if view.follows:
-            parts.append(Part(f"LIVE {self.host.display_settings.refresh:g}s ", "good"))
+            parts += self.live_state()
         elif view.paused_at is not None:
             parts.append(Part(f"PAUSED {time_text(view.paused_at)} ", "warn"))
         else:
@@ -202,8 +205,11 @@ class InvestigationScreen(FilteredScreen):
 
     def _filter_line(self) -> tuple[list[Part], list[Part]]:
         view = self.view
+        left = self.filter_parts()
+        if view.without != filters.ANY:
+            left.append(Part("  own session hidden", "warn"))
         right = [Part("  "), Part(view.range.label, "strong"), Part("  by ", "dim"), Part(view.by)]
-        return self.filter_parts(), [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
+        return left, [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
 
     # The range
 
@@ -393,6 +399,19 @@ class InvestigationScreen(FilteredScreen):
         message.stop()
         if self.is_current:
             self.app.push_screen(registries.page(message))
+
+    def action_own_session(self) -> None:
+        """Leave the SSH session that this is seen through out of the picture, or no longer."""
+        if self.view.without != filters.ANY:
+            self.view = replace(self.view, without=filters.ANY)
+        else:
+            self.run_worker(lambda: self.app.call_from_thread(self._leave_out, session.own()), thread=True)
+
+    def _leave_out(self, own: session.Session | None) -> None:
+        if own is None:
+            self.say("no SSH session of yours is known here: SSH_CONNECTION isn't set")
+        else:
+            self.view = replace(self.view, without=filters.parse(own.filter))
 
     def action_side(self) -> None:
         """Show or hide the side panel."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import log
 
 import numpy as np
 
@@ -19,7 +20,10 @@ ASPECT = 2.0
 """The height of a cell, in widths of a cell."""
 LEAST_WIDTH, LEAST_HEIGHT = 12, 1
 """Of a slot, in cells."""
-GOOD_WIDTH, GOOD_HEIGHT = 27, 4
+GOOD_WIDTH, GOOD_HEIGHT = 24, 4
+"""What is more than this is of little use."""
+GOOD_SHAPE = 4.0
+"""Cells of a slot across for each one down, where there is room to choose."""
 SAME_COLUMN = 1.6
 """How much further two nodes of one column count as apart: the line between them has to go around."""
 SWAPS, SWAPPED = 200, 80
@@ -71,13 +75,13 @@ def distances_of(grid: Grid) -> Weights:
 
 def grid_for(count: int, width: int, height: int) -> Grid:
     """Return the grid that gives so many nodes most room; fewer slots than nodes where there is no room for all."""
-    best, found = -1.0, Grid(max(width // LEAST_WIDTH, 1), max(height // LEAST_HEIGHT, 1), width, height)
+    best, found = float("-inf"), Grid(max(width // LEAST_WIDTH, 1), max(height // LEAST_HEIGHT, 1), width, height)
     for columns in range(1, max(width // LEAST_WIDTH, 1) + 1):
         grid = Grid(columns, max(-(-count // columns), 1), width, height)
         if grid.rows > height // LEAST_HEIGHT:
             continue
-        room = min(grid.slot_width / GOOD_WIDTH, 1.2) * min(grid.slot_height / GOOD_HEIGHT, 1.2)
-        room -= 0.01 * (grid.count - count) + (0.3 if columns == 1 and count > 2 else 0.0)
+        room = min(grid.slot_width / GOOD_WIDTH, 1.0) * min(grid.slot_height / GOOD_HEIGHT, 1.0)
+        room -= 0.05 * abs(log(grid.slot_width / grid.slot_height / GOOD_SHAPE))
         if room > best:
             best, found = room, grid
     return found
@@ -208,12 +212,13 @@ def smooth(points: Sequence[tuple[float, float]], steps: int) -> Curve:
     return curve(points, steps)
 
 
-def corners(points: Sequence[tuple[float, float]], lane: int) -> list[tuple[int, int]]:
+def corners(points: Sequence[tuple[float, float]], lane: int, width: int) -> list[tuple[int, int]]:
     """Return the cells at which a line of level and upright strokes turns, both ends with them.
 
     Args:
         points: The control points of the line.
         lane: A number of the line: lines of other numbers go up and down in other columns.
+        width: Of the area, in cells.
     """
     (x, y), (bend, _), (_, _), (to_x, to_y) = points
     start, end = (int(x), int(y)), (int(to_x), int(to_y))
@@ -223,6 +228,7 @@ def corners(points: Sequence[tuple[float, float]], lane: int) -> list[tuple[int,
     else:
         side = 1 if bend >= x else -1
         turn = (max if side > 0 else min)(start[0], end[0]) + side * (2 + lane % 3)
+    turn = min(max(turn, 0), width - 1)
     return [start, (turn, start[1]), (turn, end[1]), end]
 
 

@@ -14,9 +14,9 @@ from nftui.screens.view import time_text, zone_name
 from nftui.units import octets
 
 GROUPS = (
-    ("view", "what is shown"), ("table", "in a table"), ("live", "this screen"), ("flows", "this screen"),
-    ("summary", "this screen"), ("map", "this screen"), ("filters", "this screen"), ("settings", "this screen"),
-    ("sources", "this screen"), ("sheet", "in the details"), ("app", "everywhere"),
+    ("view", "what is shown"), ("table", "in a table"), ("chart", "in the chart"), ("live", "this screen"),
+    ("flows", "this screen"), ("summary", "this screen"), ("map", "this screen"), ("filters", "this screen"),
+    ("settings", "this screen"), ("sources", "this screen"), ("sheet", "in the details"), ("app", "everywhere"),
 )  # fmt: skip
 MOMENT = "%Y-%m-%d %H:%M:%S"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any, ClassVar, Protocol, cast
 
 from textual import events, on
@@ -18,8 +19,12 @@ from nftui.export.exportables import Exportable
 from nftui.printable import printable
 from nftui.screens import exports, reading
 from nftui.screens.collector import Collector
+from nftui.screens.depth import Depth
+from nftui.screens.driver import Paced
 from nftui.screens.glyphs import Glyphs
+from nftui.screens.link import Link
 from nftui.screens.shelf import Shelf
+from nftui.screens.themes import Themes
 from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
@@ -37,6 +42,9 @@ TYPING = (
 )  # fmt: skip
 """Keys of the line that is typed in; the first two are those of every such line."""
 
+LOOK_S = 0.5
+"""Seconds between two looks whether it is time for a refresh: the shortest that may be configured, or that would be late."""
+
 
 class Host(Protocol):
     """What the screens need of the application."""
@@ -49,15 +57,27 @@ class Host(Protocol):
     title: str
     filter_history: list[str]
     find_history: list[str]
+    marks: list[int]
     view: Reactive[View]
     resolver: Resolver
     glyphs: Glyphs
+    depth: Depth
+    themes: Themes
+    link: Link
+    unsaved: dict[str, str]
+    saved: Config
     config: Config
     config_path: Path | None
     shelf: Shelf
 
+    def take(self, config: Config) -> None:
+        """Have another configuration hold from now on."""
 
-class ShellScreen(Screen[None]):
+    def use_theme(self, name: str) -> None:
+        """Take a theme."""
+
+
+class ShellScreen(Paced, Screen[None]):
     """A screen with tabs above, keys below, and a table in between."""
 
     TAB: ClassVar[str] = ""
@@ -83,6 +103,18 @@ class ShellScreen(Screen[None]):
         self.collector = Collector()
         self.heard = False
         self._words = ""
+        self._refreshed = monotonic()
+
+    def _compositor_refresh(self) -> None:
+        """Paint what changed; nothing while a window lies over this screen.
+
+        Textual 8.2 would paint both as a whole then, and again at each tick: 10 kB a second below a dialog in which nothing moves.
+        """
+        if self.app.screen is self:
+            super()._compositor_refresh()
+        else:
+            self._compositor._dirty_regions.clear()
+            self._dirty_widgets.clear()
 
     @property
     def host(self) -> Host:
@@ -102,6 +134,24 @@ class ShellScreen(Screen[None]):
     def iec(self) -> bool:
         """Whether octets are shown in steps of 1024."""
         return self.host.display_settings.units == "iec"
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two refreshes: as configured, more on a line that is slow."""
+        return self.host.link.interval(self.host.display_settings.refresh)
+
+    def due(self) -> bool:
+        """Return whether it is time for a refresh; asked each `LOOK_S`."""
+        now = monotonic()
+        if now - self._refreshed < self.interval - LOOK_S / 2:
+            return False
+        self._refreshed = now
+        return True
+
+    def live_state(self) -> list[Part]:
+        """Return the parts that say how often what is shown is refreshed."""
+        slow = self.interval > self.host.display_settings.refresh
+        return [Part(f"LIVE {self.interval:g}s ", "good"), *([Part("slow link ", "warn")] if slow else [])]
 
     @property
     def small(self) -> bool:
@@ -135,7 +185,7 @@ class ShellScreen(Screen[None]):
         for key, name, label, short in TABS:
             shown = f"{key} {label}" if roomy else f"{key}{short}"
             here = f"[{shown}]" if name == self.TAB else f" {shown} " if roomy else f" {shown}"
-            parts.append(Part(here, "title" if name == self.TAB else "dim"))
+            parts.append(Part(here, "title" if name == self.TAB else "dim", f"app.{name}"))
         if self.host.demo:
             parts.append(Part("  demo: simulated exporters" if roomy else "  demo", "warn"))
         elif self.host.title and roomy:
@@ -157,9 +207,33 @@ class ShellScreen(Screen[None]):
             key = self.app.get_key_display(active.binding)
             words = shorter or active.binding.description
             if used + len(key) + len(words) + 2 <= room:
-                parts += [Part(key, "title"), Part(f" {words} ", "dim")]
+                parts += [Part(key, "title", name), Part(f" {words} ", "dim", name)]
                 used += len(key) + len(words) + 2
         return parts
+
+    @on(Line.Clicked)
+    async def _clicked(self, message: Line.Clicked) -> None:
+        """Do what the key does that was clicked."""
+        message.stop()
+        for active in self.active_bindings.values():
+            if active.binding.id == message.does and active.enabled:
+                await self.app.run_action(active.binding.action, active.node)
+                return
+
+    @on(FlowTable.Headed)
+    def _headed(self, message: FlowTable.Headed) -> None:
+        """Order by the column whose heading was clicked; the other way round where it is in order already."""
+        message.stop()
+        reverse = getattr(self, "action_reverse", None)
+        if message.name == message.table.marked and reverse is not None:
+            reverse()
+        else:
+            self.order_by(message.name)
+
+    def order_by(self, name: str) -> None:
+        """Order the table by a column, the one under its cursor, where that can be done."""
+        if (order := getattr(self, "action_order", None)) is not None:
+            order()
 
     # What is typed and found
 
@@ -185,7 +259,16 @@ class ShellScreen(Screen[None]):
 
     def action_find_next(self, direction: int) -> None:
         """Put the cursor on the next row with the words."""
-        if self._words and not self.table.find(self._words, direction > 0):
+        found = self.table.find(self._words, direction > 0) if self._words else True
+        if found is None:
+            self.say(f"looking for {self._words} in {self.table.count:,} rows")
+        elif not found:
+            self.say(f"no row shows {self._words}")
+
+    @on(FlowTable.Found)
+    def _found(self, message: FlowTable.Found) -> None:
+        message.stop()
+        if not message.found:
             self.say(f"no row shows {self._words}")
 
     def focus_table(self) -> None:

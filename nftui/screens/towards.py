@@ -26,7 +26,7 @@ def towards(places: Sequence[Place], here: int, right: int, down: int) -> int:
     for number, (across, deep) in enumerate(places):
         ahead = (across - x) * right + (deep - y) * down * ASPECT
         aside = abs((deep - y) * ASPECT if right else across - x)
-        if number == here or ahead <= 0.25 or aside > ahead * 4:
+        if number == here or ahead <= 0.25:
             continue
         distance = ahead + aside * ASIDE
         if distance < best:

@@ -20,7 +20,7 @@ from nftui.app import NftuiApp
 from nftui.config import DisplaySettings
 from nftui.engine.account import Account
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.query import Answer, BackEnd, Query
+from nftui.engine.query import Answer, BackEnd, Interval, Query
 from nftui.engine.watch import Watch
 from nftui.engine.writer import StoreWriter
 from nftui.schema import POLARS
@@ -123,6 +123,10 @@ class Scripted:
     def status(self) -> dict[str, Any] | None:
         """Return what it was told to say of the collector."""
         return self.told
+
+    def held(self) -> Interval | None:
+        """Return what the one behind holds."""
+        return self.behind.held()
 
     def account(self) -> Account:
         """Return the same as an account."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ SIZES = [(80, 24), (120, 36), (200, 50)]
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("keys", ["", "v", "2"])
+@pytest.mark.parametrize("keys", ["", "2"])
 async def test_layout(make: Make, size: tuple[int, int], theme: str, keys: str) -> None:
     app = make(display=DisplaySettings(refresh=60, theme=theme))
     async with app.run_test(size=size) as pilot:
@@ -47,7 +46,7 @@ async def test_layout(make: Make, size: tuple[int, int], theme: str, keys: str) 
             inside = widget.region.intersection(app.screen.region)
             assert not widget.region or inside == widget.region, f"{widget} is cut"
         if theme == "dark":
-            against_golden(f"{'flows' if keys == '2' else 'data' if keys else 'live'}-{size[0]}x{size[1]}", shown)
+            against_golden(f"{'flows' if keys else 'live'}-{size[0]}x{size[1]}", shown)
 
 
 @pytest.mark.parametrize("size", [(60, 18), (40, 10), (79, 24), (80, 23)])
@@ -304,23 +303,6 @@ async def test_max_values_may_be_typed(make: Make) -> None:
         assert screen.asked is not None and screen.asked.main.limit == 33
 
 
-@pytest.mark.row("V08")
-async def test_data_table_has_a_row_a_sample_and_the_chart_its_sums(make: Make) -> None:
-    app = make()
-    async with app.run_test(size=(200, 50)) as pilot:
-        screen = await settled(pilot)
-        await pilot.press("v")
-        await settled(pilot)
-        answer = screen.answer
-        assert answer is not None and answer.series is not None
-        assert screen.table.count == answer.series.height
-        sums = answer.series.drop("time").sum_horizontal().sum()
-        assert sums == answer.total.octets
-        await pilot.press("b", *"none", "enter")
-        await settled(pilot)
-        assert any("data" in line for line in lines(app))
-
-
 async def test_find(make: Make) -> None:
     app = make()
     async with app.run_test(size=(80, 24)) as pilot:
@@ -472,30 +454,3 @@ async def test_a_picture_loads_nothing_from_elsewhere(make: Make) -> None:
     assert "10.9.0.2" in picture
     assert "font-face" not in picture
     assert picture.count("http") == picture.count("http://www.w3.org/2000/svg") + picture.count("https://www.textualize.io")
-
-
-async def test_a_picture_is_saved_where_the_program_was_started(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    app = make()
-    told: list[str] = []
-    monkeypatch.setattr(app, "notify", lambda text, **_: told.append(text))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        app.save_picture()
-        saved = taken_from(tmp_path)
-        app.save_picture()
-    assert len(saved) == 1 and "10.9.0.2" in saved[0]
-    assert re.fullmatch(r"saved as nftui-[0-9]{8}-[0-9]{6}\.svg", told[0])
-    assert told[1].endswith(".svg can't be written here: No such file or directory")
-
-
-def taken_from(folder: Path) -> list[str]:
-    """Return what the files of a folder hold, and remove them and it."""
-    found = []
-    for path in folder.iterdir():
-        found.append(path.read_text())
-        path.unlink()
-    folder.rmdir()
-    return found

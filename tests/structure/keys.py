@@ -30,11 +30,13 @@ TITLES = {
     "sources": "Sources",
     "settings": "Settings",
     "table": "Tables",
+    "picture": "Pictures",
     "sheet": "Details that are longer than their place",
     "prompt": "Lines to type in",
     "pick": "Lists to choose from",
     "page": "Pages to read",
     "export": "Writing a file",
+    "palette": "The palette",
 }
 
 

@@ -19,10 +19,12 @@ from nftui.units import scaled
 Label = Callable[[Any], str]
 FIGURES, WIDEST, SHADED = 6, 11, 3
 """Cells of a column that shows figures, at least and at most; of one that shows shades alone."""
+DEEPEST = 3
+"""Lines of a row, where there are more than are needed."""
 HEATS = 24
 """Steps of shares that colours tell."""
-LABEL = 15
-"""Cells of a row's heading that an IPv4 address needs."""
+LABEL, SHORT = 15, 10
+"""Cells of a row's heading that an IPv4 address needs, and that it can do with."""
 
 
 class PairMatrix(Picture):
@@ -39,7 +41,7 @@ class PairMatrix(Picture):
         self._heats: list[tuple[Style, Style]] = []
         self._faint = Style()
         self._top = self._left = 0
-        self._laid = (0, 0, 0, 0)  # cells of a row's heading, of a column, lines of the heading, rows in sight
+        self._laid = (0, 0, 0, 1)  # cells of a row's heading, of a column, lines of the heading, of a row
 
     def show(self, matrix: Matrix | None, measure: Measure, label: Label, factor: float, *notice: str) -> None:
         """Replace the matrix; the cursor stays on its pair where both are still there, and begins on the greatest.
@@ -109,8 +111,8 @@ class PairMatrix(Picture):
 
     def under(self, x: int, y: int) -> bool:
         """Put the cursor on a cell of the matrix."""
-        label, each, lines, _ = self._laid
-        row, column = self._top + y - lines, self._left + (x - label) // max(each, 1)
+        label, each, lines, deep = self._laid
+        row, column = self._top + (y - lines) // deep, self._left + (x - label) // max(each, 1)
         if x < label or y < lines or row >= self.count or column >= self.count:
             return False
         self._cursor = row, column
@@ -134,14 +136,17 @@ class PairMatrix(Picture):
         spare = width - self.count * 8 - 5
         names = min(longest, max(LABEL, min(spare, 28)), max(width // 3, 6))
         number = len(str(self.count)) + 1
+        if (width - names - 3) // self.count < FIGURES and width - 3 - FIGURES * self.count >= SHORT:
+            names = width - 3 - FIGURES * self.count  # figures are worth shorter names
         each = min((width - names - 3) // self.count, WIDEST)
         figures = each >= FIGURES
         head = names + 3 if figures else names + 3 + number
         each = each if figures else SHADED + (self.count > 99)
         columns = max((width - head) // each, 1)
         lines = 1 if not figures or max(map(cell_len, labels)) < each else 2
-        rows = max(height - lines, 1)
-        self._laid = (head, each, lines, rows)
+        deep = min(max((height - lines) // self.count, 1), DEEPEST) if figures else 1
+        rows = max((height - lines) // deep, 1)
+        self._laid = (head, each, lines, deep)
         row, column = self._cursor
         self._top = min(max(self._top, row - rows + 1, 0), row, max(self.count - rows, 0))
         self._left = min(max(self._left, column - columns + 1, 0), column, max(self.count - columns, 0))
@@ -149,7 +154,7 @@ class PairMatrix(Picture):
         self._take_heats()
         self._heading(canvas, labels, shown, figures)
         for offset, place in enumerate(range(self._top, min(self._top + rows, self.count))):
-            self._row(canvas, labels, place, lines + offset, shown, figures)
+            self._row(canvas, labels, place, lines + offset * deep, shown, figures)
         return canvas.strips()
 
     def _take_heats(self) -> None:
@@ -159,10 +164,13 @@ class PairMatrix(Picture):
             heat.bgcolor.name if heat.bgcolor else ink.ground for heat in (ink.heat(n / HEATS * 0.9) for n in range(HEATS + 1))
         ]
         grounds.append(ink.accent.color.name if ink.accent.color else ink.other)
+        # A shade is a stripe that stands out a little; where there are no colours it is all that there is to see.
+        stripes = [grounds[n - 6 if n > HEATS // 2 else n + 8] for n in range(HEATS + 1)] + [grounds[-1]]
         self._heats = [
-            (styled(ink.on(ground), ground, n > HEATS), styled(ink.mixed(ink.on(ground), 0.5), ground))
-            for n, ground in enumerate(grounds)
+            (styled(ink.on(ground), ground, n > HEATS), styled(stripe, ground))
+            for n, (ground, stripe) in enumerate(zip(grounds, stripes, strict=True))
         ]
+        self._heats[-1] = (ink.cursor + Style(bold=True), ink.cursor) if ink.few else self._heats[-1]
         self._faint = styled(ink.rule.color.name if ink.rule.color else ink.other, ink.ground)
 
     def _heading(self, canvas: Canvas, labels: list[str], shown: range, figures: bool) -> None:
@@ -181,7 +189,8 @@ class PairMatrix(Picture):
                 canvas.put(head + (place + 1) * each - cell_len(text), line, text, style)
 
     def _row(self, canvas: Canvas, labels: list[str], row: int, y: int, shown: range, figures: bool) -> None:
-        ink, glyphs, (head, each, _, _) = self.ink, self.glyphs, self._laid
+        ink, glyphs, (head, each, _, deep) = self.ink, self.glyphs, self._laid
+        y += (deep - 1) // 2
         here = row == self._cursor[0]
         style = ink.title if here else ink.text
         number = "" if figures else f"{row + 1:>{len(str(self.count))}} "
@@ -193,11 +202,11 @@ class PairMatrix(Picture):
             self._cell(canvas, head + place * each, y, value, value / whole, (row, column) == self._cursor, figures)
 
     def _cell(self, canvas: Canvas, x: int, y: int, value: int, share: float, here: bool, figures: bool) -> None:
-        glyphs, each = self.glyphs, self._laid[1]
+        glyphs, (_, each, _, deep) = self.glyphs, self._laid
         style, fainter = self._heats[-1] if here else self._heats[round(share**0.7 * HEATS)]
         faint = self._faint
         if value or here:
-            canvas.fill(x, y, each, 1, style)
+            canvas.fill(x, y - (deep - 1) // 2, each, deep, style)
         shade = shaded(share, glyphs.shades) if value else "."
         if here:
             canvas.cell(x, y, ">", style)
@@ -246,7 +255,7 @@ def halves(text: str, width: int, lines: int) -> list[str]:
     ]
     if breaks:
         return [shown[: breaks[-1]], shown[breaks[-1] :]]
-    first = middle(text, 2 * width - 1)
+    first = shown
     cut = width
     while cell_len(first[:cut]) > width:
         cut -= 1

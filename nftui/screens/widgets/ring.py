@@ -142,7 +142,7 @@ class Ring(Picture):
         ink = self.ink
         colour = ink.layer(number, len(self._sums))
         canvas.put(
-            min(max(int(spot.x) + (0 if spot.left else 1), 0), canvas.width - 1),
+            min(max(round(spot.x) - (1 if spot.left else 0), 0), canvas.width - 1),
             spot.label_y,
             self.glyphs.swatch,
             styled(colour, ink.ground),
