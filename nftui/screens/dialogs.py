@@ -16,10 +16,11 @@ from textual.widgets.option_list import Option
 
 from nftui.errors import NftuiError
 from nftui.printable import printable
+from nftui.screens.ahead import TypedAhead
 from nftui.screens.driver import Paced
 
 
-class Pick(Paced, ModalScreen[str | None]):
+class Pick(Paced, TypedAhead, ModalScreen[str | None]):
     """Picks one of a few, or takes a typed one; dismisses with its name, or None."""
 
     CSS_PATH = "dialogs.tcss"
@@ -68,7 +69,7 @@ class Pick(Paced, ModalScreen[str | None]):
         choices = self.query_one(OptionList)
         names = [name for name, _ in self._choices]
         choices.highlighted = names.index(self._current) if self._current in names else 0
-        (self.query_one(Input) if self._typed else choices).focus()
+        self.ready(self.query_one(Input) if self._typed else choices)
 
     def on_key(self, event: events.Key) -> None:
         """Let the arrows move in the list while the input has the focus."""
@@ -166,3 +167,38 @@ class Page(Paced, ModalScreen[None]):
     def action_leave(self) -> None:
         """Close this window."""
         self.dismiss(None)
+
+
+class PressKey(Paced, ModalScreen[str | None]):
+    """Takes one key; dismisses with its name, None for escape."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self, title: str, refuse: Callable[[str], str]) -> None:
+        """Prepare the window.
+
+        Args:
+            title: What the key is for.
+            refuse: Returns why a key can't be taken, empty where it can.
+        """
+        super().__init__()
+        self._title, self._refuse = title, refuse
+
+    def compose(self) -> ComposeResult:
+        """Yield the words."""
+        with Vertical(id="box"):
+            yield Static(Text(printable(self._title)), id="heading", markup=False)
+            yield Static("press the new key; esc leaves it as it is", markup=False)
+            yield Static("", id="wrong", markup=False)
+
+    def on_key(self, event: events.Key) -> None:
+        """Take the key."""
+        event.stop()
+        event.prevent_default()
+        if event.key == "escape":
+            self.dismiss(None)
+        elif words := self._refuse(event.key):
+            self.query_one("#wrong", Static).update(Text(printable(words)))
+        else:
+            self.dismiss(event.key)

@@ -441,6 +441,18 @@ class LiveScreen(InvestigationScreen):
 
     # The keys of this screen
 
+    def order_by(self, name: str) -> None:
+        """Rank by the measure whose heading was clicked."""
+        measure = next((one for one in MEASURES if one.value == name), None)
+        if measure is not None and not self.data_view:
+            self.view = replace(self.view, order=measure)
+
+    @on(Legend.Picked)
+    def _picked_group(self, message: Legend.Picked) -> None:
+        message.stop()
+        if message.place < self.table.count:
+            self.table.go(message.place)
+
     def action_order(self) -> None:
         """Rank by octets, packets or flows in turn."""
         self.view = replace(self.view, order=MEASURES[(MEASURES.index(self.view.order) + 1) % len(MEASURES)])
