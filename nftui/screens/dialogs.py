@@ -16,10 +16,11 @@ from textual.widgets.option_list import Option
 
 from nftui.errors import NftuiError
 from nftui.printable import printable
+from nftui.screens.ahead import TypedAhead
 from nftui.screens.driver import Paced
 
 
-class Pick(Paced, ModalScreen[str | None]):
+class Pick(Paced, TypedAhead, ModalScreen[str | None]):
     """Picks one of a few, or takes a typed one; dismisses with its name, or None."""
 
     CSS_PATH = "dialogs.tcss"
@@ -68,7 +69,7 @@ class Pick(Paced, ModalScreen[str | None]):
         choices = self.query_one(OptionList)
         names = [name for name, _ in self._choices]
         choices.highlighted = names.index(self._current) if self._current in names else 0
-        (self.query_one(Input) if self._typed else choices).focus()
+        self.ready(self.query_one(Input) if self._typed else choices)
 
     def on_key(self, event: events.Key) -> None:
         """Let the arrows move in the list while the input has the focus."""

@@ -166,11 +166,12 @@ class InvestigationScreen(FilteredScreen):
         parts: list[Part] = []
         if self._asker is not None and self._asker.elapsed > BUSY_AFTER:
             share = self._asker.share
-            words = f"scanned {share:.0%}" if share else f"asking… {self._asker.elapsed:.0f}s"
+            words = f"scanned {share * 100:.0f} %" if share else f"asking… {self._asker.elapsed:.0f}s"
             parts.append(Part(f"{words}  ", "accent"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
-        if self.answer is not None:
+        # A share that is told needs no sign.
+        if self.answer is not None and not (parts and self.answer.coverage.partial is not None):
             glyph, style = reading.glyph(self.answer.coverage)
             parts.append(Part(f"{glyph} ", style))
         if self.small:

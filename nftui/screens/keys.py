@@ -15,6 +15,7 @@ def owners() -> tuple[type[DOMNode], ...]:
     """Return the classes that have keys of their own, those of the application left out."""
     from nftui.screens.dialogs import Page, Pick
     from nftui.screens.export_dialog import ExportDialog
+    from nftui.screens.filter_form import FilterForm
     from nftui.screens.filtered import FilteredScreen
     from nftui.screens.filters import FiltersScreen
     from nftui.screens.flows import FlowsScreen
@@ -27,6 +28,7 @@ def owners() -> tuple[type[DOMNode], ...]:
     from nftui.screens.sources import SourcesScreen
     from nftui.screens.summary import SummaryScreen
     from nftui.screens.widgets.chart import AreaChart
+    from nftui.screens.widgets.choice import Choice
     from nftui.screens.widgets.flow_table import FlowTable
     from nftui.screens.widgets.picture import Picture
     from nftui.screens.widgets.sheet import Sheet
@@ -35,6 +37,7 @@ def owners() -> tuple[type[DOMNode], ...]:
     return (
         ShellScreen, FilteredScreen, InvestigationScreen, LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen,
         SourcesScreen, SettingsScreen, FlowTable, AreaChart, Picture, Sheet, TypedLine, Pick, Page, ExportDialog, Palette,
+        FilterForm, Choice,
     )  # fmt: skip
 
 

@@ -98,6 +98,13 @@ class FlowTable(Painted, can_focus=True):
         table: FlowTable
 
     @dataclass
+    class AtSide(Message):
+        """The cursor was sent beyond the first (-1) or the last (1) column that is shown."""
+
+        table: FlowTable
+        direction: int
+
+    @dataclass
     class Found(Message):
         """A search that took a while came to its end: the cursor is on a row with the words, or there is none."""
 
@@ -123,9 +130,9 @@ class FlowTable(Painted, can_focus=True):
         return 0 if self.frame is None else self.frame.height
 
     @property
-    def hidden(self) -> int:
-        """Columns that there isn't room for."""
-        return len(self.columns) - len(self._shown) if self._shown else 0
+    def shown_names(self) -> list[str]:
+        """The names of the columns that there is room for."""
+        return [column.name for column, _ in self._shown]
 
     @property
     def cursor_seen(self) -> bool:
@@ -332,9 +339,9 @@ class FlowTable(Painted, can_focus=True):
 
     def action_column(self, columns: int) -> None:
         """Move the cursor by columns."""
-        self.cursor_column = self._column_at(self.cursor_column + columns)
+        before, self.cursor_column = self.cursor_column, self._column_at(self.cursor_column + columns)
         self.repaint()
-        self.post_message(self.Moved(self))
+        self.post_message(self.AtSide(self, columns) if before == self.cursor_column else self.Moved(self))
 
     def action_page(self, pages: float) -> None:
         """Move the cursor by pages."""
