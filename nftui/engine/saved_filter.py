@@ -266,7 +266,7 @@ class SavedFilters:
             return []
         except OSError as error:
             raise ConfigError(f"{self.directory}: {error.strerror}") from None
-        return sorted(found, key=lambda path: (path.name.casefold(), path.name))[:MOST_FILES]
+        return sorted(found, key=lambda path: (path.name.removesuffix(SUFFIX).casefold(), path.name))[:MOST_FILES]
 
 
 def checked_name(name: str) -> str:

@@ -93,7 +93,8 @@ class FilterAssistant:
         self._place = None
         offered = complete(text, cursor, self._data)
         # `dst 10.0.0.1` may be written, but who has typed `dst` mostly looks for a field.
-        fields = [one for one in offered if one.kind == "field"][:FIELDS_FIRST]
+        known = any(one.kind == "data" for one in offered)
+        fields = [one for one in offered if known and one.kind == "field"][:FIELDS_FIRST]
         offered = [*fields, *(one for one in offered if one not in fields)]
         found = [Offer(one.insert, one.start, one.end, one.meaning, joins=_goes_on(one.insert, one.kind)) for one in offered]
         word = text[:cursor].strip().casefold()
@@ -152,7 +153,7 @@ class FilterAssistant:
             self._asker.done()
             return
         self._problem = message.problem
-        if isinstance(question, TopValues):
+        if isinstance(question, TopValues) and not message.given_up:
             named = self._named(question) if reply is not None else ()
             self._values[question] = values_of(reply.main, self._iec, named) if reply is not None else []
         elif isinstance(question, Hits) and question == self._asked and reply is not None:
@@ -162,6 +163,10 @@ class FilterAssistant:
             self._ask(self._hits)
         elif question == self._asked == self._hits and self._counted is not None and not self._counted.whole:
             self._whole(question)
+
+    def leave(self) -> None:
+        """Ask no more."""
+        self._asker.give_up()
 
     def _whole(self, question: Any) -> None:
         """Count all of the range, unless that would take long by what the newest took."""

@@ -40,6 +40,14 @@ class FilteredScreen(ShellScreen):
         ),
     ]
 
+    _awaited = 0
+    _loaded = ""
+    """The text of the saved filter that was loaded last here."""
+
+    def on_mount(self) -> None:
+        """Read what is saved."""
+        self.host.shelf.read(self)
+
     @property
     def types_filters(self) -> bool:
         """Whether filters may be typed and saved here."""
@@ -115,7 +123,9 @@ class FilteredScreen(ShellScreen):
         """Load the saved filter of a key; into the line, where that is open."""
         entry = self.host.shelf.quick(key)
         prompt = self.query_one(Prompt)
-        if entry is None:
+        if entry is None and not self.host.shelf.revision:
+            self._awaited = key  # of an F-key pressed before anything was read
+        elif entry is None:
             self.say(f"no saved filter has the key F{key}: on the Filters screen, K gives it one")
             self.host.shelf.read(self)
         elif prompt.is_open and prompt.purpose == "filter":
@@ -129,9 +139,8 @@ class FilteredScreen(ShellScreen):
         if entry.saved is None:
             self.say(f"{entry.name}: {entry.reason}", "warning")
             return
-        self.view = replace(
-            self.view, text=text_of(entry), where=entry.where, path=(), saved=entry.name, by=entry.saved.aggregate_by
-        )
+        self._loaded = text_of(entry)
+        self.view = replace(self.view, text=self._loaded, where=entry.where, path=(), saved=entry.name, by=entry.saved.aggregate_by)
 
     @on(Shelved)
     def _shelved(self, message: Shelved) -> None:
@@ -140,8 +149,21 @@ class FilteredScreen(ShellScreen):
             self.say(message.problem, "error")
         elif message.words:
             self.say(message.words)
+        if self._awaited:
+            key, self._awaited = self._awaited, 0
+            self.action_saved(key)
+        self.query_one(Prompt).refresh_told()
+        self._reload()
         self.show_edges()
         self.shelved()
+
+    def _reload(self) -> None:
+        """Take a saved filter as its file has it now, where it was loaded as the file had it before and not changed since."""
+        view, entry = self.view, self.host.shelf.entry(self.view.saved)
+        if self._loaded and entry is not None and entry.saved is not None and not view.path and view.text == self._loaded:
+            self._loaded = text_of(entry)
+            if (view.text, view.where) != (self._loaded, entry.where):
+                self.view = replace(view, text=self._loaded, where=entry.where)
 
     def shelved(self) -> None:
         """Take note that the saved filters were read again."""

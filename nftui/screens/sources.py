@@ -19,7 +19,7 @@ from nftui.screens import cells, facts, given_names
 from nftui.screens.collector import Event, understand
 from nftui.screens.exporters import ASCENDING, SCHEMA, TREND, Exporters, columns, full_name
 from nftui.screens.facts import ExporterFacts
-from nftui.screens.shell import ShellScreen
+from nftui.screens.shell import LOOK_S, ShellScreen
 from nftui.screens.view import time_text
 from nftui.screens.watcher import Watched, Watcher
 from nftui.screens.widgets.flow_table import FlowTable
@@ -92,7 +92,7 @@ class SourcesScreen(ShellScreen):
     def on_mount(self) -> None:
         """Start to look."""
         self._watcher = Watcher(self.host.back_end, self)
-        self.set_interval(self.host.display_settings.refresh, self._tick)
+        self.set_interval(LOOK_S, self._tick)
         self.call_after_refresh(self.show_all)
 
     def on_screen_resume(self, _: events.ScreenResume) -> None:

@@ -59,9 +59,21 @@ def test_no_key_that_a_terminal_keeps_for_itself() -> None:
 def test_no_key_twice_on_one_screen() -> None:
     for screen in SCREENS:
         for widget in (FlowTable, Picture, Sheet):
-            owners = {NftuiApp, widget, *screen.__mro__}
-            pressed = [key for owner, binding in bindings() if owner in owners for key in binding.key.split(",")]
+            owners, replaced = {NftuiApp, widget, *screen.__mro__}, getattr(screen, "REPLACED", ())
+            own = [binding for owner, binding in bindings() if owner in owners and binding.id not in replaced]
+            pressed = [key for binding in own for key in binding.key.split(",")]
             assert sorted(pressed) == sorted(set(pressed))
+
+
+async def test_a_replaced_key_does_what_the_screen_says(make: Callable[..., NftuiApp]) -> None:
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("5")
+        screen = await settled(pilot)
+        active = {one.binding.id for one in screen.active_bindings.values()}
+        assert not active & FiltersScreen.REPLACED
+        assert {one.id for one in keys.own(FiltersScreen)} <= active
 
 
 def test_the_keys_are_pinned() -> None:

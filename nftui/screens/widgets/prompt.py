@@ -56,6 +56,10 @@ class Assistant(Protocol):
         """Take what came back."""
         ...
 
+    def leave(self) -> None:
+        """Ask no more: the prompt was closed."""
+        ...
+
     def told(self, text: str) -> Sequence[Part]:
         """Return what there is to say of a text that is in order."""
         ...
@@ -101,7 +105,11 @@ class Prompt(Vertical):
         super().__init__(id=id)
         self.purpose = ""
         self._assistant: Assistant | None = None
-        self._wrong = self._late = self._recent = False
+        self._wrong = False
+        # Texts: what is to be applied once it is read, and what other texts are listed for. Messages of changes come late.
+        self._late: str | None = None
+        self._recent_for: str | None = None
+        self._offered_for: tuple[str, int] | None = None
         self.meaning: Any = None
         self._before: Widget | None = None
         self._hint = self._more = ""
@@ -150,7 +158,7 @@ class Prompt(Vertical):
             assistant: Judges what is typed, and offers more.
         """
         self.purpose, self._assistant, self._hint = purpose, assistant, hint
-        self._late = self._recent = False
+        self._late = self._recent_for = self._offered_for = None
         self.set_class(True, "-open")
         self.set_class(assistant is not None, "-list")
         label = self.query_one("#prompt-label", Line)
@@ -166,6 +174,8 @@ class Prompt(Vertical):
         """Hide it, and give the keys back at once to what had them; those that are on their way to it go on to the screen."""
         self.set_class(False, "-open", "-list")
         self.entry.end()
+        if self._assistant is not None:
+            self._assistant.leave()
         self.screen.set_focus(self._before, scroll_visible=False)
 
     def put(self, text: str) -> None:
@@ -184,7 +194,6 @@ class Prompt(Vertical):
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
         if self.is_open:
-            self._late = self._recent = False
             self._changed_to(event.value)
 
     def _changed_to(self, text: str) -> None:
@@ -208,7 +217,7 @@ class Prompt(Vertical):
     def _read(self, message: Read) -> None:
         message.stop()
         self._judge(self.text)
-        if self._late:
+        if self._late == self.text:
             self.submit()
         elif self._assistant is not None and self.is_open:
             self._assistant.settled(self.text, self.entry.cursor_position)
@@ -247,14 +256,21 @@ class Prompt(Vertical):
     def _offer(self) -> None:
         if self._assistant is None or not self.is_open:
             return
-        cursor = self.entry.cursor_position
-        offers = self._assistant.recent() if self._recent else self._assistant.offers(self.text, cursor)
-        start = offers[0].start if offers and not self._recent else 0
+        cursor, recent = self.entry.cursor_position, self._recent_for == self.text
+        offers = self._assistant.recent() if recent else self._assistant.offers(self.text, cursor)
+        start = offers[0].start if offers and not recent else 0
+        self._offered_for = self.text, cursor
         note = self._more or self._assistant.note(self.text)
         self.listed.show(offers, len(self.purpose) + 1 + start - int(self.entry.scroll_offset.x), note)
 
+    def _keep_up(self) -> None:
+        """List what belongs to the text as it is, where keys came faster than the messages of its changes."""
+        if self._offered_for != (self.text, self.entry.cursor_position):
+            self._offer()
+
     def choose(self, steps: int) -> bool:
         """Walk in the list; tell whether there was something to walk to."""
+        self._keep_up()
         if not self.listed.offers or (steps < 0 and self.listed.chosen is None):
             return False
         self.listed.choose(steps)
@@ -262,6 +278,7 @@ class Prompt(Vertical):
 
     def take(self) -> bool:
         """Put what is chosen in, or the first; tell whether there was something."""
+        self._keep_up()
         offer = self.listed.offer
         if offer is None:
             return False
@@ -274,7 +291,7 @@ class Prompt(Vertical):
         self._insert(message.offer)
 
     def _insert(self, offer: Offer) -> None:
-        text, self._recent = self.text, False
+        text, self._recent_for = self.text, None
         behind = text[offer.end :]
         gap = "" if offer.joins or behind.startswith(" ") else " "
         self.entry.put(text[: offer.start] + offer.insert + gap + behind, offer.start + len(offer.insert) + 1 - offer.joins)
@@ -282,21 +299,21 @@ class Prompt(Vertical):
     def show_recent(self) -> None:
         """List what was entered before, and what is saved; or no longer."""
         if self._assistant is not None:
-            self._recent = not self._recent
+            self._recent_for = None if self._recent_for == self.text else self.text
             self._offer()
-            if self._recent:
+            if self._recent_for is not None:
                 self.listed.choose(1)
 
     # The way out
 
     def submit(self) -> None:
         """Take what is typed, once it is in order."""
-        if self.listed.chosen is not None and self._assistant is not None:
+        if self.listed.chosen is not None and self._offered_for == (self.text, self.entry.cursor_position):
             self.take()
             return
         self._judge(self.text)
-        self._late = self.meaning is PENDING
-        if self._wrong or self._late:
+        self._late = self.text if self.meaning is PENDING else None
+        if self._wrong or self._late is not None:
             return
         text, history = self.text, self.entry.history
         if text and (not history or history[-1] != text):
@@ -306,8 +323,8 @@ class Prompt(Vertical):
 
     def leave(self) -> None:
         """Leave it as it was; where something is chosen, or other texts are listed, only that."""
-        if self._recent or self.listed.chosen is not None:
-            self._recent = False
+        if self._recent_for == self.text or self.listed.chosen is not None:
+            self._recent_for = None
             self.listed.chosen = None
             self.listed.show(())
             self._offer()

@@ -19,7 +19,25 @@ State = tuple[str, int]
 """A text, and the column of the cursor."""
 
 
-class TypedLine(Input):
+class OrderedInput(Input):
+    """An input that does at once what a key is bound to, and hands on what came for it when it has the focus no more.
+
+    Left to bubble, a bound key would be done behind the characters that came right after it: Ctrl-U would take them, too, and what
+    is typed behind Enter or Tab would be lost.
+    """
+
+    async def _on_key(self, event: events.Key) -> None:
+        focused = self.app.focused
+        if focused is not self:
+            event.stop()
+            event.prevent_default()
+            (focused or self.app.screen)._forward_event(events.Key(event.key, event.character))
+        elif not event.is_printable and await self.app._check_bindings(event.key):
+            event.stop()
+            event.prevent_default()
+
+
+class TypedLine(OrderedInput):
     """The input of a `Prompt`.
 
     Attributes:
@@ -78,21 +96,6 @@ class TypedLine(Input):
         """Put another text in, which undo takes away again as a whole."""
         self._record(text, len(text) if cursor is None else min(cursor, len(text)), whole=True)
         self._restore()
-
-    async def _on_key(self, event: events.Key) -> None:
-        """Do at once what a key is bound to.
-
-        Left to bubble, it would be done behind the characters that came right after it: Ctrl-U would take them, too.
-        """
-        if not self._open:
-            event.prevent_default()  # it was closed by the key before: the screen's now
-            return
-        own = next((bindings for node, bindings in self.screen._binding_chain if node is self), self._bindings)
-        for binding in own.key_to_bindings.get(event.key, ()):
-            event.stop()
-            event.prevent_default()
-            await self.run_action(binding.action)
-            return
 
     def _on_paste(self, event: events.Paste) -> None:
         """Take all lines as one, without comments, which would reach to the end of it."""
