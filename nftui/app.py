@@ -143,6 +143,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
         self.resolver = resolver or Resolver(NameSettings())
         self.config, self.config_path = config or Config(display=display), config_path
+        self.saved, self.unsaved = self.config, dict[str, str]()
         self.environ = _ABLE if environ is None else environ
         self.themes = themes.find(themes_directory(config_path))
         self.shelf = Shelf(SavedFilters(filters_directory(config_path)))
@@ -173,9 +174,34 @@ class NftuiApp(App[None], inherit_bindings=False):
         """
         deep = depth(display.colours, self.environ)
         theme = self.themes.chosen(display.theme, deep)
-        self.depth, self.glyphs = deep, glyphs.told(display.glyphs, self.environ, deep)
+        unsaid = self.environ is _ABLE and display.glyphs == "auto"
+        self.depth, self.glyphs = deep, glyphs.BLOCKS if unsaid else glyphs.told(display.glyphs, self.environ, deep)
         self.console._color_system = deep.system
         self.theme = theme
+
+    def take(self, config: Config) -> None:
+        """Have another configuration hold from now on, as far as it is the dashboard's.
+
+        Raises:
+            ConfigError: A value can't be used; nothing has changed then.
+        """
+        before, display = self.display_settings, config.display
+        wanted = _first_view(display)
+        keys.check(display.keys, NftuiApp)
+        self.look_like(display)
+        self.config, self.display_settings, self.resolver.asks = config, display, config.names.resolve
+        self.set_keymap(display.keys)
+        view = self.view
+        if display.range != before.range:
+            view = view.with_range(wanted.range)
+        if display.by != before.by:
+            view = replace(view, by=wanted.by)
+        if display.max_values != before.max_values:
+            view = replace(view, limit=wanted.limit)
+        self.view = replace(view, bins=min(view.bins, display.maximum_chart_resolution))
+        self.theme_changed_signal.publish(self.current_theme)
+        self.refresh_css()
+        self.screen.refresh()
 
     def action_next_theme(self) -> None:
         """Take the next theme."""
@@ -184,7 +210,14 @@ class NftuiApp(App[None], inherit_bindings=False):
             self.notify(f"colours: {self.depth.label}: they are the terminal's own, whatever the theme", markup=False)
             return
         place = fitting.index(self.theme) if self.theme in fitting else -1
-        self.theme = fitting[(place + 1) % len(fitting)]
+        self.use_theme(fitting[(place + 1) % len(fitting)])
+
+    def use_theme(self, name: str) -> None:
+        """Take a theme; it is not saved before one says so on the Settings screen."""
+        from nftui.engine import settings
+
+        self.unsaved["display.theme"] = name
+        self.take(settings.tried(self.config, "display.theme", name))
 
     def _display(self, screen: Screen[None], renderable: object) -> None:
         """Show what a screen painted, as the terminal can show it."""

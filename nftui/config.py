@@ -220,6 +220,15 @@ def parse(text: bytes, name: str) -> Config:
         tree: dict[str, Any] = tomli.loads(text.decode())
     except (tomli.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{name}: not TOML: {error}") from error
+    return of_tree(tree, name)
+
+
+def of_tree(tree: dict[str, Any], name: str) -> Config:
+    """Return a configuration from sections and keys; `name` stands in error messages.
+
+    Raises:
+        ConfigError: A key is unknown, or has a value of the wrong kind.
+    """
     try:
         config = msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:

@@ -19,6 +19,7 @@ from typing import Any
 from nftui.config import Config, default_cache
 from nftui.engine import places
 from nftui.engine.account import Account
+from nftui.engine.child import die_with_parent
 from nftui.engine.files import FILE_MODE
 from nftui.engine.filter_resolving import resolved
 from nftui.engine.local import LocalBackEnd
@@ -27,6 +28,7 @@ from nftui.engine.places import Places
 from nftui.engine.query import Answer, Query
 from nftui.engine.resolving import Resolver
 from nftui.engine.store import Store, make_folder
+from nftui.engine.urgency import lower_pool
 from nftui.engine.watch import Watch
 from nftui.errors import FilterError, ListenError, NftuiError, StoreError
 
@@ -119,22 +121,38 @@ class Child:
             self.process.wait()
 
 
-def run(data: Path, config: Config, *, collect: bool, listen: list[str] | None = None, config_path: Path | None = None) -> int:
+def run(
+    data: Path,
+    config: Config,
+    *,
+    collect: bool,
+    listen: list[str] | None = None,
+    config_path: Path | None = None,
+    with_parent: int | None = None,
+) -> int:
     """Open the dashboard on a store; with no collector at work there, and `collect`, with one of our own."""
-    _end_with_terminal()
+    end_with_terminal()
+    if with_parent is not None:
+        die_with_parent(with_parent)
     with ExitStack() as stack:
-        child = None
-        if collect and config.collector.enabled and not Store(data).collector_running():
-            child = _start_collector(data, listen or list(config.collector.listen), config.collector.interval, config_path)
+        child = collector_for(data, config, collect=collect, listen=listen, config_path=config_path)
+        if child is not None:
             stack.callback(child.stop)
         entries = tuple(listen or config.collector.listen)
         port = entries[0].rsplit(":", 1)[-1].removesuffix("/udp") if entries else "9995"
         return _show(data, config, listening=f"{own_address()}:{port}", collector=child, config_path=config_path)
 
 
+def collector_for(data: Path, config: Config, *, collect: bool, listen: list[str] | None, config_path: Path | None) -> Child | None:
+    """Start a collector where one is wanted and none is at work on the store."""
+    if not collect or not config.collector.enabled or Store(data).collector_running():
+        return None
+    return _start_collector(data, listen or list(config.collector.listen), config.collector.interval, config_path)
+
+
 def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
     """Open the dashboard on a simulated network, with ports and, unless one is named, a store of its own."""
-    _end_with_terminal()
+    end_with_terminal()
     if network is not None:
         from nftui.demo.network import load_network
 
@@ -180,7 +198,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _end_with_terminal() -> None:
+def end_with_terminal() -> None:
     """Have a terminal that goes away, or a polite kill, end our children too, and remove what is only ours."""
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
@@ -195,10 +213,12 @@ def _show(
     demo: bool = False,
     config_path: Path | None = None,
 ) -> int:
-    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+    in_browser = os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
+    if not in_browser and (not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb"):
         raise ListenError("", 0, "the dashboard wants a terminal; `nftui top`, `flows`, `series` and `summary` print to anything")
     from nftui.app import NftuiApp
 
+    lower_pool()
     # These would win over the size that the terminal tells, and stay when it changes.
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)

@@ -2,7 +2,8 @@
 
 `size_class` and `duration_class` are numbers of classes, in order, so that ranking by key is the order of a histogram. `service` is
 the application's name where the exporter told one; else the name of the well-known port (`https`), of the lower port where none is
-known (`9999/tcp`, or `tcp high` where both are from the range of ports that hosts take at will), or the protocol's (`icmp`).
+known (`9998/tcp`, or `tcp high` where both are from the range of ports that hosts take at will), or the protocol's (`icmp`).
+`service_port` is that port.
 
 Importing this module makes the keys known.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -32,6 +34,8 @@ KNOWN = {end: name for end, name in SERVICE_NAMES.items() if end[1] < DYNAMIC}
 """Names by transport and port, but for those ports, which any flow may have by chance."""
 TRANSPORTS = {6: "tcp", 17: "udp", 132: "sctp"}
 """Protocols with ports."""
+ENDS = ["protocol", "source_port", "destination_port"]
+Numbers = np.ndarray[Any, np.dtype[Any]]
 HIGH = {transport: f"{transport} high" for transport in TRANSPORTS.values()}
 """Services of flows between two of the ports that systems take at will."""
 
@@ -146,16 +150,26 @@ class _Services:
 
     def look_up(self, columns: Sequence[pl.Series]) -> pl.Series:
         """Return the services of flows, from protocol, source and destination port; null where there is no protocol."""
+        protocols, row, port = self._ports(columns)
+        number = np.where(row > 0, self._of_port[row, port], self._of_protocol[protocols])
+        found = self.names.gather(number).alias(columns[0].name)
+        return found.set(columns[0].is_null(), None) if columns[0].null_count() else found
+
+    def ports(self, columns: Sequence[pl.Series]) -> pl.Series:
+        """Return the ports of the services of flows, from the same; null where the protocol has none."""
+        _, row, port = self._ports(columns)
+        found = pl.Series(columns[0].name, port, dtype=pl.Int32)
+        return found.set(pl.Series(row == 0) | columns[0].is_null(), None)
+
+    def _ports(self, columns: Sequence[pl.Series]) -> tuple[Numbers, Numbers, Numbers]:
+        """Return protocols, the row of each in the tables (0 for those without ports), and the port that tells the service."""
         limits = (255, 65_535, 65_535)
         protocols, source, destination = (
             column.fill_null(0).clip(0, high).to_numpy() for column, high in zip(columns, limits, strict=True)
         )
         row = self._transport[protocols]
         port = np.where(self._known[row, source], source, np.minimum(source, destination))
-        port = np.where(self._known[row, destination], destination, port)
-        number = np.where(row > 0, self._of_port[row, port], self._of_protocol[protocols])
-        found = self.names.gather(number).alias(columns[0].name)
-        return found.set(columns[0].is_null(), None) if columns[0].null_count() else found
+        return protocols, row, np.where(self._known[row, destination], destination, port)
 
 
 @lru_cache(maxsize=1)
@@ -164,9 +178,12 @@ def _services() -> _Services:
 
 
 def _service() -> pl.Expr:
-    ends = ["protocol", "source_port", "destination_port"]
-    found = pl.map_batches(ends, lambda columns: _services().look_up(columns), return_dtype=pl.String, is_elementwise=True)
+    found = pl.map_batches(ENDS, lambda columns: _services().look_up(columns), return_dtype=pl.String, is_elementwise=True)
     return pl.coalesce(pl.col("application_name"), found)
+
+
+def _service_port() -> pl.Expr:
+    return pl.map_batches(ENDS, lambda columns: _services().ports(columns), return_dtype=pl.Int32, is_elementwise=True)
 
 
 def _class_of(value: pl.Expr, edges: Sequence[int]) -> pl.Expr:
@@ -196,6 +213,7 @@ _register(
     Key("duration_class", "duration_class", "duration", "number", ("flow_start", "flow_end"), (_duration,), shown=duration_label),
     ("durclass",),
 )
+_register(Key("service_port", "service_port", "port", "number", tuple(ENDS), (_service_port,)), ("svcport",))
 _register(
     Key("service", "service", "app", "text", ("application_name", "protocol", "source_port", "destination_port"), (_service,)),
     ("service",),

@@ -17,8 +17,8 @@ from nftui.engine.segments import PartName
 from nftui.errors import SegmentError
 from nftui.schema import POLARS
 
-SoFar = Callable[[pl.DataFrame, float], None]
-"""Takes the groups of what was read so far, and its share of all flows."""
+SoFar = Callable[[pl.DataFrame, Wanted], None]
+"""Takes the groups of what was read so far, and the parts that were."""
 
 
 class Grouper:
@@ -66,7 +66,7 @@ class Grouper:
                 seen.add(frames, {part.name: step.clip for part in step.parts}, ground, merge)
                 frames = []
                 if so_far is not None and ground.due and (state := seen.state(merge)) is not None:
-                    so_far(state, ground.share(seen.wanted))
+                    so_far(state, seen.wanted)
             seen.whole = True
             state = seen.state(merge)
         return empty_groups(query, timed) if state is None else state

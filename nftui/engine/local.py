@@ -157,9 +157,13 @@ class LocalBackEnd:
         if grid:
             ground.until = 0.5
 
-        def tell(state: pl.DataFrame, share: float, frame: pl.DataFrame | None = None) -> None:
+        def tell(state: pl.DataFrame, seen: Wanted, frame: pl.DataFrame | None = None) -> None:
+            answer = self._finished(query, state, ground, began, grid, frame)
+            # What was read so far begins where it does, so that rates are those of that time.
+            first = max(interval.start, min(name.min_start for name in seen)) if frame is None else answer.first
+            told = replace(answer, first=first, coverage=replace(answer.coverage, partial=ground.share(seen)))
             if watch is not None:
-                watch.tell(self._finished(query, state, ground, began, grid, frame, partial=share))
+                watch.tell(told)
 
         either = keys.either(query.keys)
         state = self._groups(query, ground, None if either else tell)
@@ -173,7 +177,7 @@ class LocalBackEnd:
             grid,
             self._shown(query, groups, interval),
             groups,
-            None if either else lambda some, share: tell(state, share, some),
+            None if either else lambda some, seen: tell(state, seen, some),
         )
         return self._finished(query, state, ground, began, grid, frame)
 
@@ -188,9 +192,8 @@ class LocalBackEnd:
         began: float,
         grid: Grid | None,
         series: pl.DataFrame | None,
-        partial: float | None = None,
     ) -> Answer:
-        """Return the answer that groups and series make; `partial` is the share that was read of what they stand on."""
+        """Return the answer that groups and series make."""
         parts = list(ground.parts.values())
         interval = query.interval or _held(parts) or Interval(0, 1)
         groups = top.told(state, query)
@@ -207,7 +210,7 @@ class LocalBackEnd:
             groups=self._dressed(shown, query),
             total=total,
             group_count=groups.height,
-            coverage=coverage if partial is None else replace(coverage, partial=partial),
+            coverage=coverage,
             series=series,
             bin_width=grid.width if grid else 0,
             first=first,

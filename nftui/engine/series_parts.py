@@ -71,7 +71,7 @@ class Spreader:
                 seen.add(frames, {part.name: step.clip for part in step.parts}, ground, series.merge)
                 frames = []
                 if so_far is not None and ground.due and (sums := seen.state(series.merge)) is not None:
-                    so_far(self._binned(query, sums, grid, shown, followed), ground.share(seen.wanted))
+                    so_far(self._binned(query, sums, grid, shown, followed), seen.wanted)
             seen.whole = True
             sums = seen.state(series.merge)
         return self._binned(query, series.nothing() if sums is None else sums, grid, shown, followed)

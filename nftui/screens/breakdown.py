@@ -21,6 +21,8 @@ from nftui.units import SECOND, scaled
 
 Cell = Callable[[str, Any], str]
 WAYS = {"ingress_interface": "in", "egress_interface": "out"}
+SYSTEMS = frozenset(("as", "source_as", "destination_as", "previous_as", "next_as"))
+PORTS = ("protocol", "service_port")
 SUMS = ("octets", "packets", "flows")
 
 
@@ -153,9 +155,15 @@ class Breakdown:
         if self.dimension.shape is Shape.INTERFACES:
             return self._interface(row)
         names = self.dimension.keys
-        if names == ("protocol", "destination_port"):
-            return f"{self.cell(names[1], row[names[1]])}/{cells.cell(names[0], row[names[0]]).lower()}"
-        return " ".join(self.cell(name, row[name]) for name in names) or "all flows"
+        if names == PORTS:
+            protocol = cells.cell("protocol", row["protocol"]).lower()
+            return protocol if row["service_port"] is None else f"{row['service_port']}/{protocol}"
+        return " ".join(self._value(name, row[name]) for name in names) or "all flows"
+
+    def _value(self, name: str, value: Any) -> str:
+        if name.removeprefix("known_") in SYSTEMS:
+            return f"AS{value}" if value else "no AS"
+        return self.cell(name, value)
 
     def _interface(self, row: Row) -> str:
         address = cells.address(row["exporter_address"])
@@ -188,6 +196,17 @@ class Breakdown:
             return self.rate(row[Measure.OCTETS.value]) / speed if self.shown_measure is Measure.OCTETS else 0.0
         return float(row[self.shown_measure.value]) / max(self.total.value(self.shown_measure), 1)
 
+    @property
+    def earlier_length(self) -> int:
+        """Microseconds of the period before of which flows are held: means are taken over these."""
+        before = self.told.before
+        if before is None or not self.told.earlier:
+            return self.elapsed
+        first = self.told.earlier[0].first
+        held = self.told.earlier[0].coverage.held
+        known = [start for start in (first, None if held is None else held.start) if start is not None]
+        return before.end - max(before.start, min(known, default=before.start))
+
     def change(self, row: Row) -> str:
         """Return how a group's rate changed from the period before: `+12%`, `x3.4`, `new`."""
         earlier = row.get("earlier")
@@ -195,10 +214,9 @@ class Breakdown:
             return "-"
         if not earlier:
             return "new" if row[self.shown_measure.value] else "="
-        before = self.told.before
-        ratio = (row[self.shown_measure.value] / self.elapsed) / (earlier / (before.length if before is not None else self.elapsed))
+        ratio = (row[self.shown_measure.value] / self.elapsed) / (earlier / max(self.earlier_length, 1))
         if ratio >= 10:
-            return f"x{min(ratio, 999):.0f}"
+            return f"x{ratio:.0f}" if ratio < 999.5 else ">x999"
         return f"x{ratio:.1f}" if ratio >= 2 else f"{100 * (ratio - 1):+.0f}%"
 
     def trend(self, row: Row) -> list[int]:
@@ -215,6 +233,8 @@ class Breakdown:
         if self.dimension.shape is Shape.INTERFACES:
             end = next(name for name, way in WAYS.items() if way == row["way"])
             names, values = ("exporter_address", end), row | {end: row["interface"]}
+        if names == PORTS and row["service_port"] is None:
+            names = PORTS[:1]
         words = terms.of_group(names, values)
         return f"{self.dimension.within} and {words}" if words and self.dimension.within else words
 

@@ -208,10 +208,7 @@ class Themes(Family):
             yield Command(f"Theme: {name}", self._taken(name), "in use" if name == self.app.theme else "colours")
 
     def _taken(self, name: str) -> Run:
-        def run() -> None:
-            self.app.theme = name
-
-        return run
+        return lambda: self.host.use_theme(name)
 
 
 class Files(Family):

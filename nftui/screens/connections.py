@@ -36,19 +36,25 @@ class Connections:
 
     Attributes:
         web: Nodes and edges.
-        key: The key of `ENDS` that its nodes are of.
-        side: One of `web.SIDES`.
         rate: What turns a sum into the rate of its measure.
         iec: Whether octets are shown in steps of 1024.
         cell: Makes the text of a value of a key.
     """
 
     web: Web
-    key: str
-    side: str
     rate: Callable[[float], float]
     iec: bool = False
     cell: Callable[[str, Any], str] = cells.cell
+
+    @property
+    def key(self) -> str:
+        """The key of `ENDS` that the nodes are of."""
+        return self.web.key
+
+    @property
+    def side(self) -> str:
+        """Whose traffic it is: one of `web.SIDES`."""
+        return self.web.side
 
     def label(self, key: Any) -> str:
         """Return the name of a node."""

@@ -102,7 +102,7 @@ PRESETS = {
         Dimension("hours", "hour", (), Shape.HOURS),
         Dimension("size", "flows by size", ("size_class",), Shape.CLASSES),
         Dimension("durclass", "flows by duration", ("duration_class",), Shape.CLASSES),
-        Dimension("ports", "top ports", ("protocol", "destination_port"), into="ip"),
+        Dimension("ports", "top ports", ("protocol", "service_port"), into="ip"),
         Dimension("listeners", "top listeners", ("destination_address",)),
         Dimension("talkers", "top talkers", ("source_address",)),
         Dimension("tcp ports", "top TCP ports", ("destination_port",), within="proto tcp", into="ip"),

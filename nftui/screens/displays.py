@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from nftui.engine.matrix import ENDS
-from nftui.engine.query import RECORD_KEYS, BackEnd, Folding, Interval, Query
-from nftui.engine.resolutions import folded
+from nftui.engine.query import RECORD_KEYS, Folding, Interval, Query
 from nftui.screens import terms
-from nftui.screens.questions import Compared, Paired, Question, Reply, Single
+from nftui.screens.questions import Compared, Paired, Question, Reply, Single, WithHeld
 from nftui.screens.view import View, keys_of
 from nftui.screens.widgets.flow_table import Row, TableColumn
 from nftui.units import SECOND, duration, scaled
@@ -24,32 +23,6 @@ PICTURES = ("detailed", "circle")
 """Displays without a table."""
 TWO_WAYS = (6, 17)
 """Protocols of which both directions are one connection: TCP and UDP."""
-
-
-@dataclass(frozen=True, slots=True)
-class WithHeld:
-    """A question, and all that is held: an `Interval` or None under `held`.
-
-    Attributes:
-        question: What is asked.
-        edges: Between which bins of its series are added up, where these are hours or days of unequal length.
-    """
-
-    question: Question
-    edges: tuple[int, ...] | None = None
-
-    @property
-    def main(self) -> Query:
-        """The query that the screen stands on."""
-        return self.question.main
-
-    def put(self, back_end: BackEnd) -> Reply:
-        """Ask both."""
-        reply = self.question.put(back_end)
-        main = reply.main
-        if self.edges is not None:
-            main = replace(folded(main, self.edges), query=main.query)
-        return replace(reply, main=main, more={**reply.more, "held": back_end.held()})
 
 
 def question(view: View, now: int, held: Interval | None) -> Question:
@@ -74,6 +47,15 @@ def answers(reply: Reply, display: str) -> bool:
     """Return whether a reply has what a display shows: it may be of the display before."""
     folded = reply.main.query.folding is not Folding.NONE
     return ("matrix" in reply.more) if display == "circle" else folded == (display == "connections")
+
+
+def alike(one: Query, other: Query) -> bool:
+    """Return whether two questions are about the same groups of the same flows, whenever they were."""
+
+    def plain(query: Query) -> Query:
+        return replace(query, interval=None, bins=None, limit=None, order="octets", ascending=False, only=None)
+
+    return plain(one) == plain(other)
 
 
 def pair_key(by: str) -> str:

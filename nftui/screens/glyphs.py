@@ -20,6 +20,7 @@ class Glyphs:
         name: `braille`, `blocks`, `half` or `ascii`.
         rising: A cell filled from below, from nothing to all of it: two characters or more, in equal steps.
         running: The same from the left.
+        upper: The upper half of a cell, where there are half blocks.
         shades: From nothing to all, for heat: where colours can't tell.
         horizontal: Of a rule. Likewise `vertical`, and `corners` (of a box: upper left, upper right, lower left, lower right).
         swatch: Stands for a series, in its colour.
@@ -35,6 +36,7 @@ class Glyphs:
     name: str
     rising: str = " ▁▂▃▄▅▆▇█"
     running: str = " ▏▎▍▌▋▊▉█"
+    upper: str = "▀"
     shades: str = " ░▒▓█"
     horizontal: str = "─"
     vertical: str = "│"

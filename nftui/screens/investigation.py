@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from textual import events, on
 from textual.binding import Binding, BindingType
 
-from nftui.engine import resolutions
+from nftui.engine import filters, resolutions, session
 from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError, UsageError
 from nftui.export.exportables import Exportable
@@ -19,6 +19,7 @@ from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
 from nftui.screens.filtered import FilteredScreen
 from nftui.screens.questions import Question, Reply
+from nftui.screens.shell import LOOK_S
 from nftui.screens.view import Range, keys_of, time_text
 from nftui.screens.widgets.painted import Line, Part
 
@@ -57,6 +58,7 @@ class InvestigationScreen(FilteredScreen):
         Binding("i", "only", "Only this", show=False, id="view.only", tooltip="Filter to the value under the cursor"),
         Binding("a", "names", "Names", show=False, id="view.names", tooltip="Addresses, or what they are called"),
         Binding("W", "whois", "Whois", show=False, id="view.whois", tooltip="Who the address is registered to"),
+        Binding("X", "own_session", "Own session", show=False, id="view.own", tooltip="Hide or show your own SSH session"),
         Binding("backslash", "side", "Side panel", show=False, id="view.side", tooltip="Show or hide the side panel"),
         Binding("C", "coverage", "Coverage", show=False, id="view.coverage", tooltip="What the answer stands on, in words"),
     ]
@@ -86,7 +88,7 @@ class InvestigationScreen(FilteredScreen):
         """Start to ask."""
         self._asker = Asker(self.host.back_end, self)
         self.watch(self.app, "view", self._view_changed, init=False)
-        self.set_interval(self.host.display_settings.refresh, self._tick)
+        self.set_interval(LOOK_S, self._tick)
         self.set_interval(FIRST_LOOK, self._look_for_the_first)
         self.set_interval(0.5, self.show_edges)
         self.set_interval(0.5, self._show_names)
@@ -164,11 +166,12 @@ class InvestigationScreen(FilteredScreen):
         parts: list[Part] = []
         if self._asker is not None and self._asker.elapsed > BUSY_AFTER:
             share = self._asker.share
-            words = f"scanned {share:.0%}" if share else f"asking… {self._asker.elapsed:.0f}s"
+            words = f"scanned {share * 100:.0f} %" if share else f"asking… {self._asker.elapsed:.0f}s"
             parts.append(Part(f"{words}  ", "accent"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
-        if self.answer is not None:
+        # A share that is told needs no sign.
+        if self.answer is not None and not (parts and self.answer.coverage.partial is not None):
             glyph, style = reading.glyph(self.answer.coverage)
             parts.append(Part(f"{glyph} ", style))
         if self.small:
@@ -202,8 +205,11 @@ class InvestigationScreen(FilteredScreen):
 
     def _filter_line(self) -> tuple[list[Part], list[Part]]:
         view = self.view
+        left = self.filter_parts()
+        if view.without != filters.ANY:
+            left.append(Part("  own session hidden", "warn"))
         right = [Part("  "), Part(view.range.label, "strong"), Part("  by ", "dim"), Part(view.by)]
-        return self.filter_parts(), [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
+        return left, [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
 
     # The range
 
@@ -393,6 +399,19 @@ class InvestigationScreen(FilteredScreen):
         message.stop()
         if self.is_current:
             self.app.push_screen(registries.page(message))
+
+    def action_own_session(self) -> None:
+        """Leave the SSH session that this is seen through out of the picture, or no longer."""
+        if self.view.without != filters.ANY:
+            self.view = replace(self.view, without=filters.ANY)
+        else:
+            self.run_worker(lambda: self.app.call_from_thread(self._leave_out, session.own()), thread=True)
+
+    def _leave_out(self, own: session.Session | None) -> None:
+        if own is None:
+            self.say("no SSH session of yours is known here: SSH_CONNECTION isn't set")
+        else:
+            self.view = replace(self.view, without=filters.parse(own.filter))
 
     def action_side(self) -> None:
         """Show or hide the side panel."""

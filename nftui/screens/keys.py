@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from textual.binding import Binding
@@ -58,3 +58,39 @@ def check(wanted: Iterable[str], application: type[DOMNode]) -> None:
             close = get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else "the help (?) names them all"
             raise ConfigError(f"display.keys: {name!r} is no key; {hint}")
+
+
+KEPT = frozenset({"ctrl+c", "ctrl+s", "ctrl+q", "ctrl+b", "ctrl+a", "escape"})
+"""Keys that terminals, tmux and screen keep for themselves, and the ways out."""
+
+
+def bound(application: type[DOMNode], keymap: Mapping[str, str]) -> dict[str, tuple[type[DOMNode], Binding, str]]:
+    """Return of each id its owner, its binding, and the keys that hold, separated by commas."""
+    found = {}
+    for owner in (application, *owners()):
+        for binding in own(owner):
+            if binding.id is not None:
+                found[binding.id] = owner, binding, keymap.get(binding.id, binding.key)
+    return found
+
+
+def clash(name: str, key: str, application: type[DOMNode], keymap: Mapping[str, str]) -> str:
+    """Return the id of what else a key does where an id works; empty where nothing."""
+    known = bound(application, keymap)
+    owner = known[name][0]
+    for other, (whose, _, pressed) in known.items():
+        if other != name and key in pressed.split(",") and _together(owner, whose, application):
+            return other
+    return ""
+
+
+def _together(one: type[DOMNode], other: type[DOMNode], application: type[DOMNode]) -> bool:
+    """Return whether the keys of two classes work at the same time."""
+    from textual.screen import ModalScreen, Screen
+
+    if application in (one, other) or issubclass(one, other) or issubclass(other, one):
+        return True
+    windows = [issubclass(each, ModalScreen) for each in (one, other)]
+    screens = [issubclass(each, Screen) for each in (one, other)]
+    # A widget works on any screen, a window on none; two screens are never seen at once.
+    return not any(windows) and screens.count(True) == 1

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from nftui.engine.matrix import Matrix
-from nftui.engine.query import Answer, Interval, Query
+from nftui.engine.query import Answer, Interval
 from nftui.screens import displays, live_lines, live_panels, terms
 from nftui.screens.investigation import MEASURES, InvestigationScreen
 from nftui.screens.questions import Question
@@ -64,6 +64,8 @@ class LiveScreen(InvestigationScreen):
         self._ranking: Ranking | None = None
         self._seen: Answer | None = None
         self._as_of = 0
+        self._held: Interval | None = None
+        self._skipped = 0  # groups to the left of what the table of samples shows
 
     def compose(self) -> ComposeResult:
         """Yield the lines and panels, from the top."""
@@ -96,11 +98,6 @@ class LiveScreen(InvestigationScreen):
         return self.view.display if self.view.display in DISPLAYS else DISPLAYS[0]
 
     @property
-    def data_view(self) -> bool:
-        """Whether the samples stand as a table in the place of the chart."""
-        return self.shown_display == "data"
-
-    @property
     def table(self) -> FlowTable:
         """The table that has the keys; behind a picture, the one of its groups."""
         name = self.shown_display
@@ -122,8 +119,14 @@ class LiveScreen(InvestigationScreen):
 
     def question(self) -> Question:
         """Return what the display asks."""
-        held = None if self.reply is None else self.reply.more.get("held")
-        return displays.question(self.view, self.host.clock(), held)
+        return displays.question(self.view, self.host.clock(), self.held)
+
+    @property
+    def held(self) -> Interval | None:
+        """All that is held, as was heard last; None where nothing is, or it isn't known yet."""
+        if self.reply is not None and "held" in self.reply.more:
+            self._held = self.reply.more["held"]
+        return self._held
 
     def on_mount(self) -> None:
         """Show the display of the view."""
@@ -166,7 +169,7 @@ class LiveScreen(InvestigationScreen):
         reply = self.reply
         if reply is None or not displays.answers(reply, self.shown_display):
             return None
-        if self.problem and self.asked is not None and _plain_query(reply.main.query) != _plain_query(self.asked.main):
+        if self.problem and self.asked is not None and not displays.alike(reply.main.query, self.asked.main):
             return None
         return reply.main
 
@@ -188,8 +191,9 @@ class LiveScreen(InvestigationScreen):
         self._show_side()
 
     def _ranked(self, answer: Answer) -> Ranking:
-        before = None if self.reply is None or not self.view.compare else self.reply.more.get("before")
-        return Ranking(answer, self.host.clock(), self.iec, self.cell, before, self.view.others)
+        more = {} if self.reply is None else self.reply.more
+        before = more.get("before") if self.view.compare else None
+        return Ranking(answer, self.host.clock(), self.iec, self.cell, before, self.view.others, self.held)
 
     def _show_nothing(self, words: tuple[str, ...]) -> None:
         """Say why there is nothing, and what to do, in the place of whatever has most room."""
@@ -224,7 +228,8 @@ class LiveScreen(InvestigationScreen):
             chart.show(ranking.areas(self.host.display_settings.maximum_chart_resolution, tuple(self.host.marks)))
             self._show_legend()
         elif name == "data" and answer.series is not None:
-            self.table.show(answer.series.reverse(), ranking.samples(chart.ink.layer), ("time",))
+            self._skipped = min(self._skipped, max(answer.groups.height - 1, 0))
+            self.table.show(answer.series.reverse(), ranking.samples(chart.ink.layer, self._skipped), ("time",))
         elif name == "detailed":
             self.query_one(Treemap).show(live_panels.tiles(ranking), "", figures=ranking.size)
         elif name == "summary":
@@ -253,7 +258,7 @@ class LiveScreen(InvestigationScreen):
 
     def _show_timeline(self) -> None:
         answer = self.answer
-        held = None if self.reply is None else self.reply.more.get("held")
+        held = self.held
         shown = None if answer is None else answer.query.interval or held
         window = None if held is None or shown is None else Window(held, shown, tuple(self.host.marks))
         self.query_one(TimeLine).show(window)
@@ -268,8 +273,10 @@ class LiveScreen(InvestigationScreen):
         areas = self.query_one(AreaChart).areas if name == "area" else None
         left, right = live_lines.heading(view, name, answer, self.matrix)
         right = [*live_lines.notes(view, name, answer, self._ranking, areas), *right]
-        if name == "data" and self.table.hidden:
-            right.insert(0, Part(f" {self.table.hidden} more columns to the right ", "warn"))
+        if name == "data" and answer is not None:
+            shown = sum(column.startswith("g") for column in self.table.shown_names)
+            if shown < answer.groups.height and answer.query.keys:
+                right.insert(0, Part(f" {self._skipped + 1}-{self._skipped + shown} of {answer.groups.height}: h l ", "warn"))
         used = sum(len(part.text) for part in (*left, *right)) + 5
         if used >= self.size.width and len(right) > 1:
             # The order shows in the heading of its column, too.
@@ -321,12 +328,30 @@ class LiveScreen(InvestigationScreen):
     @on(FlowTable.Moved)
     def _moved(self, message: FlowTable.Moved) -> None:
         message.stop()
+        if self.shown_display == "detailed":
+            self.query_one(Treemap).go_to(self.table.cursor)
         self._show_side()
+
+    @on(FlowTable.AtSide)
+    def _beyond(self, message: FlowTable.AtSide) -> None:
+        """Bring further groups into the table of samples, as there are more than it has room for."""
+        message.stop()
+        answer = self._shown()
+        if self.shown_display != "data" or answer is None:
+            return
+        shown = sum(name.startswith("g") for name in self.table.shown_names)
+        skipped = min(max(self._skipped + message.direction, 0), max(answer.groups.height - shown, 0))
+        if skipped != self._skipped:
+            self._skipped = skipped
+            self.show_answer()
 
     @on(Picture.Moved)
     def _picture_moved(self, message: Picture.Moved) -> None:
         message.stop()
-        if self.shown_display == "circle":
+        if self.shown_display == "detailed" and (place := self._place()) is not None:
+            # The table behind has the cursor that a step down remembers, and that words are found from.
+            self.table.cursor = place
+        elif self.shown_display == "circle":
             moved, matrix, ring = message.picture, self.query_one(PairMatrix), self.query_one(Ring)
             if moved is matrix:
                 ring.select(matrix.pair())
@@ -416,6 +441,18 @@ class LiveScreen(InvestigationScreen):
 
     # The keys of this screen
 
+    def order_by(self, name: str) -> None:
+        """Rank by the measure whose heading was clicked."""
+        measure = next((one for one in MEASURES if one.value == name), None)
+        if measure is not None and not self.data_view:
+            self.view = replace(self.view, order=measure)
+
+    @on(Legend.Picked)
+    def _picked_group(self, message: Legend.Picked) -> None:
+        message.stop()
+        if message.place < self.table.count:
+            self.table.go(message.place)
+
     def action_order(self) -> None:
         """Rank by octets, packets or flows in turn."""
         self.view = replace(self.view, order=MEASURES[(MEASURES.index(self.view.order) + 1) % len(MEASURES)])
@@ -470,8 +507,3 @@ class LiveScreen(InvestigationScreen):
         if self.shown_display == "area":
             chart.go(following[0])
             self.call_after_refresh(chart.focus)
-
-
-def _plain_query(query: Query) -> Query:
-    """Return a question but for its range: what its groups are of."""
-    return replace(query, interval=None, bins=None, limit=None, order="octets", ascending=False, only=None)

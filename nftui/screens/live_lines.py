@@ -7,7 +7,7 @@ from nftui.engine.query import Answer
 from nftui.screens import displays
 from nftui.screens.collector import Collector
 from nftui.screens.investigation import MEASURES
-from nftui.screens.ranking import Ranking
+from nftui.screens.ranking import RATE_UNITS, Ranking
 from nftui.screens.view import MINUTE, View, time_text
 from nftui.screens.widgets.chart import Areas
 from nftui.screens.widgets.painted import Part
@@ -44,7 +44,7 @@ def heading(view: View, display: str, answer: Answer | None, matrix: Matrix | No
     if display == "circle":
         count = 0 if matrix is None else len(matrix.elements)
         listed = f"pairs of the top {count} by {displays.pair_key(view.by)} "
-        return [Part(listed, "strong")], [Part(f" {view.measure.value} a second, > < by size ", "dim")]
+        return [Part(listed, "strong")], [Part(f" {RATE_UNITS[view.measure]}   > < by size ", "dim")]
     if display == "connections":
         listed = f"top {view.limit} connections"
     count_text = f" of {answer.group_count:,}" if answer is not None and answer.query.keys and answer.group_count else ""
@@ -60,11 +60,12 @@ def notes(view: View, display: str, answer: Answer | None, ranking: Ranking | No
         return told
     if display in ("connections", "circle") or answer.query.interval is None:
         return [*told, Part(" nothing to compare with here ", "warn")]
-    if ranking.before is None:
+    if ranking.before is None or not ranking.comparable:
         return [*told, Part(" no flows in the period before ", "warn")]
-    partly = answer.series is not None and ranking.settled_bins < answer.series.height
+    compared, bins = len(ranking.comparable), 0 if answer.series is None else answer.series.height
     start = time_text(view.before(answer.query.interval).start)
-    return [*told, Part(f" against {start}{', settled bins alone' if partly else ''} ", "accent")]
+    partly = f", {compared} of {bins} bins" if compared < bins else ""
+    return [*told, Part(f" against {start}{partly} ", "accent")]
 
 
 def _rounded(length: int) -> str:

@@ -20,7 +20,6 @@ from nftui.screens.connections import PLURALS, WORDS, Connections, ends_of
 from nftui.screens.investigation import InvestigationScreen, _limit
 from nftui.screens.questions import Question
 from nftui.screens.ranking import RATE_LABELS, Ranking
-from nftui.screens.view import keys_of
 from nftui.screens.web import OTHERS, SIDES, Linked, Web
 from nftui.screens.widgets.donut import Donut, Slice
 from nftui.screens.widgets.flow_table import FlowTable
@@ -77,6 +76,7 @@ class MapScreen(InvestigationScreen):
         self._stepped: list[tuple[int, str, Any]] = []  # steps into a portion: how many there were before, breakdown, values
         self._connections: Connections | None = None
         self._ranking: Ranking | None = None
+        self._names: tuple[str, ...] = ()  # keys of the portions that are shown
 
     def compose(self) -> ComposeResult:
         """Yield the lines and panels, from the top."""
@@ -123,15 +123,19 @@ class MapScreen(InvestigationScreen):
     def on_resize(self, _: events.Resize) -> None:
         """Lay out for the new size."""
         self.call_after_refresh(self.show_edges)
-        self.call_after_refresh(self.show_answer)
-        if self.small:
-            self.call_after_refresh(self.focus_table)
+        self.call_after_refresh(self._show_kind)
+
+    @property
+    def _roomy(self) -> bool:
+        """Whether the ring has room beside the matrix."""
+        return self.size.width >= 160 and self.size.height >= 40
 
     def focus_table(self) -> None:
         """Give the keys to the picture, or to the list where there is none."""
         listed = self.small or self._panel == 2 or self.picture is None
         target: Widget = self.table if listed or self.picture is None else self.picture
-        self.call_after_refresh(target.focus)
+        # At once: keys that were typed ahead are meant for it.
+        self.set_focus(target)
 
     # What is shown
 
@@ -145,7 +149,7 @@ class MapScreen(InvestigationScreen):
         if answer is None or not answer.total.flows or self.reply is None:
             self._show_nothing(words)
         elif isinstance(asked, Linked) and "web" in self.reply.more:
-            self._show_web(asked, answer, self.reply.more["web"])
+            self._show_web(answer, self.reply.more["web"])
         elif not isinstance(asked, Linked) and "web" not in self.reply.more:
             self._show_portions(answer, self.reply.more.get("parts"))
         self._show_words()
@@ -158,10 +162,10 @@ class MapScreen(InvestigationScreen):
         self.query_one(Donut).show((), words[:1])
         self.table.show(None, (), notice=words if self.small or self.picture is None else ())
 
-    def _show_web(self, asked: Linked, answer: Answer, web: Web) -> None:
+    def _show_web(self, answer: Answer, web: Web) -> None:
         ranking = Ranking(answer, self.host.clock(), self.iec, self.cell)
         shown = web if self.view.others and self.kind == "network" else web.without_others()
-        self._connections = told = Connections(shown, asked.key, asked.side, ranking.rate, self.iec, self.cell)
+        self._connections = told = Connections(shown, ranking.rate, self.iec, self.cell)
         network, reply = self.query_one(TrafficMap), self.reply
         if self.kind == "network":
             network.show(shown, told.label, told.figure)
@@ -192,11 +196,15 @@ class MapScreen(InvestigationScreen):
         made = tiles.tiles(answer, parts, self.cell, figure)
         shown = made if self.view.others else [tile for tile in made if not tile.other]
         asked = answer.query if parts is None else parts.query
+        self._names = asked.keys
         treemap = self.query_one(Treemap)
         treemap.show(shown, tiles.title(asked), figures=figure)
         slices = [Slice(tile.label, tile.value, tile.colour_rank) for tile in shown]
         self.query_one(Donut).show(slices, (figure(ranking.total), answer.query.measure.value))
-        self.table.show(answer.groups, ranking.columns(treemap.ink.layer), ranking.keys, answer.query.order)
+        columns = ranking.columns(treemap.ink.layer)
+        if self.look == "donut":  # its slices have letters, for those who see no colours
+            columns[0] = replace(columns[0], text=lambda n, row: slices[n].letter if n < len(slices) else " ")
+        self.table.show(answer.groups, columns, ranking.keys, answer.query.order)
         self._follow()
 
     def _show_words(self) -> None:
@@ -368,7 +376,7 @@ class MapScreen(InvestigationScreen):
 
     def _portion_term(self) -> str | None:
         values = self._portion()
-        names = keys_of(self.view.by)[: len(values or ())]
+        names = self._names[: len(values or ())]
         return terms.of_group(names, dict(zip(names, values, strict=True))) if values else None
 
     def _portion(self) -> tuple[Any, ...] | None:
@@ -413,12 +421,14 @@ class MapScreen(InvestigationScreen):
     def _show_kind(self) -> None:
         for looks in LOOKS.values():
             for look in looks:
+                self.query_one(f"#{look}").display = look == self.look or (look == "ring" and self.look == "matrix" and self._roomy)
                 self.set_class(look == self.look, f"-{look}")
         for name in PANELS[1:]:
             self.set_class(PANELS[self._panel] == name, name)
         self.show_answer()
         self.call_after_refresh(self.show_answer)
-        self.focus_table()
+        if not self.query_one(Prompt).has_class("-open"):
+            self.focus_table()
 
     def action_kind(self) -> None:
         """Show another kind of map."""

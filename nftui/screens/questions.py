@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from nftui.engine.matrix import Matrix, matrix
 from nftui.engine.query import Answer, BackEnd, Interval, Query
+from nftui.engine.resolutions import folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,37 @@ class Several:
         return Reply(main, {name: back_end.answer(query) for name, query in self.others})
 
 
+@dataclass(frozen=True, slots=True)
+class WithHeld:
+    """A question, and all that is held: an `Interval` or None under `held`.
+
+    Attributes:
+        question: What is asked.
+        edges: Between which bins of its series are added up, where these are hours or days of unequal length.
+    """
+
+    question: Question
+    edges: tuple[int, ...] | None = None
+
+    @property
+    def main(self) -> Query:
+        """The query that the screen stands on."""
+        return self.question.main
+
+    def put(self, back_end: BackEnd) -> Reply:
+        """Ask both."""
+        reply = self.added_up(self.question.put(back_end))
+        return replace(reply, more={**reply.more, "held": back_end.held()})
+
+    def added_up(self, reply: Reply) -> Reply:
+        """Return a reply with the bins that were asked for."""
+        main = reply.main
+        return reply if self.edges is None else replace(reply, main=replace(folded(main, self.edges), query=main.query))
+
+
 def partly(question: Question, answer: Answer) -> Reply | None:
     """Return what can be shown of an answer that stands on what was read so far; None where the question has more to it."""
+    if isinstance(question, WithHeld):
+        reply = partly(question.question, answer)
+        return None if reply is None else question.added_up(reply)
     return Reply(answer) if isinstance(question, Single) and answer.query == question.main else None

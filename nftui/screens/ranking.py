@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from nftui.engine.keys import key as key_of
-from nftui.engine.query import Answer, Measure
+from nftui.engine.query import Answer, Interval, Measure
 from nftui.engine.resolutions import charted
 from nftui.engine.series import nearest_rank
 from nftui.screens import cells
@@ -41,6 +41,7 @@ class Ranking:
         cell: Callable[[str, Any], str] = cells.cell,
         before: Answer | None = None,
         others: bool = True,
+        held: Interval | None = None,
     ) -> None:
         """Take an answer.
 
@@ -51,8 +52,10 @@ class Ranking:
             cell: Makes the text of a key's value.
             before: The same groups in the period before, in as many bins; None where that isn't told.
             others: Whether what the groups leave is drawn and listed.
+            held: All that is held: what was before it can't be compared with.
         """
         self.answer, self.now, self.iec, self.cell, self._others = answer, now, iec, cell, others
+        self._held = held
         self.before = before if before is not None and before.total.flows and self._alike(before) else None
         self.measure = answer.query.measure
         self.total = max(answer.total.value(self.measure), 1)
@@ -136,10 +139,10 @@ class Ranking:
         if not self._others and self.keys:
             drawn = drawn.with_columns(other=pl.lit(0, pl.Int64))
         together = -(-answer.series.height // drawn.height)
-        before: list[int] = []
+        before: list[int | None] = []
         if self.before is not None and self.before.series is not None:
-            earlier = charted(self.before.series, most).drop("time")
-            before = earlier.sum_horizontal().to_list()
+            earlier = charted(self.before.series, most).drop("time").sum_horizontal().to_list()
+            before = [None if n * together < self.comparable.start else value for n, value in enumerate(earlier)]
         unit = RATE_UNITS[self.measure]
         factor, width = self.bin_factor / together, answer.bin_width * together
         return Areas(drawn, start, width, factor, scaled, self.settling, unit, before, marks)
@@ -161,16 +164,26 @@ class Ranking:
         return min(max((settling - cells.micros(series["time"][0])) // max(self.answer.bin_width, 1), 0), series.height)
 
     @cached_property
+    def comparable(self) -> range:
+        """The bins that are told beside those before: settled, and with all held of the others."""
+        before, width = self.before, max(self.answer.bin_width, 1)
+        first = 0
+        if before is not None and before.series is not None and self._held is not None:
+            late = self._held.start - cells.micros(before.series["time"][0])
+            first = max(-(-late // width), 0)
+        return range(min(first, self.settled_bins), self.settled_bins)
+
+    @cached_property
     def _changes(self) -> dict[str, str]:
-        """Of each column of the series, and of `total`, how its settled bins changed against those before."""
-        before, series, count = self.before, self.answer.series, self.settled_bins
-        if before is None or series is None or before.series is None:
+        """Of each column of the series, and of `total`, how its comparable bins changed against those before."""
+        before, series, bins = self.before, self.answer.series, self.comparable
+        if before is None or series is None or before.series is None or not bins:
             return {}
-        now, then = series.head(count).drop("time").sum(), before.series.head(count).drop("time").sum()
+        frames = [frame.slice(bins.start, len(bins)).drop("time").sum() for frame in (series, before.series)]
         names = series.columns[1:]
-        sums = {name: (int(now[name][0] or 0), int(then[name][0] or 0)) for name in names}
-        sums["total"] = tuple(map(sum, zip(*sums.values(), strict=True)))  # type: ignore[assignment]
-        return {name: change(*pair) for name, pair in sums.items()}
+        sums = {name: [int(frame[name][0] or 0) for frame in frames] for name in names}
+        sums["total"] = [sum(each) for each in zip(*sums.values(), strict=True)]
+        return {name: change(now, then) for name, (now, then) in sums.items()}
 
     def change(self, place: int) -> str:
         """Return how a group changed, by its rank; empty where that isn't told."""
@@ -249,8 +262,8 @@ class Ranking:
             TableColumn("size", "oct/pkt", 8, size, True, rank=3),
         ]
 
-    def samples(self, layer: Layer) -> list[TableColumn]:
-        """Return the columns of the samples: the time, the others, then each group."""
+    def samples(self, layer: Layer, skip: int = 0) -> list[TableColumn]:
+        """Return the columns of the samples: the time, each group but so many of the first, then the others."""
         series, groups = self.answer.series, self.answer.groups
         form = time_form(self.answer.bin_width * (0 if series is None else series.height))
         base = 1024 if self.iec and self.measure is Measure.OCTETS else 1000
@@ -265,7 +278,7 @@ class Ranking:
         columns = [TableColumn("time", "time", len(time_text(0, form)), moment)]
         if not self.keys:
             return [*columns, sums("g0", "data", 0, 0)]
-        named = enumerate(groups.iter_rows(named=True))
+        named = list(enumerate(groups.iter_rows(named=True)))[skip:]
         columns += [sums(f"g{place}", fit_middle(self.label(row), 10), place, place + 1) for place, row in named]
         return [*columns, sums("other", "other", groups.height, 0)] if self._others else columns
 

@@ -42,6 +42,9 @@ TYPING = (
 )  # fmt: skip
 """Keys of the line that is typed in; the first two are those of every such line."""
 
+LOOK_S = 0.5
+"""Seconds between two looks whether it is time for a refresh: the shortest that may be configured, or that would be late."""
+
 
 class Host(Protocol):
     """What the screens need of the application."""
@@ -61,9 +64,17 @@ class Host(Protocol):
     depth: Depth
     themes: Themes
     link: Link
+    unsaved: dict[str, str]
+    saved: Config
     config: Config
     config_path: Path | None
     shelf: Shelf
+
+    def take(self, config: Config) -> None:
+        """Have another configuration hold from now on."""
+
+    def use_theme(self, name: str) -> None:
+        """Take a theme."""
 
 
 class ShellScreen(Paced, Screen[None]):
@@ -92,7 +103,7 @@ class ShellScreen(Paced, Screen[None]):
         self.collector = Collector()
         self.heard = False
         self._words = ""
-        self._refreshed = 0.0
+        self._refreshed = monotonic()
 
     def _compositor_refresh(self) -> None:
         """Paint what changed; nothing while a window lies over this screen.
@@ -130,9 +141,9 @@ class ShellScreen(Paced, Screen[None]):
         return self.host.link.interval(self.host.display_settings.refresh)
 
     def due(self) -> bool:
-        """Return whether it is time for a refresh; called as often as is configured."""
+        """Return whether it is time for a refresh; asked each `LOOK_S`."""
         now = monotonic()
-        if now - self._refreshed < self.interval - 0.5 * self.host.display_settings.refresh:
+        if now - self._refreshed < self.interval - LOOK_S / 2:
             return False
         self._refreshed = now
         return True
@@ -174,7 +185,7 @@ class ShellScreen(Paced, Screen[None]):
         for key, name, label, short in TABS:
             shown = f"{key} {label}" if roomy else f"{key}{short}"
             here = f"[{shown}]" if name == self.TAB else f" {shown} " if roomy else f" {shown}"
-            parts.append(Part(here, "title" if name == self.TAB else "dim"))
+            parts.append(Part(here, "title" if name == self.TAB else "dim", f"app.{name}"))
         if self.host.demo:
             parts.append(Part("  demo: simulated exporters" if roomy else "  demo", "warn"))
         elif self.host.title and roomy:
@@ -196,9 +207,33 @@ class ShellScreen(Paced, Screen[None]):
             key = self.app.get_key_display(active.binding)
             words = shorter or active.binding.description
             if used + len(key) + len(words) + 2 <= room:
-                parts += [Part(key, "title"), Part(f" {words} ", "dim")]
+                parts += [Part(key, "title", name), Part(f" {words} ", "dim", name)]
                 used += len(key) + len(words) + 2
         return parts
+
+    @on(Line.Clicked)
+    async def _clicked(self, message: Line.Clicked) -> None:
+        """Do what the key does that was clicked."""
+        message.stop()
+        for active in self.active_bindings.values():
+            if active.binding.id == message.does and active.enabled:
+                await self.app.run_action(active.binding.action, active.node)
+                return
+
+    @on(FlowTable.Headed)
+    def _headed(self, message: FlowTable.Headed) -> None:
+        """Order by the column whose heading was clicked; the other way round where it is in order already."""
+        message.stop()
+        reverse = getattr(self, "action_reverse", None)
+        if message.name == message.table.marked and reverse is not None:
+            reverse()
+        else:
+            self.order_by(message.name)
+
+    def order_by(self, name: str) -> None:
+        """Order the table by a column, the one under its cursor, where that can be done."""
+        if (order := getattr(self, "action_order", None)) is not None:
+            order()
 
     # What is typed and found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import PurePath
 from typing import Any, ClassVar
 
@@ -14,18 +15,18 @@ from nftui.engine import filters
 from nftui.engine.account import entries, integer, real
 from nftui.errors import FilterError
 from nftui.printable import cell_width, printable
-from nftui.screens import cells, facts
+from nftui.screens import cells, facts, given_names
 from nftui.screens.collector import Event, understand
-from nftui.screens.exporters import ASCENDING, SCHEMA, Exporters, columns, full_name
+from nftui.screens.exporters import ASCENDING, SCHEMA, TREND, Exporters, columns, full_name
 from nftui.screens.facts import ExporterFacts
-from nftui.screens.shell import ShellScreen
+from nftui.screens.shell import LOOK_S, ShellScreen
 from nftui.screens.view import time_text
 from nftui.screens.watcher import Watched, Watcher
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Lines, Part
 from nftui.screens.widgets.prompt import Prompt
 from nftui.screens.widgets.sheet import Sheet
-from nftui.units import octets, scaled
+from nftui.units import address_octets, octets, scaled
 
 PANELS = ("", "-detail-only", "-table-only")
 LEAST_TABLE = 5
@@ -57,6 +58,7 @@ class SourcesScreen(ShellScreen):
         Binding("r", "refresh_now", "Refresh", show=False, id="sources.refresh", tooltip="Look again now"),
         Binding("tab", "panel(1)", "Panel", key_display="tab", id="sources.panel", tooltip="To the next panel, where keys scroll"),
         Binding("shift+tab", "panel(-1)", "Panel before", show=False, id="sources.back", tooltip="To the panel before"),
+        Binding("a", "name", "Name it", show=False, id="sources.name", tooltip="Give this exporter a name"),
         Binding("z", "maximise", "Maximise", show=False, id="sources.maximise", tooltip="The details alone, the table alone, both"),
     ]
 
@@ -68,6 +70,8 @@ class SourcesScreen(ShellScreen):
         self._panel = 0
         self._shown = ""
         self._watcher: Watcher | None = None
+        self._naming = ""
+        self._rates: deque[dict[str, float]] = deque(maxlen=TREND)
 
     def compose(self) -> ComposeResult:
         """Yield the lines and panels, from the top."""
@@ -88,7 +92,7 @@ class SourcesScreen(ShellScreen):
     def on_mount(self) -> None:
         """Start to look."""
         self._watcher = Watcher(self.host.back_end, self)
-        self.set_interval(self.host.display_settings.refresh, self._tick)
+        self.set_interval(LOOK_S, self._tick)
         self.call_after_refresh(self.show_all)
 
     def on_screen_resume(self, _: events.ScreenResume) -> None:
@@ -114,6 +118,9 @@ class SourcesScreen(ShellScreen):
         self._watcher.done()
         if not self._paused or not self.heard:
             account = message.exporters.account
+            if message.exporters.now != self.exporters.now:
+                frame = message.exporters.frame
+                self._rates.append(dict(zip(frame["address"].to_list(), frame["flows_per_s"].to_list(), strict=True)))
             self.exporters, self.problem, self.heard = message.exporters, message.problem, True
             self.collector = understand(account.status, self.host.clock(), account.problem)
             self.show_all()
@@ -181,7 +188,7 @@ class SourcesScreen(ShellScreen):
         elif table.styles.has_rule("height"):
             table.styles.clear_rule("height")
         ordered = self.exporters.ordered(self._by, ascending=self._ascending)
-        shown = columns(self.exporters.now, lambda name: self.app.theme_variables[name])
+        shown = columns(self.exporters.now, lambda name: self.app.theme_variables[name], self._rates)
         table.show(ordered, shown, ("address",), self._by, self.empty_words())
 
     def empty_words(self) -> tuple[str, ...]:
@@ -299,6 +306,32 @@ class SourcesScreen(ShellScreen):
     def action_refresh_now(self) -> None:
         """Look again now."""
         self._look()
+
+    def action_name(self) -> None:
+        """Give the exporter under the cursor a name, in the configuration."""
+        row = self.table.row()
+        if row is not None and address_octets(str(row["address"])) is None:
+            self.say("what is no address can't be named", "warning")
+        elif row is not None:
+            self._naming = str(row["address"])
+            hint = f"Enter names {printable(self._naming, 60)} in the configuration; empty for no name"
+            self.query_one(Prompt).open("name", str(row["name"]), [], hint)
+
+    def entered(self, purpose: str, text: str) -> None:
+        """Take what was typed."""
+        if purpose == "name":
+            given_names.give(self, self.host.config_path, self._naming, text.strip())
+        else:
+            super().entered(purpose, text)
+
+    @on(given_names.Named)
+    def _named(self, message: given_names.Named) -> None:
+        message.stop()
+        if message.problem:
+            self.say(message.problem, "error")
+        else:
+            now = message.name or "without a name"
+            self.say(f"{message.address} is {now} as soon as the collector reads its configuration again")
 
     def action_filter(self) -> None:
         """Show the flows of the exporter under the cursor alone."""

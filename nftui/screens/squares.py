@@ -103,13 +103,22 @@ def drawn(values: tuple[int, ...], rest: int, width: int, height: int) -> tuple[
     total = sum(values) + rest
     if total <= 0 or width < 1 or height < 1:
         return (), None
-    count = sum(value * width * height >= total * LEAST_WIDTH * LEAST_HEIGHT for value in values)
+    most = sum(value * width * height >= total * LEAST_WIDTH * LEAST_HEIGHT for value in values)
+    # The rest comes last, unless more can be drawn where it comes by its size.
+    last, ranked = (_fitting(values, rest, width, height, most, by_size) for by_size in (False, True))
+    return ranked if len(ranked[0]) > len(last[0]) else last
+
+
+def _fitting(
+    values: tuple[int, ...], rest: int, width: int, height: int, count: int, by_size: bool
+) -> tuple[tuple[Box, ...], Box | None]:
+    """Return the rectangles of as many values, `count` at most, as come out large enough, and that of what is left."""
     while True:
         left = rest + sum(values[count:])
         shown = [*values[:count], left] if left else list(values[:count])
-        boxes = squarified(tuple(shown), width, height)
-        if count <= 1 or all(box.width >= min(LEAST_WIDTH, width) and box.height >= LEAST_HEIGHT for box in boxes[:count]):
-            break
+        place = sorted(range(len(shown)), key=lambda n: -shown[n] if by_size else 0)
+        laid = dict(zip(place, squarified(tuple(shown[n] for n in place), width, height), strict=True))
+        boxes = tuple(laid[n] for n in range(count))
+        if count <= 1 or all(box.width >= min(LEAST_WIDTH, width) and box.height >= LEAST_HEIGHT for box in boxes):
+            return boxes, laid[count] if left and laid[count].area else None
         count -= 1
-    remainder = boxes[count] if left and boxes[count].area else None
-    return tuple(boxes[:count]), remainder

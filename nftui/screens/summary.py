@@ -26,7 +26,10 @@ from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
 from nftui.screens.widgets.panel import PARTS, VIEWS, Panel
 from nftui.screens.widgets.prompt import Prompt
+from nftui.units import SECOND
 
+LATE = 60 * SECOND
+"""How far into the period before flows may begin without a word."""
 OLD_S = 5
 """Seconds after which a panel tells its age."""
 
@@ -228,7 +231,11 @@ class SummaryScreen(InvestigationScreen):
             return []
         form = "%b %d %H:%M" if interval.length >= DAY else "%H:%M:%S"
         before = interval.start - interval.length
-        return [Part("against ", "dim"), Part(f"{time_text(before, form)}-{time_text(interval.start, form)} ")]
+        told = next((one for one in self.told if one.earlier and one.before is not None), None)
+        held = None if told is None else told.earlier[0].coverage.held
+        late = held is not None and held.start > before + LATE
+        since = [Part(f"held from {time_text(held.start, form)} ", "warn")] if held is not None and late else []
+        return [Part("  against ", "dim"), Part(f"{time_text(before, form)}-{time_text(interval.start, form)} "), *since]
 
     def _show_panel(self, place: int) -> None:
         wanted, told, panel = self.dimensions[place], self.told[place], self.query_one(f"#panel-{place}", Panel)

@@ -26,6 +26,7 @@ APART = {"either_tos": ("tos", "destination_tos")}
 """Either-side keys for which a filter has no one word."""
 CLASSES: dict[str, Callable[[Any], str | None]] = {
     "size_class": flow_classes.size_term, "duration_class": flow_classes.duration_term, "service": flow_classes.service_term,
+    "service_port": lambda port: f"port {port}",
 }  # fmt: skip
 """Keys that have a filter of their own for each value."""
 LONGEST_TEXT = 256

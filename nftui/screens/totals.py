@@ -10,9 +10,13 @@ from nftui.screens.view import DAY, time_text
 from nftui.screens.widgets.painted import Part
 from nftui.units import octets, scaled
 
+EXACT = 1_000_000
+"""Flows from which on they are told roughly."""
+
 
 def _figures(*pairs: tuple[str, str]) -> list[Part]:
-    return [part for name, words in pairs if words for part in (Part(f" {name} ", "dim"), Part(f"{words}  ", "strong"))]
+    named = [(f" {name} " if name else " ", words) for name, words in pairs if words]
+    return [part for name, words in named for part in (Part(name, "dim"), Part(f"{words} ", "strong"))]
 
 
 def bins_of(answer: Answer, now: int) -> list[tuple[int, int]]:
@@ -46,7 +50,8 @@ def first_line(answer: Answer, now: int, iec: bool = False) -> list[Part]:
         Measure.PACKETS: f"{scaled(answer.total.packets)} packets",
         Measure.FLOWS: f"{answer.total.flows:,} flows",
     }[measure]
-    flows = "" if measure is Measure.FLOWS else f"{answer.total.flows:,}"
+    count = answer.total.flows
+    flows = "" if measure is Measure.FLOWS else f"{count:,}" if count < EXACT else scaled(count)
     return _figures(("total", total), ("avg", ranking.rate_text(measure)), *spread, ("flows", flows))
 
 

@@ -68,6 +68,8 @@ class Web:
         count: Edges in all, those to the others left out.
         total: Of all flows that the filter takes.
         measure: What it is ranked by.
+        key: The key of `ENDS` that its nodes are of.
+        side: Whose traffic it is, one of `SIDES`.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -75,6 +77,8 @@ class Web:
     count: int = 0
     total: Totals = NOTHING
     measure: Measure = Measure.OCTETS
+    key: str = "address"
+    side: str = SIDES[0]
 
     def keys(self, edge: Edge) -> tuple[Any, Any]:
         """Return the keys of both ends of an edge."""
@@ -115,7 +119,7 @@ class Linked:
         top = back_end.answer(query)
         values = tuple(value for value in top.groups[query.keys[0]].to_list() if value is not None)
         if not values:
-            return Reply(top, {"web": Web(total=top.total, measure=query.measure)})
+            return Reply(top, {"web": Web((), (), 0, top.total, query.measure, self.key, self.side)})
         there = ENDS[self.key]
         where = all_of(query.where, among(there.field, values, there.directions[SIDES.index(self.side) - 1]))
         answer = back_end.answer(replace(query, keys=there.keys, where=where, limit=EDGES))
@@ -146,7 +150,7 @@ def among_each_other(pairs: Matrix, measure: Measure) -> Web:
         if each.flows:
             left.append(Edge(number, len(elements), each, each.value(measure), True))
     inside = Totals(*(int(sums[kind].sum()) for kind in KINDS))
-    return _put_together(nodes, edges, left, _less(pairs.total, inside), Web(count=count, total=pairs.total, measure=measure))
+    return _put_together(nodes, edges, left, _less(pairs.total, inside), Web((), (), count, pairs.total, measure, pairs.key))
 
 
 def one_sided(asked: Linked, top: Answer, pairs: Answer) -> Web:
@@ -180,7 +184,7 @@ def one_sided(asked: Linked, top: Answer, pairs: Answer) -> Web:
         sent[edge.source] += edge.value
         received[edge.target] += edge.value
     nodes = [replace(node, sent=sent[n], received=received[n]) for n, node in enumerate(nodes)]
-    return _put_together(nodes, edges, left, rest, Web(count=pairs.group_count, total=top.total, measure=measure))
+    return _put_together(nodes, edges, left, rest, Web((), (), pairs.group_count, top.total, measure, asked.key, asked.side))
 
 
 def _put_together(nodes: list[Node], edges: list[Edge], left: list[Edge], rest: Totals, bare: Web) -> Web:

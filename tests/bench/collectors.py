@@ -97,7 +97,7 @@ def known(protocol: str = "v9") -> list[Collector]:
 @contextmanager
 def running(collector: Collector, data: Path, port: int, *, pin: bool = True) -> Iterator[Running]:
     """A collector, on the second CPU unless told otherwise, ready to receive; ended hard where the block leaves it running."""
-    data.mkdir(parents=True)
+    data.mkdir(parents=True, exist_ok=True)
     with processes.pinned(processes.processors()[1]) if pin else nullcontext():
         one = Running(collector.command(data, port), data.with_suffix(".log"))
     try:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nftui.engine import filters, flow_classes, keys
+from nftui.engine.flow_classes import KNOWN, TRANSPORTS
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.names import SERVICES
 from nftui.engine.query import Query
@@ -38,13 +39,17 @@ def _expected(key: str, flow: dict[str, Any]) -> int | str | None:
     if key == "duration_class":
         length = (flow["flow_end"] - flow["flow_start"]) // 1000
         return sum(length >= edge for edge in (1, 10, 100, 1000, 10_000, 60_000, 300_000, 1_800_000, 3_600_000))
+    if key == "service_port":
+        named = [flow[end] for end in ("destination_port", "source_port") if (TRANSPORTS.get(flow["protocol"]), flow[end]) in KNOWN]
+        port = named[0] if named else min(flow["source_port"], flow["destination_port"])
+        return port if flow["protocol"] in TRANSPORTS else None
     if flow["application_name"] is not None or flow["protocol"] is None:
         return flow["application_name"]
     return flow_classes.service_of(flow["protocol"], flow["source_port"], flow["destination_port"])
 
 
 @pytest.mark.row("V06")
-@pytest.mark.parametrize("key", ["size_class", "duration_class", "service"])
+@pytest.mark.parametrize("key", ["size_class", "duration_class", "service", "service_port"])
 def test_classes_are_those_of_a_look_at_each_flow(make_store: Any, key: str) -> None:
     flows = _flows()
     answer = LocalBackEnd(make_store([flows[:200], flows[200:]])).answer(Query(keys=(key,), limit=None))

@@ -25,7 +25,7 @@ def overlap(a: Box, b: Box) -> bool:
 
 @pytest.mark.row("V07")
 @given(VALUES, WIDTHS, HEIGHTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_rectangles_cover_the_area_without_a_gap(values: tuple[int, ...], width: int, height: int) -> None:
     boxes = squarified(values, width, height)
     assert len(boxes) == len(values)
@@ -37,7 +37,7 @@ def test_rectangles_cover_the_area_without_a_gap(values: tuple[int, ...], width:
 
 @pytest.mark.row("V07")
 @given(VALUES, st.integers(0, 10**12), WIDTHS, HEIGHTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_areas_are_within_a_cell_of_the_ratio(values: tuple[int, ...], rest: int, width: int, height: int) -> None:
     boxes, remainder = drawn(values, rest, width, height)
     total = sum(values) + rest
@@ -51,7 +51,7 @@ def test_areas_are_within_a_cell_of_the_ratio(values: tuple[int, ...], rest: int
 
 @pytest.mark.row("V07")
 @given(VALUES, st.integers(0, 10**12), WIDTHS, HEIGHTS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_what_is_drawn_can_be_read_and_the_order_is_kept(values: tuple[int, ...], rest: int, width: int, height: int) -> None:
     boxes, remainder = drawn(values, rest, width, height)
     everything = [*boxes, *([remainder] if remainder else [])]
@@ -69,7 +69,7 @@ def test_odd_values_are_laid_out(values: tuple[int, ...]) -> None:
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=12), st.integers(12, 120))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_angles_are_in_proportion(values: list[int], size: int) -> None:
     grid = donut(tuple(values), size, size)
     points = int((grid != NOTHING).sum())
@@ -83,7 +83,7 @@ def test_angles_are_in_proportion(values: list[int], size: int) -> None:
 
 @pytest.mark.row("V09")
 @given(COUNTS, WIDTHS, HEIGHTS, st.integers(1, 60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_labels_of_a_ring_never_overlap(count: int, width: int, height: int, label: int) -> None:
     spots = ring(count, width, height, label)
     assert len(spots) == min(count, 2 * height)
@@ -98,7 +98,7 @@ def test_labels_of_a_ring_never_overlap(count: int, width: int, height: int, lab
 
 @pytest.mark.row("M01")
 @given(st.integers(1, 260), WIDTHS, HEIGHTS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_slots_are_apart(count: int, width: int, height: int) -> None:
     grid = grid_for(count, width, height)
     places = [grid.place(slot) for slot in range(grid.count)]
@@ -117,7 +117,7 @@ def weights_of(count: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np
 
 @pytest.mark.row("M01")
 @given(st.lists(st.integers(0, 30), unique=True, min_size=1, max_size=20), st.integers(0, 99), WIDTHS, HEIGHTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_places_are_the_same_each_time_and_nobody_shares_one(nodes: list[int], seed: int, width: int, height: int) -> None:
     weights = weights_of(len(nodes), seed)
     places = Places()
@@ -158,7 +158,7 @@ def test_those_who_exchange_much_stand_closer_than_they_would_by_rank() -> None:
     st.integers(0, 2),
     st.integers(0, 9),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 def test_lines_leave_and_arrive_beside_the_labels(
     x: int, y: int, to_x: int, to_y: int, column: int, to_column: int, lane: int
 ) -> None:
@@ -196,7 +196,7 @@ def reached(places: list[tuple[float, float]]) -> set[int]:
 
 
 @given(VALUES, WIDTHS, HEIGHTS, st.integers(1, 60))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_arrows_reach_everything(values: tuple[int, ...], width: int, height: int, count: int) -> None:
     grid = grid_for(count, width, height)
     slots = [grid.place(slot) for slot in range(min(count, grid.count))]

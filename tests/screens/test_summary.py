@@ -152,7 +152,7 @@ async def test_each_is_asked_once_and_the_one_with_the_keys_first(make: Make, st
         await settled(pilot)
         assert [query.keys for query in back_end.asked] == [
             (), ("exporter_address", "ingress_interface"), ("exporter_address", "egress_interface"), ("service",),
-            ("source_address",), ("protocol", "destination_port"), ("size_class",),
+            ("source_address",), ("protocol", "service_port"), ("size_class",),
         ], "the days by hours stay the same"  # fmt: skip
         back_end.asked.clear()
         await pilot.press("r")
@@ -259,6 +259,7 @@ async def test_compared_with_the_period_before(make: Make, store: Path) -> None:
         before = Interval(interval.start - interval.length, interval.start)
         assert screen.told[0].before == before and shown.change(row).endswith("%")
         assert screen.told[3].before is None, "days by hours are compared by looking at them"
+        assert "against 20:30:20-20:45:20" in "\n".join(lines(app)), "and all of that is held"
         against_golden("summary-compared-80x24", lines(app))
         await pilot.press("c")
         await settled(pilot)
@@ -358,3 +359,14 @@ async def test_whois(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         await pilot.press("W")
         await pilot.pause(0.1)
         assert any("no address in this row" in notice.message for notice in app._notifications)
+
+
+async def test_a_period_before_that_is_held_in_part_is_no_growth(make: Make) -> None:
+    app = make(display=DisplaySettings(refresh=60, range="-25m"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await summary(pilot, "c")
+        shown = screen.panel.breakdown
+        assert "held from 20:30:05" in "\n".join(lines(app))
+        assert shown.earlier_length < shown.told.before.length / 4
+        changes = [shown.change(row) for row in screen.panel.frame.iter_rows(named=True)]
+        assert all(change[0] in "+-" and change[-1] == "%" for change in changes), changes

@@ -52,7 +52,7 @@ class Areas:
         label: Turns a rate into the text of a scale.
         settling: The time after which more flows are to be expected; None where nothing is.
         unit: Of the scale, in at most 6 characters.
-        before: The total of each bin in the period before, drawn as a line; empty for none.
+        before: The total of each bin in the period before, drawn as a line, None where that isn't held; empty for no line.
         marks: Moments with a mark, microseconds, in order.
     """
 
@@ -63,7 +63,7 @@ class Areas:
     label: Callable[[float], str]
     settling: int | None = None
     unit: str = ""
-    before: Sequence[int] = ()
+    before: Sequence[int | None] = ()
     marks: tuple[int, ...] = ()
 
     @property
@@ -239,9 +239,11 @@ class AreaChart(Painted, can_focus=True):
         assert areas is not None
         if not len(areas.before):
             return
-        line = _resample(np.asarray([areas.before], dtype=np.float64) * areas.factor, len(cells[0]))[0]
-        rows = len(cells)
+        rows, columns, bins = len(cells), len(cells[0]), len(areas.before)
+        line = _resample(np.asarray([[value or 0 for value in areas.before]], dtype=np.float64) * areas.factor, columns)[0]
         for x, value in enumerate(line.tolist()):
+            if areas.before[x * bins // columns] is None:
+                continue
             y = min(max(rows - 1 - int(value / self._top * rows), 0), rows - 1)
             cells[y][x] = self._over(cells[y][x], self.glyphs.horizontal)
 
@@ -333,7 +335,7 @@ def _layers(series: pl.DataFrame) -> np.ndarray[Any, Any]:
 def _greatest(layers: np.ndarray[Any, Any], areas: Areas) -> float:
     """Return the greatest stacked value, of the settled bins where there are enough of them."""
     stacked = layers.sum(axis=0)
-    line = max(areas.before, default=0) * areas.factor
+    line = max((value or 0 for value in areas.before), default=0) * areas.factor
     if areas.settling is not None:
         settled = (areas.settling - areas.start) // areas.width
         if settled >= 3:

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from nftui.screens.circle import HOLE, NOTHING, donut
+from nftui.screens.depth import Depth
 from nftui.screens.widgets.canvas import Canvas, middle
 from nftui.screens.widgets.painted import Painted
 from nftui.screens.widgets.picture import styled
@@ -49,7 +50,7 @@ class Donut(Painted):
         ink = self.ink
         canvas = Canvas(width, height, styled(ink.ground, ink.ground))
         values = tuple(max(each.value, 0) for each in self._slices)
-        if self.glyphs.rising.isascii():
+        if self.glyphs.rising.isascii() or ink.depth is Depth.NONE:
             self._in_letters(canvas, values)
         else:
             self._in_blocks(canvas, values)
@@ -68,8 +69,10 @@ class Donut(Painted):
         for y in range(canvas.height):
             upper, lower = grid[2 * y].tolist(), grid[2 * y + 1].tolist()
             for x, (above, below) in enumerate(zip(upper, lower, strict=True)):
-                if above != NOTHING or below != NOTHING:
+                if below != NOTHING:
                     canvas.cell(x, y, half, styled(colours[below], colours[above]))
+                elif above != NOTHING:
+                    canvas.cell(x, y, self.glyphs.upper, styled(colours[above], self.ink.ground))
         self._letters(canvas, values, colours)
 
     def _letters(self, canvas: Canvas, values: tuple[int, ...], colours: list[str]) -> None:

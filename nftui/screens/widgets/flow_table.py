@@ -85,10 +85,24 @@ class FlowTable(Painted, can_focus=True):
         table: FlowTable
 
     @dataclass
+    class Headed(Message):
+        """A heading was clicked."""
+
+        table: FlowTable
+        name: str
+
+    @dataclass
     class AtEnd(Message):
         """The cursor was sent to the last row."""
 
         table: FlowTable
+
+    @dataclass
+    class AtSide(Message):
+        """The cursor was sent beyond the first (-1) or the last (1) column that is shown."""
+
+        table: FlowTable
+        direction: int
 
     @dataclass
     class Found(Message):
@@ -116,9 +130,9 @@ class FlowTable(Painted, can_focus=True):
         return 0 if self.frame is None else self.frame.height
 
     @property
-    def hidden(self) -> int:
-        """Columns that there isn't room for."""
-        return len(self.columns) - len(self._shown) if self._shown else 0
+    def shown_names(self) -> list[str]:
+        """The names of the columns that there is room for."""
+        return [column.name for column, _ in self._shown]
 
     @property
     def cursor_seen(self) -> bool:
@@ -265,6 +279,15 @@ class FlowTable(Painted, can_focus=True):
             return Segment(self.glyphs.thumb, styles.dim)
         return Segment(self.glyphs.vertical, styles.rule)
 
+    def _place_of(self, x: int) -> int:
+        """Return the place of the column that a cell of a line belongs to."""
+        end = 1
+        for place, (_, cells) in enumerate(self._shown):
+            end += cells + 1
+            if x < end:
+                return place
+        return max(len(self._shown) - 1, 0)
+
     def _column_at(self, place: int) -> int:
         """Return a place within the columns; the cursor skips those at the left that have no heading."""
         first = next((n for n, (column, _) in enumerate(self._shown) if column.label), 0)
@@ -298,8 +321,14 @@ class FlowTable(Painted, can_focus=True):
         self.go(self.cursor - 3)
 
     def on_click(self, event: events.Click) -> None:
-        """Put the cursor where the mouse is; a second click opens."""
+        """Put the cursor where the mouse is; a second click opens. A click on a heading is one for its order."""
+        place = self._column_at(self._place_of(event.x))
+        if event.y == 0 and self._shown:
+            self.cursor_column = place
+            self.repaint()
+            self.post_message(self.Headed(self, self._shown[place][0].name))
         if event.y >= 1 and self._top + event.y - 1 < self.count:
+            self.cursor_column = place
             self.go(self._top + event.y - 1)
             if event.chain == 2:
                 self.action_open()
@@ -310,9 +339,9 @@ class FlowTable(Painted, can_focus=True):
 
     def action_column(self, columns: int) -> None:
         """Move the cursor by columns."""
-        self.cursor_column = self._column_at(self.cursor_column + columns)
+        before, self.cursor_column = self.cursor_column, self._column_at(self.cursor_column + columns)
         self.repaint()
-        self.post_message(self.Moved(self))
+        self.post_message(self.AtSide(self, columns) if before == self.cursor_column else self.Moved(self))
 
     def action_page(self, pages: float) -> None:
         """Move the cursor by pages."""

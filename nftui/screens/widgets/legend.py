@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
+from textual.message import Message
 from textual.strip import Strip
 
 from nftui.screens.cells import spark
@@ -46,6 +48,20 @@ class Legend(Painted):
         self._entries: tuple[Entry, ...] = ()
         self._heading: tuple[Sequence[Part], ...] = ()
         self._always = False
+        self._above = 0
+
+    @dataclass
+    class Picked(Message):
+        """A group was clicked: its rank."""
+
+        place: int
+
+    def on_click(self, event: events.Click) -> None:
+        """Say which group was clicked."""
+        place = event.y - self._above
+        if 0 <= place < len(self._entries) and not self._entries[place].other:
+            event.stop()
+            self.post_message(self.Picked(place))
 
     def show(self, entries: Sequence[Entry], heading: Sequence[Sequence[Part]] = (), always: bool = False) -> None:
         """Replace the groups, and the lines above them, which stand where there is room for them; or `always`."""
@@ -58,6 +74,7 @@ class Legend(Painted):
         count = sum(not entry.other for entry in self._entries)
         heading = self._heading if self._always else self._heading[: max(height - len(self._entries), 0)]
         lines = [Strip([piece(part.text, getattr(styles, part.style)) for part in row]) for row in heading]
+        self._above = len(lines)
         room = height - len(lines)
         numbered = list(enumerate(self._entries))
         if len(numbered) > room:

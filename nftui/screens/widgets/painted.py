@@ -10,6 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -25,10 +26,17 @@ JOIN = 6
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a line: any text, made printable when painted, and the name of a style of `Ink`."""
+    """A piece of a line.
+
+    Attributes:
+        text: Any text, made printable when painted.
+        style: The name of a style of `Ink`.
+        does: Id of the key that a click stands for; empty for none.
+    """
 
     text: str
     style: str = "text"
+    does: str = ""
 
 
 def piece(text: str, style: Style) -> Segment:
@@ -110,6 +118,12 @@ class Painted(Widget):
 class Line(Painted):
     """One line: parts from the left, parts from the right; where both don't fit, the left gives way."""
 
+    @dataclass
+    class Clicked(Message):
+        """A part that stands for a key was clicked."""
+
+        does: str
+
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._left: tuple[Part, ...] = ()
@@ -119,6 +133,17 @@ class Line(Painted):
         """Replace what the line says."""
         self._left, self._right = tuple(left), tuple(right)
         self.repaint()
+
+    def on_click(self, event: events.Click) -> None:
+        """Do what the part under the mouse stands for."""
+        x = 0
+        for part in self._left:
+            x += cell_len(printable(part.text, WIDEST))
+            if event.x < x:
+                if part.does:
+                    event.stop()
+                    self.post_message(self.Clicked(part.does))
+                return
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """Return the one line."""

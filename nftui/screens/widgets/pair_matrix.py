@@ -23,8 +23,8 @@ DEEPEST = 3
 """Lines of a row, where there are more than are needed."""
 HEATS = 24
 """Steps of shares that colours tell."""
-LABEL = 15
-"""Cells of a row's heading that an IPv4 address needs."""
+LABEL, SHORT = 15, 10
+"""Cells of a row's heading that an IPv4 address needs, and that it can do with."""
 
 
 class PairMatrix(Picture):
@@ -136,6 +136,8 @@ class PairMatrix(Picture):
         spare = width - self.count * 8 - 5
         names = min(longest, max(LABEL, min(spare, 28)), max(width // 3, 6))
         number = len(str(self.count)) + 1
+        if (width - names - 3) // self.count < FIGURES and width - 3 - FIGURES * self.count >= SHORT:
+            names = width - 3 - FIGURES * self.count  # figures are worth shorter names
         each = min((width - names - 3) // self.count, WIDEST)
         figures = each >= FIGURES
         head = names + 3 if figures else names + 3 + number
@@ -168,6 +170,7 @@ class PairMatrix(Picture):
             (styled(ink.on(ground), ground, n > HEATS), styled(stripe, ground))
             for n, (ground, stripe) in enumerate(zip(grounds, stripes, strict=True))
         ]
+        self._heats[-1] = (ink.cursor + Style(bold=True), ink.cursor) if ink.few else self._heats[-1]
         self._faint = styled(ink.rule.color.name if ink.rule.color else ink.other, ink.ground)
 
     def _heading(self, canvas: Canvas, labels: list[str], shown: range, figures: bool) -> None:

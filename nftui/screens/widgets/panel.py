@@ -166,7 +166,11 @@ class Panel(FlowTable):
         fixed = [4, 6] + ([5] if any(speeds) else []) + ([5] if shown.told.earlier else [])
         trend = TREND if width >= ROOMY and any(shown.trend(row) for row in rows[:1]) else 0
         room = width - 2 - sum(fixed) - len(fixed) - (trend + 1 if trend else 0) - 2
-        label = min(max([cell_len(shown.label(row)) for row in rows] + [6]), max(room - SHORTEST_BAR, 6))
+        any_interface = shown.dimension.shape is Shape.INTERFACES
+        label = min(
+            max([cell_len(shown.label(row)) for row in rows] + [6]),
+            max(room - (SHORTEST_BAR // 2 if any_interface else SHORTEST_BAR), 6),
+        )
         bar = min(max(room - label, 3), 40)
         single = [row for row, speed in zip(rows, speeds, strict=True) if not speed and row["others"] is None]
         top = max([shown.share(row) for row in single] + [1e-9])

@@ -143,9 +143,9 @@ def styled(colour: str, ground: str, bold: bool = False) -> Style:
 
 def edge_below(glyphs: Glyphs) -> str:
     """Return the character that draws a thin line at the lower edge of a cell."""
-    return glyphs.horizontal if glyphs.horizontal.isascii() else glyphs.rising[1]
+    return glyphs.rising[1] if len(glyphs.rising) > 3 and not glyphs.rising.isascii() else glyphs.horizontal
 
 
 def edge_left(glyphs: Glyphs) -> str:
     """Return the character that draws a thin line at the left edge of a cell."""
-    return glyphs.vertical if glyphs.vertical.isascii() else glyphs.running[1]
+    return glyphs.running[1] if len(glyphs.running) > 3 and not glyphs.running.isascii() else glyphs.vertical

@@ -31,9 +31,7 @@ def sketch(
         elif dots.down == WHOLE[1]:
             characters = [glyphs.shades[-1] if ink in bold else glyphs.shades[1] for ink in inks]
             chosen = [styles[ink] for ink in inks]
-        else:  # the upper half is the lower one in the colour of the ground
-            characters = [glyphs.rising[-1] if pattern == 3 else glyphs.rising[len(glyphs.rising) // 2] for pattern in found]
-            chosen = [
-                styled(ground, colours[ink]) if pattern == 1 else styles[ink] for pattern, ink in zip(found, inks, strict=True)
-            ]
+        else:
+            halves = (" ", glyphs.upper, glyphs.rising[len(glyphs.rising) // 2], glyphs.rising[-1])
+            characters, chosen = [halves[pattern] for pattern in found], [styles[ink] for ink in inks]
         canvas.cells(y, places.tolist(), characters, chosen)

@@ -78,7 +78,9 @@ class TimeLine(Painted):
         self._strip = len(first), cells
         held, shown, marks = window.cells(cells)
         strip = [
-            Segment(glyphs.running[-1], ink.accent) if n in shown else Segment(glyphs.horizontal if n in held else " ", ink.rule)
+            Segment(glyphs.rising[len(glyphs.rising) // 2], ink.accent)
+            if n in shown
+            else Segment(glyphs.horizontal if n in held else " ", ink.rule)
             for n in range(cells)
         ]
         for number, at in enumerate(marks, 1):

@@ -31,13 +31,14 @@ HEAVY, MEDIUM = 0.5, 0.1
 LONGEST = 24
 """Cells of a label."""
 
+BOLD = Style(bold=True)
 Pair = tuple[Hashable, Hashable]
 
 
 class TrafficMap(Picture):
     """Nodes and lines with a cursor on one of them. Arrows go from node to node, `>` and `<` from line to line by size.
 
-    Nodes keep their places from one answer to the next.
+    Nodes keep their places from one answer to the next; new ones stand out until then.
     """
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:
@@ -48,6 +49,7 @@ class TrafficMap(Picture):
         self._places = Places()
         self._stands: list[Stand | None] = []
         self._colours: dict[Hashable, int] = {}
+        self._fresh: set[Hashable] = set()  # nodes that weren't there before
         self._node_key: Hashable | None = None
         self._edge_keys: Pair | None = None
         self._anew = False
@@ -63,6 +65,12 @@ class TrafficMap(Picture):
             figures: Makes words of the value of a line.
             notice: Lines in its place where there is nothing.
         """
+        before = {node.key for node in self._web.nodes} if self._web is not None else set()
+        if web is not None and web != self._web:
+            # Those of another kind aren't new ones among these.
+            self._fresh = (
+                {node.key for node in web.nodes} - before if before & {node.key for node in web.nodes} - {OTHERS} else set()
+            )
         self._web, self._label, self._figures, self._notice = web, label, figures, notice
         for node in () if web is None else web.nodes:
             self._colours.setdefault(node.key, len(self._colours))
@@ -314,18 +322,17 @@ class TrafficMap(Picture):
             return
         here = number == self._at[0]
         near = edge is not None and number in (edge.source, edge.target)
-        ground = ink.cursor_ground if here else ink.ground
-        ink_of = self.node_colour(node.key)
-        text = styled(str(ink.text.color.name) if ink.text.color else ink_of, ground, here or near)
+        coloured = ink.coloured(self.node_colour(node.key), here)
+        text = ink.cursor + BOLD if here else ink.strong if near else ink.accent if node.key in self._fresh else ink.text
         begin, end = ("{", "}") if node.key == OTHERS else ("[", "]") if node.sent >= node.received else ("(", ")")
         canvas.fill(stand.x, stand.y, stand.width, stand.height, text)
         if here:
             begin, end = (self.glyphs.pointer, end) if self.has_focus else (begin, end)
-        canvas.put(stand.x, stand.y, begin, styled(ink_of, ground, True), 1)
+        canvas.put(stand.x, stand.y, begin, coloured + BOLD, 1)
         taken = canvas.put(stand.x + 1, stand.y, name, text, stand.width - 2)
-        canvas.put(stand.x + 1 + taken, stand.y, end, styled(ink_of, ground, True), 1)
+        canvas.put(stand.x + 1 + taken, stand.y, end, coloured + BOLD, 1)
         if stand.height > 1:
-            canvas.put(stand.x + 1, stand.y + 1, self._amount(node), styled(ink_of, ground), stand.width - 1)
+            canvas.put(stand.x + 1, stand.y + 1, self._amount(node), coloured, stand.width - 1)
 
 
 def stroke(canvas: Canvas, turns: list[tuple[int, int]], characters: Sequence[str], style: Style) -> None:
