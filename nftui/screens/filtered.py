@@ -41,6 +41,8 @@ class FilteredScreen(ShellScreen):
     ]
 
     _awaited = 0
+    _naming = ""
+    """Under which name the filter is being saved."""
     _loaded = ""
     """The text of the saved filter that was loaded last here."""
 
@@ -147,8 +149,11 @@ class FilteredScreen(ShellScreen):
         message.stop()
         if message.problem:
             self.say(message.problem, "error")
+            self._naming = ""
         elif message.words:
             self.say(message.words)
+            if self._naming:
+                self.view, self._naming = replace(self.view, saved=self._naming), ""
         if self._awaited:
             key, self._awaited = self._awaited, 0
             self.action_saved(key)
@@ -228,8 +233,8 @@ class FilteredScreen(ShellScreen):
             files.save_line(name, view.text, by, new=new)
             return f"{'saved as' if new else 'updated'} {name}"
 
+        self._naming = name
         self.host.shelf.read(self, save)
-        self.view = replace(view, saved=name)
 
 
 def _row(entry: Listed) -> str:
