@@ -16,7 +16,7 @@ from textual.message_pump import MessagePump
 
 from nftui.engine.account import Account
 from nftui.engine.ordered import Records
-from nftui.engine.query import Answer, BackEnd, Interval, Query
+from nftui.engine.query import Answer, BackEnd, Query
 from nftui.engine.watch import Watch
 from nftui.errors import GivenUp, NftuiError
 from nftui.screens.questions import Question, Reply, partly
