@@ -51,7 +51,7 @@ class Pick(Paced, TypedAhead, ModalScreen[str | None]):
         super().__init__()
         self._title, self._choices, self._current, self._typed, self._check = title, list(choices), current, typed, check
         self._offered = self._choices
-        self._moved = False
+        self._narrowed, self._moved = "", False
 
     def compose(self) -> ComposeResult:
         """Yield the list, and the input where something may be typed."""
@@ -79,6 +79,7 @@ class Pick(Paced, TypedAhead, ModalScreen[str | None]):
 
     def action_move(self, rows: int) -> None:
         """Move the cursor of the list."""
+        self._narrow()
         choices = self.query_one(OptionList)
         if self._offered:
             choices.highlighted = ((choices.highlighted or 0) + rows) % len(self._offered)
@@ -96,20 +97,28 @@ class Pick(Paced, TypedAhead, ModalScreen[str | None]):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
+        self._narrow()
+
+    def _narrow(self) -> None:
+        """Offer what the typed text leads to. Keys overtake the message that says what was typed, so they call this first."""
+        typed = self.query_one(Input).value if self._typed else ""
+        if typed == self._narrowed:
+            return
+        self._narrowed, self._moved = typed, False
         self.query_one("#wrong", Static).update("")
-        self._moved = False
-        self._offered = narrowed(self._choices, event.value)
+        self._offered = narrowed(self._choices, typed)
         choices = self.query_one(OptionList)
         choices.clear_options()
         choices.add_options(Option(Text(printable(label)), id=name) for name, label in self._offered)
         names = [name for name, _ in self._offered]
         if names:
-            choices.highlighted = names.index(self._current) if not event.value.strip() and self._current in names else 0
+            choices.highlighted = names.index(self._current) if not typed.strip() and self._current in names else 0
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
         """Take what was typed where it stands for something, else the choice that it leads to."""
         event.stop()
+        self._narrow()
         typed = event.value.strip()
         place = self.query_one(OptionList).highlighted or 0
         chosen = self._offered[place][0] if self._offered else None

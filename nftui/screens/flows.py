@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -52,6 +51,7 @@ class FlowsScreen(InvestigationScreen):
         super().__init__()
         self._order = self._marked = "flow_start"
         self._rows = FlowRows(None, self.cell)
+        self._ascending = False
         self._limit = FIRST
         self._dated = False
 
@@ -68,7 +68,7 @@ class FlowsScreen(InvestigationScreen):
 
     def question(self) -> Question:
         """Return the records of the shared view."""
-        return Listed(self.view.flows(self.host.clock(), self._order, self.view.ascending, self._limit))
+        return Listed(self.view.flows(self.host.clock(), self._order, self._ascending, self._limit))
 
     def on_resize(self, _: events.Resize) -> None:
         """Lay out for the new size."""
@@ -195,8 +195,9 @@ class FlowsScreen(InvestigationScreen):
 
     def action_reverse(self) -> None:
         """Turn the order around."""
+        self._ascending = not self._ascending
         self.table.go(0)
-        self.view = replace(self.view, ascending=not self.view.ascending)
+        self.ask()
 
 
 def _same(frame: pl.DataFrame | None) -> list[str]:

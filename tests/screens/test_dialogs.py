@@ -67,13 +67,16 @@ async def test_what_leads_nowhere_is_said_in_little_room(make: Callable[..., Nft
         assert not isinstance(app.screen, Pick)
 
 
-async def test_keys_right_behind_the_one_that_opens_the_list_are_typed_in_it(make: Callable[..., NftuiApp]) -> None:
+@pytest.mark.parametrize(("keys", "by"), [(["s", "enter"], "srcip"), (["d", "down", "enter"], "dstport")])
+async def test_keys_right_behind_the_one_that_opens_the_list_are_typed_in_it(
+    make: Callable[..., NftuiApp], keys: list[str], by: str
+) -> None:
     app = make()
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         assert app._driver is not None
-        for key in ("b", "s", "enter"):  # as a line over which they come in one piece
+        for key in ("b", *keys):  # as a line over which they come in one piece
             app._driver.send_message(events.Key(key, key if len(key) == 1 else None))
         await pilot.pause(0.3)
         await settled(pilot)
-        assert app.view.by == "srcip"
+        assert app.view.by == by

@@ -194,3 +194,21 @@ async def test_countries_and_organisations(make: Make, located: NameSettings) ->
         text = "\n".join(lines(app))
         assert "AS Edge user \\x1b]52" in text and "->US" in text and "\x1b" not in text
         assert screen._rows.term("countries", screen.table.row(), 1) == "dst geo US"
+
+
+async def test_the_order_of_records_is_not_that_of_the_ranked_list(make: Callable[..., NftuiApp]) -> None:
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("2")
+        screen = await settled(pilot)
+        newest = screen.table.row()
+        await pilot.press("S")
+        screen = await settled(pilot)
+        oldest = screen.table.row()
+        assert newest is not None and oldest is not None and oldest["flow_start"] < newest["flow_start"]
+        await pilot.press("1")
+        screen = await settled(pilot)
+        assert screen.answer is not None
+        sums = screen.answer.groups["octets"].to_list()
+        assert sums == sorted(sums, reverse=True)

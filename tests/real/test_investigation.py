@@ -1,0 +1,111 @@
+"""An investigation by keys alone, over a real ssh: five questions about the simulated network, answered as the store answers them.
+
+`docs/tutorial.md` tells it as a story; its keys are taken from there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.real.processes import Mark
+from tests.real.terminal import Screen, Terminal, marked, terminal
+from tests.real.test_ssh import server
+from tests.running import ROOT, nftui
+
+pytestmark = pytest.mark.peer("sshd", "ssh", "tmux")
+
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+MOST_KEYS = 25
+KEY = re.compile(r"<kbd>([^<]+)</kbd>")
+NAMES = {"⏎": "Enter", "↓": "Down"}
+
+
+def steps() -> dict[str, list[str]]:
+    """Return the keys of each question of the tutorial, by its heading."""
+    found: dict[str, list[str]] = {}
+    for section in TUTORIAL.read_text("utf-8").split("\n## ")[1:]:
+        title, _, text = section.partition("\n")
+        if keys := KEY.findall(text.split("\n```")[0]):
+            found[title.strip()] = [NAMES.get(key, key) for key in keys]
+    return found
+
+
+class Investigation:
+    """Somebody at the keys."""
+
+    def __init__(self, console: Terminal, data: Path) -> None:
+        self.console, self.data, self.pressed = console, data, 0
+
+    def keys(self, keys: list[str], shown: str) -> Screen:
+        """Press keys, wait for what tells that they had their effect, and return the screen."""
+        self.console.press(*keys)
+        self.pressed += len(keys)
+        self.console.wait(lambda screen: re.search(shown, "\n".join(screen), re.MULTILINE), shown, 30)
+        return self.console.screen()
+
+    def top(self, statistic: str, *where: str) -> str:
+        """Return the best value of a statistic as the command tells it."""
+        done = nftui("top", "--data", self.data, "-t", "-15m", "-n", "1", "-s", statistic, "-o", "json", *where)
+        answer: dict[str, Any] = json.loads(done.stdout)
+        (row,) = answer["rows"][:1]
+        return str(row[next(key for key in row if key not in ("rank", "statistic"))])
+
+
+def best(screen: Screen) -> str:
+    """Return the value in the first row of the ranked list."""
+    row = next(line for line in screen[10:] if line.startswith(("▌", ">")))
+    return row.lstrip("▌> ").lstrip("■ ").split()[0]
+
+
+def traffic(screen: Screen) -> bool:
+    """Return whether a quarter of an hour is there, and nothing more is written of it than of now."""
+    return len(screen) > 11 and "5 exporters" in screen[2] and " by dstip of " in "\n".join(screen)
+
+
+@pytest.mark.row("V01", "V02", "V13", "V15", "X02")
+def test_five_questions_in_twenty_five_keys(tmp_path: Path) -> None:
+    asked = steps()
+    assert len(asked) == 5, "the tutorial has five questions"
+    data = tmp_path / "store"
+    mark = Mark()
+    with server(tmp_path / "ssh") as sshd:
+        there = marked(mark, "demo", "--data", data, "--seed", "7", temporary=tmp_path)
+        command = sshd.command(f"cd {shlex.quote(str(ROOT))} && exec {shlex.join(there)}")
+        with terminal(command) as console:
+            console.wait(traffic, "the simulated network", 60)
+            time.sleep(2)  # the last of the quarter of an hour that was before
+            one = Investigation(console, data)
+            who, since, whom, port, exporter = asked.values()
+
+            source = best(one.keys(who, r"top 10 by srcip"))
+            assert source == one.top("srcip/bytes")
+
+            screen = one.keys(since, r"^ path: all > src ip .* flows")
+            console.wait(lambda screen: " start▾" in screen[3], "the oldest first")
+            first = next(line for line in console.screen()[4:] if line.startswith(("▌", ">"))).lstrip("▌> ").split()[0]
+            done = nftui("flows", "--data", data, "-t", "-20m", "-o", "json", "-O", "start", "src", "ip", source)
+            starts = {row["flow_start"][11:19] for row in json.loads(done.stdout)["rows"]}
+            assert first in starts
+
+            destination = best(one.keys(whom, r"top 10 by dstip of "))
+            assert destination == one.top("dstip/bytes", "src", "ip", source)
+            service = best(one.keys(port, r"top 10 by dstport of "))
+            assert service == one.top("dstport/bytes", "src", "ip", source)
+            told_by = best(one.keys(exporter, r"top 10 by router of "))
+            assert told_by == one.top("router/bytes", "src", "ip", source)
+
+            assert one.pressed <= MOST_KEYS
+            took = datetime.now(UTC)
+            print(f"\n{one.pressed} keys: {source} since {first} to {destination} port {service} by {told_by}; at {took:%H:%M:%S}")
+            console.press("q")
+            assert console.ends() == 0
+    mark.gone()
+    assert screen
