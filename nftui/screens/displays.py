@@ -10,17 +10,12 @@ from nftui.engine.matrix import ENDS
 from nftui.engine.query import RECORD_KEYS, Folding, Interval, Query
 from nftui.screens import terms
 from nftui.screens.questions import Compared, Paired, Question, Reply, Single, WithHeld
-from nftui.screens.view import View, keys_of
+from nftui.screens.view import SHORTEST, View, keys_of
 from nftui.screens.widgets.flow_table import Row, TableColumn
 from nftui.units import SECOND, duration, scaled
 
-LABELS = {
-    "area": "area over time", "summary": "sums and portions", "detailed": "portions as rectangles", "data": "table of samples",
-    "circle": "pairs", "connections": "top connections",
-}  # fmt: skip
-"""Of the displays, for the palette and the title."""
-PICTURES = ("detailed", "circle")
-"""Displays without a table."""
+AROUND = 4
+"""Bins on each side of the one that is zoomed to."""
 TWO_WAYS = (6, 17)
 """Protocols of which both directions are one connection: TCP and UDP."""
 
@@ -47,6 +42,18 @@ def answers(reply: Reply, display: str) -> bool:
     """Return whether a reply has what a display shows: it may be of the display before."""
     folded = reply.main.query.folding is not Folding.NONE
     return ("matrix" in reply.more) if display == "circle" else folded == (display == "connections")
+
+
+def around(moment: int, width: int, latest: int) -> Interval | None:
+    """Return the range that a moment is zoomed to; None where that is no closer.
+
+    Args:
+        moment: Where its bin begins, microseconds.
+        width: Of the bin.
+        latest: Where the range ends at the latest.
+    """
+    interval = Interval(moment - AROUND * width, min(moment + (AROUND + 1) * width, latest))
+    return interval if width > SECOND and interval.length >= SHORTEST else None
 
 
 def alike(one: Query, other: Query) -> bool:

@@ -12,12 +12,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from nftui.engine.matrix import Matrix
-from nftui.engine.query import Answer, Interval
+from nftui.engine.query import Answer, Interval, Measure
 from nftui.screens import displays, live_lines, live_panels, terms
 from nftui.screens.investigation import MEASURES, InvestigationScreen
 from nftui.screens.questions import Question
 from nftui.screens.ranking import Ranking
-from nftui.screens.view import DISPLAYS, SHORTEST, Range, time_text
+from nftui.screens.view import DISPLAYS, Range, time_text
 from nftui.screens.widgets.chart import AreaChart
 from nftui.screens.widgets.donut import Donut
 from nftui.screens.widgets.flow_table import FlowTable
@@ -32,8 +32,6 @@ from nftui.screens.widgets.treemap import Treemap
 from nftui.units import SECOND
 
 PANELS = ("", "-chart-only", "-table-only")
-AROUND = 4
-"""Bins on each side of the one that is zoomed to."""
 
 
 class LiveScreen(InvestigationScreen):
@@ -197,16 +195,14 @@ class LiveScreen(InvestigationScreen):
 
     def _show_nothing(self, words: tuple[str, ...]) -> None:
         """Say why there is nothing, and what to do, in the place of whatever has most room."""
-        upper = self.shown_display == "area"
         self.query_one("#legend").display = False
         self.query_one(AreaChart).show(None, *words)
         self.query_one("#figures", Lines).show(lambda width, height: ())
-        self.query_one("#donut", Donut).show(())
-        self.query_one("#portions", Donut).show(())
-        roomy = upper and bool(self.query_one("#upper").display)
-        self.query_one("#table", FlowTable).show(None, (), notice=() if roomy else words)
-        self.query_one("#data", FlowTable).show(None, (), notice=words)
-        self.query_one("#connections", FlowTable).show(None, (), notice=words)
+        for donut in self.query(Donut):
+            donut.show(())
+        told = self.shown_display == "area" and bool(self.query_one("#upper").display)
+        for table in self.query(FlowTable):
+            table.show(None, (), notice=() if told else words)
         self.query_one(Treemap).show((), "", *words)
         self.query_one(PairMatrix).show(None, self.view.measure, str, 1.0, *words)
         self.query_one(Ring).show(None, self.view.measure, str, *words)
@@ -375,15 +371,11 @@ class LiveScreen(InvestigationScreen):
         chart = message.chart
         if chart.areas is None or chart.moment is None:
             return
-        width = chart.areas.width
-        start, end = (
-            chart.moment - AROUND * width,
-            min(chart.moment + (AROUND + 1) * width, max(self.host.clock(), chart.areas.end)),
-        )
-        if end - start < SHORTEST or width <= SECOND:
+        interval = displays.around(chart.moment, chart.areas.width, max(self.host.clock(), chart.areas.end))
+        if interval is None:
             self.say("this is as close as it gets")
-            return
-        self.view = replace(self.view, range=Range(interval=Interval(start, end)), paused_at=None)
+        else:
+            self.view = replace(self.view, range=Range(interval=interval), paused_at=None)
 
     @on(TimeLine.Picked)
     def _picked(self, message: TimeLine.Picked) -> None:
@@ -443,15 +435,13 @@ class LiveScreen(InvestigationScreen):
 
     def order_by(self, name: str) -> None:
         """Rank by the measure whose heading was clicked."""
-        measure = next((one for one in MEASURES if one.value == name), None)
-        if measure is not None and self.shown_display != "data":
-            self.view = replace(self.view, order=measure)
+        if name in {one.value for one in MEASURES} and self.shown_display != "data":
+            self.view = replace(self.view, order=Measure(name))
 
     @on(Legend.Picked)
     def _picked_group(self, message: Legend.Picked) -> None:
         message.stop()
-        if message.place < self.table.count:
-            self.table.go(message.place)
+        self.table.go(message.place)
 
     def action_order(self) -> None:
         """Rank by octets, packets or flows in turn."""
@@ -504,6 +494,6 @@ class LiveScreen(InvestigationScreen):
         following = [mark for mark in marks if mark > here] or marks
         if interval is not None and not interval.start <= following[0] < interval.end:
             self._go_to(following[0])
+        chart.go(following[0])
         if self.shown_display == "area":
-            chart.go(following[0])
             self.call_after_refresh(chart.focus)
