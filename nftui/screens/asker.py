@@ -42,10 +42,6 @@ class Followed:
         """Return flow records to be read in order."""
         return self._behind.records(query)
 
-    def held(self) -> Interval | None:
-        """Return the range of flow times that there are flows of."""
-        return self._behind.held()
-
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status."""
         return self._behind.status()
