@@ -40,6 +40,7 @@ class LiveScreen(InvestigationScreen):
     """Ranks groups by traffic and draws them, over time or against each other."""
 
     TAB = "live"
+    RANKED = True
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "live.tcss"]
     FOOTER = (
         ("view.filter", ""), ("view.range", ""), ("view.by", ""), ("view.measure", ""), ("live.order", ""), ("live.view", ""),
@@ -440,18 +441,6 @@ class LiveScreen(InvestigationScreen):
         return terms.term(column.name, row[column.name]) if column.name in answer.query.keys else self._words_here()
 
     # The keys of this screen
-
-    def order_by(self, name: str) -> None:
-        """Rank by the measure whose heading was clicked."""
-        measure = next((one for one in MEASURES if one.value == name), None)
-        if measure is not None and self.shown_display != "data":
-            self.view = replace(self.view, order=measure)
-
-    @on(Legend.Picked)
-    def _picked_group(self, message: Legend.Picked) -> None:
-        message.stop()
-        if message.place < self.table.count:
-            self.table.go(message.place)
 
     def action_order(self) -> None:
         """Rank by octets, packets or flows in turn."""
