@@ -21,6 +21,7 @@ from nftui.screens.filtered import FilteredScreen
 from nftui.screens.questions import Question, Reply
 from nftui.screens.shell import LOOK_S
 from nftui.screens.view import Range, keys_of, time_text
+from nftui.screens.widgets.legend import Legend
 from nftui.screens.widgets.painted import Line, Part
 
 FIRST_LOOK = 0.2
@@ -34,6 +35,8 @@ MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
 class InvestigationScreen(FilteredScreen):
     """A screen on the shared view. A subclass says what it asks, and shows the answer."""
 
+    RANKED: ClassVar[bool] = False
+    """Whether its table is the ranked list, which a click on a measure orders."""
     SIGNS: ClassVar[tuple[str, ...]] = (
         "the sign before LIVE",
         "  = exact  ~ newest bins settle  ≈ estimated  ! losses  % read in part so far",
@@ -361,6 +364,21 @@ class InvestigationScreen(FilteredScreen):
         if self._row is not None and self.answer is not None and self.asked is not None and self.answer.query == self.asked.main:
             row, self._row = self._row, None
             self.table.go(row)
+
+    # The mouse
+
+    def order_by(self, name: str) -> None:
+        """Order by the column whose heading was clicked: a ranked list by its measure."""
+        if not self.RANKED:
+            super().order_by(name)
+        elif (measure := next((one for one in MEASURES if one.value == name), None)) is not None:
+            self.view = replace(self.view, order=measure)
+
+    @on(Legend.Picked)
+    def _picked_group(self, message: Legend.Picked) -> None:
+        message.stop()
+        if message.place < self.table.count:
+            self.table.go(message.place)
 
     # What there is to write, and to read
 

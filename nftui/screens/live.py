@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from nftui.engine.matrix import Matrix
-from nftui.engine.query import Answer, Interval, Measure
+from nftui.engine.query import Answer, Interval
 from nftui.screens import displays, live_lines, live_panels, terms
 from nftui.screens.investigation import MEASURES, InvestigationScreen
 from nftui.screens.questions import Question
@@ -38,6 +38,7 @@ class LiveScreen(InvestigationScreen):
     """Ranks groups by traffic and draws them, over time or against each other."""
 
     TAB = "live"
+    RANKED = True
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "live.tcss"]
     FOOTER = (
         ("view.filter", ""), ("view.range", ""), ("view.by", ""), ("view.measure", ""), ("live.order", ""), ("live.view", ""),
@@ -432,16 +433,6 @@ class LiveScreen(InvestigationScreen):
         return terms.term(column.name, row[column.name]) if column.name in answer.query.keys else self._words_here()
 
     # The keys of this screen
-
-    def order_by(self, name: str) -> None:
-        """Rank by the measure whose heading was clicked."""
-        if name in {one.value for one in MEASURES} and self.shown_display != "data":
-            self.view = replace(self.view, order=Measure(name))
-
-    @on(Legend.Picked)
-    def _picked_group(self, message: Legend.Picked) -> None:
-        message.stop()
-        self.table.go(message.place)
 
     def action_order(self) -> None:
         """Rank by octets, packets or flows in turn."""
