@@ -50,10 +50,6 @@ class Followed:
         """Return the collector's last status."""
         return self._behind.status()
 
-    def held(self) -> Interval | None:
-        """Return the range of flow times that there are flows of."""
-        return self._behind.held()
-
     def account(self) -> Account:
         """Return all that the collector says of itself."""
         return self._behind.account()
