@@ -219,8 +219,8 @@ def _show(
     from nftui.app import NftuiApp
 
     lower_pool()
-    # These would win over the size that the terminal tells, and stay when it changes.
-    for name in ("COLUMNS", "LINES"):
+    # These would win over the size that the terminal tells, and stay when it changes; a browser tells its first size by them.
+    for name in () if in_browser else ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     cache = default_cache()
     resolver = Resolver(config.names, cache / "names.json")

@@ -129,7 +129,7 @@ async def test_sizes_and_nonsense_from_the_page(tmp_path: Path) -> None:
     async with TestServer(server.application(), host="127.0.0.1") as listening, ClientSession() as client:
         here = f"http://{listening.host}:{listening.port}"
         headers = {"Cookie": f"nftui-1={server._pass}", "Origin": here}
-        async with client.ws_connect(f"{here}/ws?width=999999&height=-3", headers=headers) as opened:
+        async with client.ws_connect(f"{here}/ws?width=300&height=-3", headers=headers) as opened:
             for nonsense in ("", "7", "[]", "{}", '["resize"]', '["resize", {"width": "x"}]', '["stdin"]', '[["a"], 1]', DEEP):
                 await opened.send_str(nonsense)
             await opened.send_json(["ping", "1"])
@@ -139,12 +139,14 @@ async def test_sizes_and_nonsense_from_the_page(tmp_path: Path) -> None:
                 if message.data == '["pong", "1"]':
                     break
             assert '["pong", "1"]' in answers
-            await opened.send_json(["resize", {"width": 70, "height": 24}])
-            shown = b""
-            async for message in opened:
-                shown += message.data if isinstance(message.data, bytes) else b""
-                if b"80x24 shows more" in shown:
-                    break
+            for size, words in ((300, b"1 Live"), (70, b"80x24 shows more"), (100, b"[1Live]")):
+                if size < 300:
+                    await opened.send_json(["resize", {"width": size, "height": 24}])
+                shown = b""
+                async for message in opened:
+                    shown += message.data if isinstance(message.data, bytes) else b""
+                    if words in shown:
+                        break
             (session,) = server._sessions
             await opened.send_json(["stdin", "q"])
             async for _ in opened:

@@ -9,7 +9,7 @@ from time import perf_counter
 import polars as pl
 
 from nftui.engine.query import Interval
-from nftui.engine.segments import Part, PartName
+from nftui.engine.segments import TAIL, Part, PartName
 from nftui.engine.store import Store
 from nftui.engine.watch import Watch
 
@@ -17,6 +17,8 @@ STEP_S = 0.08
 """Seconds that a step should take: a question that was given up ends about so late."""
 FIRST_STEP, LEAST_STEP, MOST_STEP = 1_000_000, 131_072, 8_000_000
 """Flows of a step."""
+FEW_PARTS, FEW_OCTETS = 8, 32 << 20
+"""What came since the last question, a second ago, is no more than that."""
 
 Wanted = dict[PartName, Interval | None]
 """Parts that a question stands on, and the range each must be clipped to: None where all its flows lie inside."""
@@ -40,9 +42,11 @@ class Step:
     count: int | None = None
     last: bool = True
 
-    def scan(self, store: Store, columns: tuple[str, ...]) -> pl.LazyFrame:
+    def scan(self, ground: Ground, columns: tuple[str, ...]) -> pl.LazyFrame:
         """Return the flows."""
-        flows = store.scan(list(self.parts), columns)
+        if self.count is None and all(part.name in ground.held for part in self.parts):
+            return pl.concat([ground.held[part.name].select(columns) for part in self.parts]).lazy()
+        flows = ground.store.scan(list(self.parts), columns)
         return flows if self.count is None else flows.slice(self.first, self.count)
 
 
@@ -57,6 +61,7 @@ class Ground:
         parts: Where each is.
         watch: Who follows; None reads in as few steps as there can be.
         read: Takes the names of parts that were read.
+        held: Flows of parts that came since the last question.
         at, until: The shares that `watch` is told at the beginning and at the end of a pass.
     """
 
@@ -66,6 +71,7 @@ class Ground:
     parts: dict[PartName, Part]
     watch: Watch | None = None
     read: set[PartName] = field(default_factory=set)
+    held: dict[PartName, pl.DataFrame] = field(default_factory=dict)
     at: float = 0.0
     until: float = 1.0
     _flows: int = field(default_factory=lambda: FIRST_STEP)
@@ -75,6 +81,16 @@ class Ground:
         """Return what an answer for a range stands on."""
         wanted: Wanted = {part.name: None if part.name.inside(interval) else interval for part in parts}
         return cls(store, interval, wanted, {part.name: part for part in parts}, watch)
+
+    def hold_new(self, columns: tuple[str, ...]) -> None:
+        """Read what is new, where that is little, once for all: how many flows there are, for groups and for a series."""
+        new = [part for part in self.parts.values() if part.name.level == TAIL and not self.store.counted(part)]
+        if not 0 < len(new) <= FEW_PARTS or self.store.octets(new) > FEW_OCTETS:
+            return
+        frames = pl.collect_all([self.store.scan([part], columns) for part in new], engine="streaming")
+        for part, frame in zip(new, frames, strict=True):
+            self.store.note_count(part, frame.height)
+            self.held[part.name] = frame
 
     @property
     def due(self) -> bool:

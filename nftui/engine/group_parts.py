@@ -60,7 +60,7 @@ class Grouper:
             seen.interval, seen.whole = ground.interval, False
             frames: list[pl.DataFrame] = []
             for step in ground.steps(change.come):
-                frames.append(_of(query, step.scan(ground.store, _columns(query, step.clip, timed)), step.clip, timed))
+                frames.append(_of(query, step.scan(ground, _columns(query, step.clip, timed)), step.clip, timed))
                 if not step.last:
                     continue
                 seen.add(frames, {part.name: step.clip for part in step.parts}, ground, merge)

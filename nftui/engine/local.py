@@ -20,7 +20,7 @@ from nftui.engine.account import Account, AccountReader
 from nftui.engine.addresses import address_octets
 from nftui.engine.edge_flows import EdgeFlows
 from nftui.engine.filters import ANY
-from nftui.engine.ground import Ground, Wanted
+from nftui.engine.ground import Ground, Step, Wanted
 from nftui.engine.group_parts import Grouper, SoFar, empty_groups, groups_of
 from nftui.engine.ordered import Records
 from nftui.engine.partials import Partials
@@ -156,6 +156,8 @@ class LocalBackEnd:
         grid = Grid(interval, query.bins) if query.bins else None
         if grid:
             ground.until = 0.5
+        if self._keep:
+            ground.hold_new(top.columns(query, timed=True))
 
         def tell(state: pl.DataFrame, seen: Wanted, frame: pl.DataFrame | None = None) -> None:
             answer = self._finished(query, state, ground, began, grid, frame)
@@ -258,8 +260,8 @@ class LocalBackEnd:
                 partials.append(partial)
         columns = top.columns(query, timed=True)
         for step in ground.steps(missing):
-            scans = [self.store.scan([part], columns) for part in step.parts]
-            scans = scans if step.count is None else [step.scan(self.store, columns)]
+            alone = [Step(step.clip, (part,)) for part in step.parts] if step.count is None else [step]
+            scans = [one.scan(ground, columns) for one in alone]
             frames = pl.collect_all([top.groups(flows, query, step.clip, timed=True) for flows in scans], engine="streaming")
             partials += frames
             if step.count is None:

@@ -104,6 +104,8 @@ class Seen:
             earlier = held[0].first != name.first
             if earlier and (self.interval is None or not self.whole):
                 continue
+            if not earlier and not ground.store.counted(ground.parts[name]):
+                ground.store.note_count(ground.parts[name], ground.store.flow_count([self.parts[old] for old in held]))
             clipped = earlier or any(self.wanted[old] is not None for old in held)
             for old in held:
                 del self.wanted[old]

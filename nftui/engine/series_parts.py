@@ -103,7 +103,7 @@ class Spreader:
 
     def _spread(self, query: Query, ground: Ground, step: Step, grid: Grid, followed: pl.DataFrame) -> list[pl.DataFrame]:
         """Return the partials of a step, of no more than so many flows each."""
-        flows = step.scan(ground.store, top.columns(query, timed=True))
+        flows = step.scan(ground, top.columns(query, timed=True))
         count = ground.store.flow_count(list(step.parts)) if step.count is None else step.count
         pieces = [flows] if count <= SPREAD_FLOWS else [flows.slice(at, SPREAD_FLOWS) for at in range(0, count, SPREAD_FLOWS)]
         return [series.spread(piece, query, step.clip, grid, followed) for piece in pieces]

@@ -149,11 +149,19 @@ class Store:
                     known = int(scan_part(part).select(pl.len()).collect().item())
                 except (OSError, pl.exceptions.PolarsError):
                     known = 0
-                if len(self._counts) >= self._room:
-                    self._forget_gone()
-                self._counts[part.name] = known
+                self.note_count(part, known)
             total += known
         return total
+
+    def counted(self, part: Part) -> bool:
+        """Return whether it is known how many flows a part holds."""
+        return part.name in self._counts
+
+    def note_count(self, part: Part, flows: int) -> None:
+        """Take note of how many flows a part holds."""
+        if len(self._counts) >= self._room:
+            self._forget_gone()
+        self._counts[part.name] = flows
 
     def octets(self, parts: list[Part]) -> int:
         """Return the size of some parts' files; those that vanished count none."""

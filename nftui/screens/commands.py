@@ -129,7 +129,7 @@ class Family(Provider):
 class Bindings(Family):
     """What the keys of the screen do."""
 
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("table.", "sheet.", "app.palette", "prompt.")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("table.", "picture.", "sheet.", "app.palette", "prompt.", "view.saved_")
 
     def commands(self) -> Iterator[Command]:
         """Yield a command for each key that works here: those of the screen first."""

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from textual import events
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from nftui.screens.link import Metered
-
-if TYPE_CHECKING:
-    from nftui.app import NftuiApp
+from nftui.screens.link import Link, Metered
 
 LAST_ANSWER_S = 0.5
 """Seconds that leaving waits for the terminal's last answer."""
 
 
+class Linked(Protocol):
+    """What the driver needs of the application."""
+
+    link: Link
+
+    def go_on(self) -> None:
+        """Paint what was held back."""
+
+
 class MeteredDriver(LinuxDriver):
     """Tells the link of the application what goes to the terminal, and what the terminal answers."""
 
-    def __init__(self, app: NftuiApp, **more: Any) -> None:
-        super().__init__(app, **more)
+    def __init__(self, app: Linked, **more: Any) -> None:
+        super().__init__(cast(Any, app), **more)
         self._link, self._go_on = app.link, app.go_on
         self._file = cast(Any, Metered(cast(Any, self._file), app.link))
 

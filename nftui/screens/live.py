@@ -444,7 +444,7 @@ class LiveScreen(InvestigationScreen):
     def order_by(self, name: str) -> None:
         """Rank by the measure whose heading was clicked."""
         measure = next((one for one in MEASURES if one.value == name), None)
-        if measure is not None and not self.data_view:
+        if measure is not None and self.shown_display != "data":
             self.view = replace(self.view, order=measure)
 
     @on(Legend.Picked)

