@@ -16,7 +16,7 @@ from textual.message_pump import MessagePump
 
 from nftui.engine.account import Account
 from nftui.engine.ordered import Records
-from nftui.engine.query import Answer, BackEnd, Query
+from nftui.engine.query import Answer, BackEnd, Interval, Query
 from nftui.engine.watch import Watch
 from nftui.errors import GivenUp, NftuiError
 from nftui.screens.questions import Question, Reply, partly
@@ -41,6 +41,10 @@ class Followed:
     def records(self, query: Query) -> Records:
         """Return flow records to be read in order."""
         return self._behind.records(query)
+
+    def held(self) -> Interval | None:
+        """Return the range of flow times that there are flows of."""
+        return self._behind.held()
 
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status."""
