@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,9 +19,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from nftui.errors import Cancelled, NftuiError
+from nftui.errors import Cancelled
 from nftui.export.exportables import Exportable, taken, write_file, write_unnamed
 from nftui.printable import printable
+from nftui.screens import errands
 from nftui.screens.exports import file_name, with_suffix
 from nftui.units import octets
 
@@ -226,7 +226,7 @@ class ExportDialog(ModalScreen[None]):
             nonlocal told
             if (now := monotonic()) - told > TOLD_EACH:
                 told = now
-                self._post(Told(done, of))
+                errands.post(self, Told(done, of))
 
         ended = Ended(name)
         try:
@@ -239,15 +239,9 @@ class ExportDialog(ModalScreen[None]):
                 ended.size = write_file(one, form, path, replacing=replacing, progress=progress, cancelled=self._cancelled)
         except Cancelled:
             ended.problem = "given up; nothing was written"
-        except NftuiError as error:
-            ended.problem = str(error)
         except Exception as error:  # noqa: BLE001  the edge of a thread: whatever it was, the dialog says so
-            ended.problem = f"{type(error).__name__}: {error}"
-        self._post(ended)
-
-    def _post(self, message: Message) -> None:
-        with contextlib.suppress(RuntimeError):  # the program is being left, and with it the loop
-            self.post_message(message)
+            ended.problem = errands.words_of(error)
+        errands.post(self, ended)
 
     @on(Told)
     def _told(self, message: Told) -> None:
