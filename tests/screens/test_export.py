@@ -224,14 +224,18 @@ async def test_looks(make: Make, size: tuple[int, int]) -> None:
         against_golden(f"export-{size[0]}x{size[1]}", box(app))
 
 
-async def test_an_empty_screen_has_its_picture_alone(make: Make, tmp_path_factory: pytest.TempPathFactory) -> None:
-    app = make(LocalBackEnd(tmp_path_factory.mktemp("nothing")))
+async def test_a_screen_without_an_answer_has_its_picture_alone(make: Make, store: Path) -> None:
+    slow = Scripted(LocalBackEnd(store))
+    slow.gate.clear()
+    app = make(slow)
     async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await pilot.press("8", "e")
+        await pilot.pause(0.1)
+        await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
         await pilot.pause(0.1)
+        assert not app.screen.query_one("#what").display
         against_golden("export-empty-80x24", box(app))
+        slow.gate.set()
 
 
 @pytest.mark.parametrize(
