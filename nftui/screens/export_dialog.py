@@ -23,7 +23,10 @@ from nftui.errors import Cancelled
 from nftui.export.exportables import Exportable, taken, write_file, write_unnamed
 from nftui.printable import printable
 from nftui.screens import errands
+from nftui.screens.ahead import TypedAhead
+from nftui.screens.driver import Paced
 from nftui.screens.exports import file_name, with_suffix
+from nftui.screens.widgets.typed_line import OrderedInput
 from nftui.units import octets
 
 FORMS = (
@@ -72,7 +75,7 @@ class Ended(Message):
     file: BinaryIO | None = None
 
 
-class ExportDialog(ModalScreen[None]):
+class ExportDialog(Paced, TypedAhead, ModalScreen[None]):
     """Asks what to write, and writes it off the screen's thread."""
 
     CSS_PATH = "export_dialog.tcss"
@@ -115,7 +118,7 @@ class ExportDialog(ModalScreen[None]):
                 )
             with Horizontal(id="file"):
                 yield Static(Text("file "), id="label", markup=False)
-                yield Input(id="name", compact=True, select_on_focus=False)
+                yield OrderedInput(id="name", compact=True, select_on_focus=False)
             yield Static("", id="words", markup=False)
 
     def _line(self, key: str, form: str, use: str) -> Text:
@@ -129,9 +132,9 @@ class ExportDialog(ModalScreen[None]):
         self.query_one("#what", OptionList).display = bool(self._found)
         if self._found:
             self.query_one("#what", OptionList).highlighted = 0
-        forms.focus()
         self._propose()
         self._say()
+        self.ready(forms)
 
     # What is chosen
 

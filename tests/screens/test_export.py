@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
@@ -244,3 +245,13 @@ async def test_a_screen_without_an_answer_has_its_picture_alone(make: Make, stor
 )
 def test_suffix_follows_the_form(name: str, form: str, becomes: str) -> None:
     assert with_suffix(name, form) == becomes
+
+
+async def test_keys_typed_ahead_go_to_the_dialog(make: Make, here: Path) -> None:
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        for key, character in (("e", "e"), ("j", "j"), ("enter", "\r")):
+            app.post_message(events.Key(key, character))
+        await until(pilot, lambda: listed(here))
+        assert json.loads((await wrote(pilot, here)).read_text())
