@@ -22,8 +22,8 @@ from nftui.screens.widgets.painted import Part, fit
 from nftui.screens.widgets.prompt import Prompt
 from nftui.units import SECOND
 
-NEW, UPDATE, LOAD = "new", "update", "load "
-"""Choices of the window that saves; behind `load ` stands a name."""
+NEW, UPDATE, LOAD = "/new", "/update", "/load "
+"""Choices of the window that saves, none of which can be a name; behind `/load ` stands one."""
 REFUSED = "display.custom_filters = false: only saved filters may be chosen here"
 
 

@@ -153,23 +153,25 @@ class FiltersScreen(InvestigationScreen):
             self.tally.count(self.host.back_end, self.view, entries, self.host.clock())
         self._show_title()
         self.query_one("#detail", Lines).show(self._detail)
-        self._rule("#fields-title", [Part("── ", "rule"), Part("fields ", "strong")], [])
+        self._rule("#fields-title", [Part("fields ", "strong")], [])
         self.query_one("#fields", Lines).show(field_list.lines)
         self._show_preview()
 
     def _show_title(self) -> None:
         entries = self.host.shelf.entries
         broken = sum(one.saved is None for one in entries)
-        left = [Part("── ", "rule"), Part(f"{len(entries)} saved ", "strong")]
+        left = [Part(f"{len(entries)} saved ", "strong")]
         left += [Part(f"{broken} can't be used ", "warn")] if broken else []
         left += [Part(f"{len(self.marked)} marked ", "accent")] if self.marked else []
         left += [Part(f"{self.problem or self.tally.problem} ", "error")] if self.problem or self.tally.problem else []
-        self._rule("#title", left, [Part(f" matches: {self.view.range.label} ", "dim"), Part("──", "rule")])
+        self._rule("#title", left, [Part(f" matches: {self.view.range.label} ", "dim")])
 
     def _rule(self, name: str, left: list[Part], right: list[Part]) -> None:
         line = self.query_one(name, Line)
-        used = sum(len(part.text) for part in (*left, *right))
-        line.show([*left, Part(line.glyphs.horizontal * max(line.size.width - used, 0), "rule")], right)
+        rule = line.glyphs.horizontal
+        used = sum(len(part.text) for part in (*left, *right)) + 3 + 2 * bool(right)
+        middle = Part(rule * max(line.size.width - used, 0), "rule")
+        line.show([Part(f"{rule * 2} ", "rule"), *left, middle], [*right, Part(rule * 2, "rule")] if right else [])
 
     def _none(self) -> tuple[str, ...]:
         directory = str(self.host.shelf.saved.directory)
@@ -197,7 +199,7 @@ class FiltersScreen(InvestigationScreen):
         def count(_: int, row: Row, name: str = "flows") -> str:
             found = counted.get(row["name"])
             if found is None or entry(row).saved is None:
-                return "-" if entry(row).saved is None else "…"
+                return "-" if entry(row).saved is None else self.table.glyphs.ellipsis
             return octets(found.octets, self.iec) if name == "octets" else scaled(found.flows)
 
         return [
@@ -233,7 +235,7 @@ class FiltersScreen(InvestigationScreen):
         words = "no flows match" if current else "asking…" if entry is not None and entry.saved is not None else ""
         table.show(frame, self._preview_columns(), notice=(words,))
         total = f"{frame.height:,} of {answer.total.flows:,} " if frame is not None and answer is not None else ""
-        left = [Part("── ", "rule"), Part(f"{name} ", "strong"), Part(f"newest flows {total}", "dim")]
+        left = [Part(f"{name} ", "strong"), Part(f"newest flows {total}", "dim")]
         self._rule("#preview-title", left, [])
 
     def _preview_columns(self) -> list[TableColumn]:

@@ -145,7 +145,8 @@ class Ranking:
             before = [None if n * together < self.comparable.start else value for n, value in enumerate(earlier)]
         unit = RATE_UNITS[self.measure]
         factor, width = self.bin_factor / together, answer.bin_width * together
-        return Areas(drawn, start, width, factor, scaled, self.settling, unit, before, marks)
+        partial = answer.coverage.partial
+        return Areas(drawn, start, width, factor, scaled, self.settling, unit, before, marks, partial)
 
     # The period before
 

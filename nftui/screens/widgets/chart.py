@@ -54,6 +54,7 @@ class Areas:
         unit: Of the scale, in at most 6 characters.
         before: The total of each bin in the period before, drawn as a line, None where that isn't held; empty for no line.
         marks: Moments with a mark, microseconds, in order.
+        partial: How much of what has to be read was read, 0 to 1; None where that is all.
     """
 
     series: pl.DataFrame
@@ -65,6 +66,7 @@ class Areas:
     unit: str = ""
     before: Sequence[int | None] = ()
     marks: tuple[int, ...] = ()
+    partial: float | None = None
 
     @property
     def end(self) -> int:
@@ -86,6 +88,7 @@ class AreaChart(Painted, can_focus=True):
         Binding("L,pagedown", f"step({FAST})", "On", show=False, id="chart.faster_right", tooltip="The cursor ten bins on"),
         Binding("g,home", "edge(0)", "First", show=False, id="chart.first", tooltip="The cursor to the first bin"),
         Binding("G,end", "edge(-1)", "Last", show=False, id="chart.last", tooltip="The cursor to the last bin"),
+        Binding("J", "rise", "Rise", id="chart.rise", tooltip="To the steepest rise before: since when is it?"),
         Binding(
             "enter", "open", "Zoom", key_display="⏎", show=False, id="chart.open", tooltip="Zoom to the bins around the cursor"
         ),
@@ -155,6 +158,20 @@ class AreaChart(Painted, can_focus=True):
         if self.areas is not None:
             self._go_to(place % max(self.areas.series.height, 1))
 
+    def action_rise(self) -> None:
+        """Move the cursor to the steepest rise of the total before it; where nothing rises before, to that of all."""
+        if self.areas is None or self.areas.series.is_empty():
+            return
+        totals = _layers(self.areas.series).sum(axis=0)
+        place = self.place
+        found = steepest(totals, len(totals) if place is None else place)
+        if found is None:
+            found = steepest(totals, len(totals))
+        if found is None:
+            self.notify("nothing rises in this range", timeout=3, markup=False)
+        else:
+            self._go_to(found)
+
     def _go_to(self, place: int) -> None:
         if self.areas is not None and not self.areas.series.is_empty():
             self.go(self.areas.start + min(max(place, 0), self.areas.series.height - 1) * self.areas.width)
@@ -206,6 +223,7 @@ class AreaChart(Painted, can_focus=True):
         cells = self._cells(layers, width - gutter, height - 2)
         self._draw_before(cells)
         self._draw_marks(cells)
+        self._tell_share(cells)
         strips = [Strip([Segment(line[:gutter], self.ink.dim), *row]) for line, row in zip(frame, cells, strict=False)]
         below = [Segment(character, self.ink.dim) for character in frame[height - 2]]
         if (cursor := self._column(self.moment)) is not None:
@@ -261,6 +279,22 @@ class AreaChart(Painted, can_focus=True):
         if (x := self._column(self.moment)) is not None:
             for row in cells:
                 row[x] = self._over(row[x], self.glyphs.vertical)
+
+    def _tell_share(self, cells: list[list[Segment]]) -> None:
+        """Say where nothing was read yet that more is to come: blank would look as if there had been nothing."""
+        areas = self.areas
+        assert areas is not None
+        if areas.partial is None:
+            return
+        y = len(cells) // 2
+        row = cells[y]
+        for words in (f"scanned {100 * areas.partial:.0f} %, the rest is being read", f"scanned {100 * areas.partial:.0f} %"):
+            text = f" {words} "
+            blank = "".join(" " if cell.text == " " else "x" for cell in row)
+            if (x := blank.find(" " * len(text))) >= 0:
+                x += (len(blank[x:]) - len(blank[x:].lstrip(" ")) - len(text)) // 2
+                row[x : x + len(text)] = [Segment(character, self.ink.accent) for character in text]
+                return
 
     def _over(self, cell: Segment, character: str) -> Segment:
         """Return a cell with a character over what it shows."""
@@ -341,6 +375,21 @@ def _greatest(layers: np.ndarray[Any, Any], areas: Areas) -> float:
         if settled >= 3:
             return float(max(stacked[:settled].max(), stacked.max() * 0.999, line))
     return float(max(stacked.max(), line)) if stacked.size else 0.0
+
+
+def steepest(totals: np.ndarray[Any, Any], end: int) -> int | None:
+    """Return the bin before `end` whose total is above that of the bin before it by most, the latest of equals.
+
+    None where nothing rises. Where the flows that are held begin is no rise: nobody knows what was before.
+    """
+    import numpy as np
+
+    held = totals.nonzero()[0]
+    rises = np.diff(totals[: max(end, 0)])
+    rises[: held[0] if held.size else 0] = 0
+    if not rises.size or rises.max() <= 0:
+        return None
+    return int(rises.size - rises[::-1].argmax())
 
 
 def _scale_top(greatest: float, before: float) -> float:
