@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
@@ -21,13 +21,13 @@ Made = tuple[list[tuple[float, float, str]], list[tuple[str, tuple[float, ...]]]
 def drawn(*lines: str, style: Style | None = None, width: int = 80) -> Made:
     """Return the texts with their places, and the boxes with their fill, of a picture that is well-formed."""
     text = svg([[Segment(line, style or Style(color="#ffffff", bgcolor=GROUND))] for line in lines], width, GROUND)
-    root = ElementTree.fromstring(text)
+    root = ET.fromstring(text)
     names = {"s": "http://www.w3.org/2000/svg"}
     words = [(float(e.get("x", 0)), float(e.get("y", 0)), e.text or "") for e in root.findall(".//s:g/s:text", names)]
     boxes = []
     for path in root.findall(".//s:g/s:path", names):
-        for found in re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)v([\d.]+)h-[\d.]+z", path.get("d", "")):
-            boxes.append((path.get("fill", ""), tuple(map(float, found))))
+        found = re.findall(r"M([\d.]+) ([\d.]+)h([\d.]+)v([\d.]+)h-[\d.]+z", path.get("d", ""))
+        boxes += [(path.get("fill", ""), tuple(map(float, numbers))) for numbers in found]
     return words, boxes
 
 
@@ -88,7 +88,7 @@ def test_shades_are_patterns_that_the_picture_has() -> None:
 def test_nothing_is_loaded_or_run_whatever_the_text(text: str) -> None:
     shown = "".join(letter for letter in HOSTILE + text if letter.isprintable())
     picture = svg([[Segment(f"<script>{shown}</script><image href='http://x'/>")]], 80, GROUND, title=shown + "<a>")
-    tags = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(picture).iter()}
+    tags = {element.tag.rpartition("}")[2] for element in ET.fromstring(picture).iter()}
     assert tags <= {"svg", "style", "rect", "text", "g", "path", "pattern"}
 
 
