@@ -34,7 +34,7 @@ PICTURES: dict[str, tuple[tuple[int, int], Sequence[str]]] = {
     "map": (WIDE, ("4",)),
     "circle": (WIDE, ("4", "m", "v")),
     "filter": (SMALL, (*APP, "f", *"proto tcp and dst port ")),
-    "sources": (WIDE, ("7",)),
+    "sources": ((120, 26), ("7", *"jjjj")),
 }
 """Size and keys of each."""
 RUNS_S = 960.0
