@@ -22,7 +22,7 @@ from nftui.engine.resolving import Resolver
 from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
-from nftui.screens import exports, glyphs, keys, themes
+from nftui.screens import glyphs, keys, themes
 from nftui.screens.depth import Depth, depth
 from nftui.screens.driver import MeteredDriver
 from nftui.screens.frugal import Outlet, frugal
@@ -268,6 +268,8 @@ class NftuiApp(App[None], inherit_bindings=False):
 
     def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
         """Return the screen as SVG that loads nothing from elsewhere: the fonts are those of the reader."""
+        from nftui.screens import exports
+
         return exports.without_fonts(super().export_screenshot(title=title, simplify=simplify))
 
     def action_command_palette(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.binding import Binding, BindingType
@@ -12,9 +12,8 @@ from textual.binding import Binding, BindingType
 from nftui.engine import filters, resolutions, session
 from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError, UsageError
-from nftui.export.exportables import Exportable
 from nftui.printable import printable
-from nftui.screens import cells, exports, presets, reading, registries, terms
+from nftui.screens import cells, presets, reading, registries, terms
 from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
 from nftui.screens.filtered import FilteredScreen
@@ -23,6 +22,9 @@ from nftui.screens.shell import LOOK_S
 from nftui.screens.view import Range, keys_of, time_text
 from nftui.screens.widgets.legend import Legend
 from nftui.screens.widgets.painted import Line, Part
+
+if TYPE_CHECKING:
+    from nftui.export.exportables import Exportable
 
 FIRST_LOOK = 0.2
 """Seconds between two looks at a store that has no flows in the range yet."""
@@ -386,6 +388,8 @@ class InvestigationScreen(FilteredScreen):
         """Return all that the answer holds; a table where there is none."""
         if self.reply is None:
             return super().exports()
+        from nftui.screens import exports
+
         resolver = self.host.resolver if self.view.names else None
         return list(exports.of_reply(self.reply, self.host.back_end, resolver, iec=self.iec))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from textual import events, on
 from textual.binding import Binding, BindingType
@@ -15,9 +15,8 @@ from textual.screen import Screen
 from nftui.config import Config, DisplaySettings
 from nftui.engine.query import BackEnd
 from nftui.engine.resolving import Resolver
-from nftui.export.exportables import Exportable
 from nftui.printable import printable
-from nftui.screens import exports, reading
+from nftui.screens import reading
 from nftui.screens.collector import Collector
 from nftui.screens.depth import Depth
 from nftui.screens.driver import Paced
@@ -29,6 +28,9 @@ from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
 from nftui.screens.widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from nftui.export.exportables import Exportable
 
 TABS = (
     ("1", "live", "Live", "Live"), ("2", "flows", "Flows", "Flows"), ("3", "summary", "Summary", "Sum"), ("4", "map", "Map", "Map"),
@@ -283,10 +285,13 @@ class ShellScreen(Paced, Screen[None]):
 
     def exports(self) -> Sequence[Exportable]:
         """Return what there is to write, what is looked at most first: the table, unless a screen knows more."""
+        from nftui.screens import exports
+
         return [one for table in self.query(FlowTable) if table.display for one in exports.of_table(table, "table")]
 
     def action_export(self, form: str = "csv") -> None:
         """Write what is shown to a file."""
+        from nftui.screens import exports
         from nftui.screens.export_dialog import ExportDialog
 
         moment = time_text(self.host.clock(), "%Y%m%d-%H%M%S")
