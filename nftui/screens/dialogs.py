@@ -18,6 +18,7 @@ from nftui.errors import NftuiError
 from nftui.printable import printable
 from nftui.screens.ahead import TypedAhead
 from nftui.screens.driver import Paced
+from nftui.screens.widgets.typed_line import OrderedInput
 
 
 class Pick(Paced, TypedAhead, ModalScreen[str | None]):
@@ -61,7 +62,7 @@ class Pick(Paced, TypedAhead, ModalScreen[str | None]):
                 *(Option(Text(printable(label)), id=name) for name, label in self._choices), id="choices", markup=False
             )
             if self._typed:
-                yield Input(placeholder=self._typed, id="typed", compact=True)
+                yield OrderedInput(placeholder=self._typed, id="typed", compact=True)
                 yield Static("", id="wrong", markup=False)
 
     def on_mount(self) -> None:

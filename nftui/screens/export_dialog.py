@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,10 +19,14 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from nftui.errors import Cancelled, NftuiError
+from nftui.errors import Cancelled
 from nftui.export.exportables import Exportable, taken, write_file, write_unnamed
 from nftui.printable import printable
+from nftui.screens import errands
+from nftui.screens.ahead import TypedAhead
+from nftui.screens.driver import Paced
 from nftui.screens.exports import file_name, with_suffix
+from nftui.screens.widgets.typed_line import OrderedInput
 from nftui.units import octets
 
 FORMS = (
@@ -72,7 +75,7 @@ class Ended(Message):
     file: BinaryIO | None = None
 
 
-class ExportDialog(ModalScreen[None]):
+class ExportDialog(Paced, TypedAhead, ModalScreen[None]):
     """Asks what to write, and writes it off the screen's thread."""
 
     CSS_PATH = "export_dialog.tcss"
@@ -115,7 +118,7 @@ class ExportDialog(ModalScreen[None]):
                 )
             with Horizontal(id="file"):
                 yield Static(Text("file "), id="label", markup=False)
-                yield Input(id="name", compact=True, select_on_focus=False)
+                yield OrderedInput(id="name", compact=True, select_on_focus=False)
             yield Static("", id="words", markup=False)
 
     def _line(self, key: str, form: str, use: str) -> Text:
@@ -129,9 +132,9 @@ class ExportDialog(ModalScreen[None]):
         self.query_one("#what", OptionList).display = bool(self._found)
         if self._found:
             self.query_one("#what", OptionList).highlighted = 0
-        forms.focus()
         self._propose()
         self._say()
+        self.ready(forms)
 
     # What is chosen
 
@@ -226,7 +229,7 @@ class ExportDialog(ModalScreen[None]):
             nonlocal told
             if (now := monotonic()) - told > TOLD_EACH:
                 told = now
-                self._post(Told(done, of))
+                errands.post(self, Told(done, of))
 
         ended = Ended(name)
         try:
@@ -239,15 +242,9 @@ class ExportDialog(ModalScreen[None]):
                 ended.size = write_file(one, form, path, replacing=replacing, progress=progress, cancelled=self._cancelled)
         except Cancelled:
             ended.problem = "given up; nothing was written"
-        except NftuiError as error:
-            ended.problem = str(error)
         except Exception as error:  # noqa: BLE001  the edge of a thread: whatever it was, the dialog says so
-            ended.problem = f"{type(error).__name__}: {error}"
-        self._post(ended)
-
-    def _post(self, message: Message) -> None:
-        with contextlib.suppress(RuntimeError):  # the program is being left, and with it the loop
-            self.post_message(message)
+            ended.problem = errands.words_of(error)
+        errands.post(self, ended)
 
     @on(Told)
     def _told(self, message: Told) -> None:

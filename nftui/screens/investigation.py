@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from nftui.engine import filters, resolutions, session
 from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError, UsageError
 from nftui.printable import printable
-from nftui.screens import cells, presets, reading, registries, terms
+from nftui.screens import cells, errands, presets, reading, registries, terms
 from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
 from nftui.screens.filtered import FilteredScreen
@@ -32,6 +33,14 @@ BUSY_AFTER = 0.4
 """Seconds of asking that pass without a word, so that quick answers don't flicker."""
 LIMITS = (2, 5, 10, 15, 20, 25, 50)
 MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
+
+
+@dataclass
+class Own(Message):
+    """The SSH session that this is seen through was looked for."""
+
+    session: session.Session | None
+    problem: str = ""
 
 
 class InvestigationScreen(FilteredScreen):
@@ -427,13 +436,15 @@ class InvestigationScreen(FilteredScreen):
         if self.view.without != filters.ANY:
             self.view = replace(self.view, without=filters.ANY)
         else:
-            self.run_worker(lambda: self.app.call_from_thread(self._leave_out, session.own()), thread=True)
+            errands.send("session", self, lambda: Own(session.own()), lambda words: Own(None, words))
 
-    def _leave_out(self, own: session.Session | None) -> None:
-        if own is None:
-            self.say("no SSH session of yours is known here: SSH_CONNECTION isn't set")
+    @on(Own)
+    def _leave_out(self, message: Own) -> None:
+        message.stop()
+        if message.session is None:
+            self.say(message.problem or "no SSH session of yours is known here: SSH_CONNECTION isn't set")
         else:
-            self.view = replace(self.view, without=filters.parse(own.filter))
+            self.view = replace(self.view, without=filters.parse(message.session.filter))
 
     def action_side(self) -> None:
         """Show or hide the side panel."""
