@@ -57,7 +57,7 @@ BLOCKS = Glyphs("blocks")
 # What is in code page 437, and so in the kernel's own font: half blocks, and none of the eighths.
 HALF = Glyphs("half", rising=" ▄█", running=" ▌█", marked="▼", thumb="║", ellipsis="~", strokes=("─│┌┐└┘", "═║╔╗╚╝", "██████"))
 ASCII = Glyphs(
-    "ascii", rising=" .:-=+*#", running=" -=#", shades=" .:+#", horizontal="-", vertical="|", corners="++++", swatch="#",
+    "ascii", upper='"', rising=" .:-=+*#", running=" -=#", shades=" .:+#", horizontal="-", vertical="|", corners="++++", swatch="#",
     pointer=">", up="^", down="v", marked="*", thumb="#", ellipsis="~", strokes=("-|++++", "=|++++", "######"),
 )  # fmt: skip
 GLYPHS = {glyphs.name: glyphs for glyphs in (BRAILLE, BLOCKS, HALF, ASCII)}
