@@ -256,6 +256,14 @@ class NftuiApp(App[None], inherit_bindings=False):
         shown = super().get_key_display(binding)
         return shown if self.glyphs.name in ("braille", "blocks") else _SPELT.get(shown, shown)
 
+    async def on_event(self, event: events.Event) -> None:
+        """Keep keys back that come behind the Enter that may close a window."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            holds = getattr(self.screen, "holds", None)
+            if holds is not None and holds(event):
+                return
+        await super().on_event(event)
+
     def on_key(self, event: events.Key) -> None:
         """Hand keys that were typed ahead, right behind the one that opened a prompt or the palette, on to it."""
         entry, took = self.focused, getattr(self.screen, "took_ahead", None)
