@@ -13,6 +13,7 @@ from nftui.engine.query import Answer, Interval, Measure
 from nftui.engine.resolutions import charted
 from nftui.engine.series import nearest_rank
 from nftui.screens import cells
+from nftui.screens.glyphs import BLOCKS
 from nftui.screens.view import time_form, time_text
 from nftui.screens.widgets.chart import LETTERS, Areas
 from nftui.screens.widgets.flow_table import Row, TableColumn
@@ -247,7 +248,9 @@ class Ranking:
         def size(_: int, row: Row) -> str:
             return scaled(row["octets"] / row["packets"]) if row["packets"] else "-"
 
-        columns = [TableColumn("swatch", "", 1, lambda n, row: LETTERS[n % len(LETTERS)] if letters else "■", colour=colour)]
+        columns = [
+            TableColumn("swatch", "", 1, lambda n, row: LETTERS[n % len(LETTERS)] if letters else BLOCKS.swatch, colour=colour)
+        ]
         columns += [TableColumn(key, key_of(key).label, 18, key_text(key), grows=2, middle=True) for key in self.keys]
         if not self.keys:
             columns.append(TableColumn("all", "traffic", 18, lambda n, row: "all flows", grows=2))

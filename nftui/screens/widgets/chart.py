@@ -22,6 +22,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from nftui.printable import printable
+from nftui.screens import glyphs
 from nftui.screens.view import WIDTHS, time_form, time_text, zone_offset
 from nftui.screens.widgets.painted import Painted, fit, piece
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-BLOCKS = " ▁▂▃▄▅▆▇█"
+BLOCKS = glyphs.BLOCKS.rising
 STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 FADE = 0.5
 """How much of a colour is left where more flows are to be expected."""
@@ -469,7 +470,7 @@ def _segment(cell: tuple[int, int, int], colours: list[str]) -> Segment:
     elif eighths == 8:
         above = below
     if below == above:
-        return Segment(" " if below == ground else "█", _style(colours[below], colours[below]))
+        return Segment(" " if below == ground else BLOCKS[-1], _style(colours[below], colours[below]))
     return Segment(BLOCKS[eighths], _style(colours[below], colours[above]))
 
 

@@ -23,6 +23,7 @@ from nftui.screens.hours import Day
 from nftui.screens.widgets.flow_table import FlowTable, Row, TableColumn
 from nftui.screens.widgets.inset import InsetDonut, InsetTreemap
 from nftui.screens.widgets.painted import fit, piece
+from nftui.screens.widgets.picture import edge_below
 from nftui.units import scaled
 
 VIEWS = ("bars", "table", "donut", "treemap")
@@ -317,7 +318,7 @@ class Panel(FlowTable):
         level = mean / top if top else 0.0
         step = 0 if not mean else max(1, round(level * (len(shades) - 1)))
         colour = styles.mixed(styles.layer(0, 1), 0.45 + 0.55 * level)
-        text = "▁" * each if here and not step and not shades.isascii() else shades[step] * each
+        text = edge_below(self.glyphs) * each if here and not step and not shades.isascii() else shades[step] * each
         return piece(text, Style(color=colour, bgcolor=ground, underline=here, bold=here))
 
     # What moves
