@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any, BinaryIO, ClassVar
+from typing import BinaryIO, ClassVar
 
 from rich.text import Text
 from textual import events, on
@@ -24,8 +24,10 @@ from nftui.export.exportables import Exportable, taken, write_file, write_unname
 from nftui.printable import printable
 from nftui.screens import errands
 from nftui.screens.ahead import TypedAhead
+from nftui.screens.depth import Depth
 from nftui.screens.driver import Paced
 from nftui.screens.exports import file_name, with_suffix
+from nftui.screens.themes import Ink, ink
 from nftui.screens.widgets.typed_line import OrderedInput
 from nftui.units import octets
 
@@ -122,8 +124,11 @@ class ExportDialog(Paced, TypedAhead, ModalScreen[None]):
             yield Static("", id="words", markup=False)
 
     def _line(self, key: str, form: str, use: str) -> Text:
-        dim = self.app.theme_variables["dim"]
-        return Text.assemble((key, self.app.theme_variables["primary"]), f"  {form:<10}", (use, dim), no_wrap=True)
+        return Text.assemble((key, self._ink.over("title")), f"  {form:<10}", (use, self._ink.over("dim")), no_wrap=True)
+
+    @property
+    def _ink(self) -> Ink:
+        return ink(self.app.theme_variables, getattr(self.app, "depth", Depth.ALL))
 
     def on_mount(self) -> None:
         """Propose a name; the keys choose the form first, which is what differs most often."""
@@ -258,7 +263,7 @@ class ExportDialog(Paced, TypedAhead, ModalScreen[None]):
         self._began = None
         if message.problem:
             self._replacing = message.name if message.existed else ""
-            self._say(message.problem, "warning" if message.existed else "error")
+            self._say(message.problem, "warn" if message.existed else "error")
             return
         if message.file is not None:
             name = Path(message.name).name or self._proposed
@@ -277,18 +282,17 @@ class ExportDialog(Paced, TypedAhead, ModalScreen[None]):
             self.dismiss(None)
         else:
             self._cancelled.set()
-            self._say("giving up…  esc closes this window", "warning")
+            self._say("giving up…  esc closes this window", "warn")
 
-    def _say(self, words: str = "", colour: str = "dim") -> None:
-        variables: dict[str, Any] = self.app.theme_variables
+    def _say(self, words: str = "", style: str = "dim") -> None:
         if words:
-            self.query_one("#words", Static).update(Text(printable(words, 400), variables[colour]))
+            self.query_one("#words", Static).update(Text(printable(words, 400), self._ink.over(style)))
             return
         here = "in the directory where nftui was started, unless the name says where"
         where = "it goes to your browser" if self.app.is_web else here
         keys = (("⏎", "write"), ("c…s", "form"), ("tab", "name"), ("esc", "cancel"))
-        line = Text.assemble(*(part for key, does in keys for part in ((key, variables["primary"]), f" {does}  ")))
-        self.query_one("#words", Static).update(Text.assemble((f"{where}\n", variables["dim"]), line))
+        line = Text.assemble(*(part for key, does in keys for part in ((key, self._ink.over("title")), f" {does}  ")))
+        self.query_one("#words", Static).update(Text.assemble((f"{where}\n", self._ink.over("dim")), line))
 
 
 def _all(out: BinaryIO, octets: bytes) -> None:

@@ -48,6 +48,8 @@ class InvestigationScreen(FilteredScreen):
 
     RANKED: ClassVar[bool] = False
     """Whether its table is the ranked list, which a click on a measure orders."""
+    ELSEWHERE: ClassVar[dict[str, str]] = {}
+    """Where what a key changes is seen, by the key's action, for those that change nothing on this screen."""
     SIGNS: ClassVar[tuple[str, ...]] = (
         "the sign before LIVE",
         "  = exact  ~ newest bins settle  ≈ estimated  ! losses  % read in part so far",
@@ -273,6 +275,7 @@ class InvestigationScreen(FilteredScreen):
     def _chose_by(self, name: str | None) -> None:
         if name is not None:
             self.view = replace(self.view, by=name.replace(" ", ""))
+            self._elsewhere("by")
 
     def action_limit(self) -> None:
         """Choose how many groups are shown."""
@@ -286,6 +289,7 @@ class InvestigationScreen(FilteredScreen):
     def _limited(self, text: str | None) -> None:
         if text is not None:
             self.view = replace(self.view, limit=_limit(text))
+            self._elsewhere("limit")
 
     def action_resolution(self) -> None:
         """Choose how many samples a series has."""
@@ -300,20 +304,29 @@ class InvestigationScreen(FilteredScreen):
     def _resolved(self, text: str | None) -> None:
         if text is not None:
             self.view = replace(self.view, resolution=text)
+            self._elsewhere("resolution")
 
     def action_others(self) -> None:
         """Show or hide what the shown groups leave."""
         self.view = replace(self.view, others=not self.view.others)
         self.show_answer()
+        self._elsewhere("others", "on" if self.view.others else "off")
 
     def action_compare(self) -> None:
         """Tell the period before beside it, or no longer."""
         self.view = replace(self.view, compare=not self.view.compare)
+        self._elsewhere("compare", "on" if self.view.compare else "off")
 
     def action_measure(self) -> None:
         """Chart octets, packets or flows in turn; the order follows."""
         measure = MEASURES[(MEASURES.index(self.view.measure) + 1) % len(MEASURES)]
         self.view = replace(self.view, measure=measure, order=measure)
+        self._elsewhere("measure", measure.value)
+
+    def _elsewhere(self, action: str, now: str = "") -> None:
+        """Say where it is seen what a key changed, where that isn't here."""
+        if action in self.ELSEWHERE:
+            self.say(f"{self.ELSEWHERE[action]}: {now}" if now else self.ELSEWHERE[action])
 
     def action_reverse(self) -> None:
         """Turn the order around."""

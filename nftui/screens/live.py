@@ -13,7 +13,7 @@ from textual.containers import Horizontal
 
 from nftui.engine.matrix import Matrix
 from nftui.engine.query import Answer, Interval
-from nftui.screens import displays, live_lines, live_panels, terms
+from nftui.screens import displays, facts, live_lines, live_panels, terms
 from nftui.screens.investigation import MEASURES, InvestigationScreen
 from nftui.screens.questions import Question
 from nftui.screens.ranking import Ranking
@@ -42,9 +42,9 @@ class LiveScreen(InvestigationScreen):
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "live.tcss"]
     FOOTER = (
         ("view.filter", ""), ("view.range", ""), ("view.by", ""), ("view.measure", ""), ("live.order", ""), ("live.view", ""),
-        ("table.open", "Drill"), ("picture.open", "Drill"), ("chart.open", ""), ("view.pause", ""), ("view.help", ""),
-        ("app.quit", ""), ("table.find", ""), ("table.copy", ""), ("view.only", ""), ("view.exclude", ""), ("view.earlier", ""),
-        ("view.later", ""), ("view.zoom_in", ""), ("view.live", ""),
+        ("table.open", "Drill"), ("picture.open", "Drill"), ("chart.open", ""), ("chart.rise", ""), ("view.help", ""),
+        ("view.export", ""), ("view.pause", ""), ("app.quit", ""), ("table.find", ""), ("table.copy", ""), ("view.only", ""),
+        ("view.exclude", ""), ("view.earlier", ""), ("view.later", ""), ("view.zoom_in", ""), ("view.live", ""),
     )  # fmt: skip
     SIGNS: ClassVar[tuple[str, ...]] = (
         *InvestigationScreen.SIGNS, "Tab goes to the chart: arrows move its cursor, and the legend tells of that moment",
@@ -284,8 +284,7 @@ class LiveScreen(InvestigationScreen):
         self.query_one("#events", Lines).show(self._events)
 
     def _events(self, _: int, height: int) -> list[list[Part]]:
-        newest = self.collector.events[:height]
-        return [[Part(" ! ", "warn"), Part(time_text(event.time) + " ", "dim"), Part(event.text)] for event in newest]
+        return facts.event_lines(self.collector.events, height, self.host.clock())
 
     # The side panel
 

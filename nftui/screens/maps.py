@@ -45,12 +45,13 @@ class MapScreen(InvestigationScreen):
 
     TAB = "map"
     AUTO_FOCUS = "#network"
+    ELSEWHERE: ClassVar[dict[str, str]] = {"compare": "compared on Live and Summary", "resolution": "Live shows samples"}
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "maps.tcss"]
     FOOTER = (
         ("map.kind", ""), ("map.look", ""), ("view.filter", ""), ("view.range", ""), ("view.by", ""), ("view.measure", ""),
-        ("picture.open", "Open"), ("table.open", "Open"), ("picture.next", "Next"), ("view.up", "Up"), ("view.help", ""),
-        ("app.quit", ""), ("view.only", ""), ("view.exclude", ""), ("view.limit", ""), ("map.side", ""), ("map.anew", ""),
-        ("view.others", ""), ("map.maximise", ""), ("picture.copy", ""),
+        ("picture.open", "Open"), ("table.open", "Open"), ("view.help", ""), ("view.export", ""), ("view.up", "Up"),
+        ("app.quit", ""), ("picture.next", "Next"), ("view.only", ""), ("view.exclude", ""), ("view.limit", ""), ("map.side", ""),
+        ("map.anew", ""), ("view.others", ""), ("map.maximise", ""), ("picture.copy", ""),
     )  # fmt: skip
     SIGNS: ClassVar[tuple[str, ...]] = (
         *InvestigationScreen.SIGNS,
@@ -152,6 +153,8 @@ class MapScreen(InvestigationScreen):
             self._show_web(answer, self.reply.more["web"])
         elif not isinstance(asked, Linked) and "web" not in self.reply.more:
             self._show_portions(answer, self.reply.more.get("parts"))
+        else:  # what was answered last is of another kind
+            self._show_nothing((self.problem,) if self.problem else ("asking…",))
         self._show_words()
 
     def _show_nothing(self, words: tuple[str, ...]) -> None:
@@ -242,7 +245,7 @@ class MapScreen(InvestigationScreen):
             if label in ("rank", "sends", "receives"):
                 parts += [Part(f"   {label} ", "dim"), Part(words)]
             else:
-                parts += [Part(f"   {words}"), Part("" if label in ("share", "rate") else f" {label}", "dim")]
+                parts += [Part(f"   {words}"), Part("" if label in ("share", "rate", "octets") else f" {label}", "dim")]
         return [parts, [Part(f" {self._hint()}", "dim")]]
 
     def _hint(self) -> str:

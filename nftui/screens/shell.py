@@ -174,7 +174,13 @@ class ShellScreen(Paced, Screen[None]):
     def show_edges(self) -> None:
         """Show the lines at the edges: tabs and state, keys."""
         if self.is_current and self.is_attached:
-            self.query_one("#tabs", Line).show(self._tabs(), self.state())
+            tabs, state = self._tabs(), self.state()
+            room = self.size.width - sum(len(part.text) for part in tabs) - 1
+            # What is said of the line and of the window gives way to what is said of the answer.
+            for style, words in (("warn", "slow link "), ("warn", "80x24 shows more  ")):
+                if sum(len(part.text) for part in state) > room:
+                    state = [part for part in state if (part.style, part.text) != (style, words)]
+            self.query_one("#tabs", Line).show(tabs, [Part(" "), *state] if state else [])
             self.query_one("#keys", Line).show(self._keys())
 
     def state(self) -> list[Part]:

@@ -44,10 +44,13 @@ class SummaryScreen(InvestigationScreen):
     AUTO_FOCUS = "#panel-0"
     FOOTER = (
         ("summary.next", ""), ("table.open", "Filter"), ("view.by", ""), ("summary.view", ""), ("view.compare", ""),
-        ("view.filter", ""), ("view.range", ""), ("view.help", ""), ("app.quit", ""), ("summary.maximise", ""),
+        ("view.filter", ""), ("view.range", ""), ("view.help", ""), ("view.export", ""), ("app.quit", ""), ("summary.maximise", ""),
         ("summary.explore", ""), ("summary.order", ""), ("view.measure", ""), ("view.exclude", ""), ("view.only", ""),
         ("view.pause", ""), ("table.find", ""), ("table.copy", ""),
     )  # fmt: skip
+    ELSEWHERE: ClassVar[dict[str, str]] = {
+        "resolution": "Live shows samples", "others": "others on Live and Map", "limit": "Live and Map show so many groups",
+    }  # fmt: skip
     SIGNS = (
         *InvestigationScreen.SIGNS,
         "panels",
