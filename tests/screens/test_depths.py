@@ -1,4 +1,4 @@
-"""Every screen and every window opens whatever colours and characters the terminal has: what is styled by a wrong name ends the program."""
+"""Every screen and window opens whatever colours and characters the terminal has: a style by a wrong name ends the program."""
 
 from __future__ import annotations
 

@@ -13,9 +13,10 @@ ROOT = Path(nftui.__file__).parent
 COLOUR = re.compile(r"#(?:[0-9a-fA-F]{3}){1,2}\b")
 PICTURE = re.compile("[\u2500-\u25ff\u2800-\u28ff]")
 """Lines of boxes, blocks, shapes, dots."""
-HOMES = {"screens/themes.py", "screens/glyphs.py"}
+HOMES = {"screens/themes.py", "screens/glyphs.py", "screens/svg.py"}
+"""The last draws each character, as browsers have other fonts than terminals."""
 ELSEWHERE = {
-    ("screens/widgets/chart.py", "┤│"): "what plotext draws",
+    ("screens/widgets/axes.py", "┤│"): "what plotext draws",
     ("screens/widgets/sampler.py", "⣀⣠⣤⣴⣶⣾⣿⣷⣶⣦⣤⣄⣀"): "shows whether the terminal has dots",
 }
 
