@@ -65,12 +65,7 @@ class Ranking:
     @cached_property
     def elapsed(self) -> int:
         """Microseconds that averages are taken over: from the first flow in the range to its end, or to now."""
-        answer = self.answer
-        interval = answer.query.interval or answer.interval or answer.coverage.held
-        if interval is None:
-            return SECOND
-        start = interval.start if answer.first is None else max(interval.start, answer.first)
-        return max(min(interval.end, max(self.now, start)) - start, SECOND)
+        return averaged_over(self.answer, self.now)
 
     def rate(self, value: float, measure: Measure | None = None) -> float:
         """Return the average rate of a sum: bits, packets or flows a second."""
@@ -315,7 +310,16 @@ class Ranking:
         return facts
 
 
-def change(now: int, before: int) -> str:
+def averaged_over(answer: Answer, now: int) -> int:
+    """Return the microseconds that averages of an answer are taken over: from the first flow in the range to its end, or to now."""
+    interval = answer.query.interval or answer.interval or answer.coverage.held
+    if interval is None:
+        return SECOND
+    start = interval.start if answer.first is None else max(interval.start, answer.first)
+    return max(min(interval.end, max(now, start)) - start, SECOND)
+
+
+def change(now: float, before: float) -> str:
     """Return how a sum changed in at most 5 characters: `+12%`, `-3%`, `=`, `x3.4`, `new`, `gone`."""
     if now == before:
         return "=" if now else "-"

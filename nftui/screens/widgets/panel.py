@@ -17,7 +17,7 @@ from textual.strip import Strip
 from nftui.engine.query import Interval
 from nftui.printable import printable
 from nftui.screens import cells, glyphs
-from nftui.screens.breakdown import Breakdown
+from nftui.screens.breakdown import SUMS, Breakdown
 from nftui.screens.dimensions import Shape
 from nftui.screens.hours import Day
 from nftui.screens.widgets.flow_table import FlowTable, Row, TableColumn
@@ -34,7 +34,6 @@ ROOMY = 60
 TREND = 16
 SHORTEST_BAR = 8
 DAY_LABEL = 8
-UNITS = {"octets": "b/s", "packets": "p/s", "flows": "f/s"}
 
 
 class Panel(FlowTable):
@@ -225,7 +224,7 @@ class Panel(FlowTable):
         columns = [TableColumn("label", self.title, 12, lambda n, row: shown.label(row), grows=1, middle=True)]
         ranks = {
             name: rank
-            for rank, name in enumerate([shown.shown_measure.value, *(n for n in UNITS if n != shown.shown_measure.value)])
+            for rank, name in enumerate([shown.shown_measure.value, *(n for n in SUMS if n != shown.shown_measure.value)])
         }
         for name in ("flows", "packets", "octets"):
             columns += figure(name, ranks[name])
