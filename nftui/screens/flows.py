@@ -125,7 +125,8 @@ class FlowsScreen(InvestigationScreen):
         if row is None:
             return []
         place = f" row {self.table.cursor + 1:,} "
-        lines = [[Part("──", "rule"), Part(place, "strong"), Part("─" * max(width - len(place) - 2, 0), "rule")]]
+        rule = self.host.glyphs.horizontal
+        lines = [[Part(rule * 2, "rule"), Part(place, "strong"), Part(rule * max(width - len(place) - 2, 0), "rule")]]
         for line in self._rows.heading(row, self.table.cursor) if height > LEAST_DETAIL else ():
             lines += wrapped(line, width)
         head = len(lines)

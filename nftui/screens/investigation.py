@@ -12,7 +12,7 @@ from textual.message import Message
 
 from nftui.engine import filters, resolutions, session
 from nftui.engine.query import Answer, Measure
-from nftui.errors import FilterError, UsageError
+from nftui.errors import FilterError
 from nftui.printable import printable
 from nftui.screens import cells, errands, presets, reading, registries, terms
 from nftui.screens.asker import Answered, Asker, Growing
@@ -31,7 +31,6 @@ FIRST_LOOK = 0.2
 """Seconds between two looks at a store that has no flows in the range yet."""
 BUSY_AFTER = 0.4
 """Seconds of asking that pass without a word, so that quick answers don't flicker."""
-LIMITS = (2, 5, 10, 15, 20, 25, 50)
 MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
 
 
@@ -50,6 +49,10 @@ class InvestigationScreen(FilteredScreen):
     """Whether its table is the ranked list, which a click on a measure orders."""
     ELSEWHERE: ClassVar[dict[str, str]] = {}
     """Where what a key changes is seen, by the key's action, for those that change nothing on this screen."""
+    LIMITS: ClassVar[tuple[int, ...]] = (2, 5, 10, 15, 20, 25, 50)
+    """Numbers of groups that are offered."""
+    LIMITED: ClassVar[tuple[str, str]] = ("groups shown", "{} groups")
+    """What is chosen with them, and the words for each."""
     SIGNS: ClassVar[tuple[str, ...]] = (
         "the sign before LIVE",
         "  = exact  ~ newest bins settle  ≈ estimated  ! losses  % read in part so far",
@@ -281,14 +284,14 @@ class InvestigationScreen(FilteredScreen):
         """Choose how many groups are shown."""
         from nftui.screens.dialogs import Pick
 
-        choices = [(str(number), f"{number} groups") for number in LIMITS]
-        self.app.push_screen(
-            Pick("groups shown", choices, str(self.view.limit), "or type a number, 1 to 250", _limit), self._limited
-        )
+        title, words = self.LIMITED
+        choices = [(str(number), words.format(number)) for number in self.LIMITS]
+        pick = Pick(title, choices, str(self.view.limit), "or type a number, 1 to 250", presets.read_limit)
+        self.app.push_screen(pick, self._limited)
 
     def _limited(self, text: str | None) -> None:
         if text is not None:
-            self.view = replace(self.view, limit=_limit(text))
+            self.view = replace(self.view, limit=presets.read_limit(text))
             self._elsewhere("limit")
 
     def action_resolution(self) -> None:
@@ -487,9 +490,3 @@ class InvestigationScreen(FilteredScreen):
             return (f"no flows{when or ' yet'}, but {sent}:", "t, then all, shows flows of other times, if a clock is wrong")
         where = f"point an exporter at {self.host.listening}" if self.host.listening else "start `nftui collect`"
         return (f"no flows yet: {where}, or run `nftui demo`", f"asked: {label}; t chooses another range")
-
-
-def _limit(text: str) -> int:
-    if not text.strip().isascii() or not text.strip().isdigit() or not 1 <= int(text) <= 250:
-        raise UsageError(f"{text!r} is no number from 1 to 250")
-    return int(text)

@@ -278,8 +278,9 @@ class LiveScreen(InvestigationScreen):
         if used >= self.size.width and len(right) > 1:
             # The order shows in the heading of its column, too.
             used -= len(right.pop().text)
-        rule = Part("─" * max(self.size.width - used, 1), "rule")
-        self.query_one("#title", Line).show([Part("── ", "rule"), *left, rule], [*right, Part("──", "rule")])
+        rule = self.host.glyphs.horizontal
+        left = [Part(f"{rule * 2} ", "rule"), *left, Part(rule * max(self.size.width - used, 1), "rule")]
+        self.query_one("#title", Line).show(left, [*right, Part(rule * 2, "rule")])
         self.query_one("#events", Lines).show(self._events)
 
     def _events(self, _: int, height: int) -> list[list[Part]]:
@@ -317,7 +318,7 @@ class LiveScreen(InvestigationScreen):
             place = self._place()
             row = None if place is None else self.query_one("#table", FlowTable).row(place)
             lines = [] if row is None or place is None else live_panels.of_group(ranking, row, place, width)
-        return live_panels.edged(lines, width, height, "│")
+        return live_panels.edged(lines, width, height, self.host.glyphs.vertical)
 
     # The cursors
 

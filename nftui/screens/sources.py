@@ -227,8 +227,9 @@ class SourcesScreen(ShellScreen):
         place = f" {self.table.cursor + 1:,} of {self.table.count:,} " if entry is not None else ""
         row, name = self.table.row(), printable(address, 60)
         called = "" if row is None else printable(full_name(row), 100)
-        rule = "─" * max(self.size.width - cell_width(called) - len(place) - 6, 1)
-        title = [Part("── ", "rule"), Part(f"{called} ", "strong"), Part(rule, "rule"), Part(place, "dim")]
+        one = self.host.glyphs.horizontal
+        rule = one * max(self.size.width - cell_width(called) - len(place) - 6, 1)
+        title = [Part(f"{one * 2} ", "rule"), Part(f"{called} ", "strong"), Part(rule, "rule"), Part(place, "dim")]
         self.query_one("#title", Line).show(title if entry is not None else [Part(rule, "rule")])
         if entry is None:
             for sheet in sheets:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 
 from nftui.screens.themes import load
-from nftui.screens.widgets import chart
+from nftui.screens.widgets import axes, chart
 from nftui.screens.widgets.chart import AreaChart, Areas
 from nftui.units import scaled
 
@@ -44,17 +44,17 @@ def test_one_layer_fills_exactly_its_height() -> None:
 
 
 def test_scale_stays_until_it_no_longer_serves() -> None:
-    top = chart._scale_top(93.0, 0.0)
+    top = axes.scale_top(93.0, 0.0)
     assert top == 100.0
-    assert chart._scale_top(60.0, top) == top
-    assert chart._scale_top(30.0, top) < top
-    assert chart._scale_top(101.0, top) == 120.0
-    assert chart._scale_top(0.0, 0.0) == 1.0
+    assert axes.scale_top(60.0, top) == top
+    assert axes.scale_top(30.0, top) < top
+    assert axes.scale_top(101.0, top) == 120.0
+    assert axes.scale_top(0.0, 0.0) == 1.0
 
 
 @pytest.mark.parametrize("width", [52, 136, 300])
 def test_frame_is_plotexts_at_any_width(width: int) -> None:
-    frame = chart.plotext_frame(width, 10, (0.0, 10.0), (0.0, 5.0, 10.0), ("    0", "  5.0", " 10.0"), (5, 20), ("10:00", "10:15"))
+    frame = axes.plotext_frame(width, 10, (0.0, 10.0), (0.0, 5.0, 10.0), ("    0", "  5.0", " 10.0"), (5, 20), ("10:00", "10:15"))
     assert len(frame) == 10 and {len(line) for line in frame} == {width}
     assert frame[0].startswith(" 10.0┤") and frame[7].startswith("    0┤")
     assert frame[8].rstrip()[-1] == "─" and len(frame[8].rstrip()) == width
@@ -65,7 +65,7 @@ def test_plotexts_own_figure_is_not_touched() -> None:
     import plotext
 
     before = plotext.figure.size()
-    chart.plotext_frame(77, 9, (0.0, 3.0), (0.0, 3.0), ("0", "3"), (3,), ("x",))
+    axes.plotext_frame(77, 9, (0.0, 3.0), (0.0, 3.0), ("0", "3"), (3,), ("x",))
     assert plotext.figure.size() == before
 
 
