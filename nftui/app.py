@@ -30,6 +30,7 @@ from nftui.screens.link import ASK, Link
 from nftui.screens.live import LiveScreen
 from nftui.screens.shelf import Shelf
 from nftui.screens.shell import ShellScreen
+from nftui.screens.stylesheet import KeptStylesheet
 from nftui.screens.view import MINUTE, Range, View, parse_range
 from nftui.screens.widgets.typed_line import TypedLine
 
@@ -139,6 +140,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         """
         self.link, self._held = Link(), False
         super().__init__()
+        self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.back_end, self.display_settings, self.clock = back_end, display, clock
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
         self.resolver = resolver or Resolver(NameSettings())
