@@ -22,7 +22,7 @@ from nftui.engine.resolving import Resolver
 from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
-from nftui.screens import exports, glyphs, keys, themes
+from nftui.screens import glyphs, keys, themes
 from nftui.screens.depth import Depth, depth
 from nftui.screens.driver import MeteredDriver
 from nftui.screens.frugal import Outlet, frugal
@@ -263,6 +263,14 @@ class NftuiApp(App[None], inherit_bindings=False):
         shown = super().get_key_display(binding)
         return shown if self.glyphs.name in ("braille", "blocks") else _SPELT.get(shown, shown)
 
+    async def on_event(self, event: events.Event) -> None:
+        """Keep keys back that come behind the Enter that may close a window."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            holds = getattr(self.screen, "holds", None)
+            if holds is not None and holds(event):
+                return
+        await super().on_event(event)
+
     def on_key(self, event: events.Key) -> None:
         """Hand keys that were typed ahead, right behind the one that opened a prompt or the palette, on to it."""
         entry, took = self.focused, getattr(self.screen, "took_ahead", None)
@@ -275,6 +283,8 @@ class NftuiApp(App[None], inherit_bindings=False):
 
     def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
         """Return the screen as SVG that loads nothing from elsewhere: the fonts are those of the reader."""
+        from nftui.screens import exports
+
         return exports.without_fonts(super().export_screenshot(title=title, simplify=simplify))
 
     def action_command_palette(self) -> None:

@@ -134,15 +134,17 @@ class LocalBackEnd:
 
     def _attempted(self, ask: Callable[[], T]) -> T:
         for attempt in range(ATTEMPTS):
+            broken = len(self.store.broken)
             try:
                 return ask()
             except (FileNotFoundError, SegmentError, pl.exceptions.PolarsError) as error:
                 # A part was superseded between listing and reading; what is really damaged fails again.
                 self._grouper.clear()
                 self._spreader.clear()
-                if attempt == ATTEMPTS - 1 or (
-                    attempt > 0 and not isinstance(error, FileNotFoundError) and not self.store.find_broken()
-                ):
+                looked = attempt > 0 and not isinstance(error, FileNotFoundError)
+                # Another thread may have found meanwhile which part it is.
+                known = not looked or self.store.find_broken() or len(self.store.broken) > broken
+                if attempt == ATTEMPTS - 1 or not known:
                     reason = str(error).split("\n", 1)[0]
                     raise StoreError(f"{self.store.root}: {reason}") from error
         raise AssertionError("unreachable")

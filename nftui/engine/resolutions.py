@@ -102,11 +102,6 @@ def charted(series: pl.DataFrame, most: int) -> pl.DataFrame:
     return series if together <= 1 else _added(series, np.arange(0, series.height, together))
 
 
-def chart_note(asked: int, drawn: int) -> str:
-    """Return what is said where a chart draws fewer points than were asked for; empty where it draws them all."""
-    return "" if drawn >= asked else f"{asked:,} points asked for, {drawn:,} drawn: display.maximum_chart_resolution is the limit"
-
-
 def _added(series: pl.DataFrame, firsts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pl.DataFrame:
     """Return bins added up from each of some places to the next."""
     sums = [pl.Series(one.name, np.add.reduceat(one.to_numpy(), firsts), dtype=pl.Int64) for one in series.drop("time")]

@@ -5,7 +5,6 @@ A question that another takes the place of is given up, and ends at its next ste
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from dataclasses import dataclass
 from time import monotonic
@@ -18,7 +17,8 @@ from nftui.engine.account import Account
 from nftui.engine.ordered import Records
 from nftui.engine.query import Answer, BackEnd, Interval, Query
 from nftui.engine.watch import Watch
-from nftui.errors import GivenUp, NftuiError
+from nftui.errors import GivenUp
+from nftui.screens import errands
 from nftui.screens.questions import Question, Reply, partly
 
 
@@ -143,7 +143,7 @@ class Asker:
     def _tell(self, question: Question, answer: Answer) -> None:
         reply = partly(question, answer)
         if reply is not None:
-            self._post(Growing(question, reply))
+            errands.post(self._to, Growing(question, reply))
 
     def _run(self, question: Question | None, watch: Watch) -> None:
         reply: Reply | None = None
@@ -154,12 +154,6 @@ class Asker:
             reply = None if question is None else question.put(Followed(self._back_end, watch))
         except GivenUp:
             given_up = True
-        except NftuiError as error:
-            problem = str(error)
         except Exception as error:  # noqa: BLE001  the edge of a thread: whatever it was, the screen says so and asks on
-            problem = f"{type(error).__name__}: {error}"
-        self._post(Answered(question, reply, status, problem, given_up))
-
-    def _post(self, message: Message) -> None:
-        with contextlib.suppress(RuntimeError):  # the program is being left, and with it the loop
-            self._to.post_message(message)
+            problem = errands.words_of(error)
+        errands.post(self._to, Answered(question, reply, status, problem, given_up))

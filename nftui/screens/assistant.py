@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,7 +13,8 @@ from nftui.engine.filter_lints import lints
 from nftui.engine.filter_resolving import names_in
 from nftui.engine.filter_tree import FLAG_LETTERS
 from nftui.engine.filters import Filter
-from nftui.errors import FilterError, NftuiError
+from nftui.errors import FilterError
+from nftui.screens import errands
 from nftui.screens.asker import Answered, Asker
 from nftui.screens.hits import Counted, Hits, TopValues, hits, top_values, values_of
 from nftui.screens.shelf import quick_of, text_of
@@ -66,7 +66,7 @@ class FilterAssistant:
             return filters.parse(text)
         if text not in self._read:
             self._read[text] = FilterError(text, 0, "", "reading…")
-            threading.Thread(target=self._include, args=(text,), name="nftui-include", daemon=True).start()
+            errands.send("include", self._prompt, lambda: self._include(text), lambda words: self._failed(text, words))
             return PENDING
         found = self._read[text]
         if isinstance(found, FilterError):
@@ -75,16 +75,18 @@ class FilterAssistant:
             raise found
         return found
 
-    def _include(self, text: str) -> None:
+    def _include(self, text: str) -> Prompt.Read:
         try:
             self._read[text] = parse_with_includes(text, self._host.shelf.saved.directory)
         except FilterError as error:
             # Where it stands in a file is said in words: the caret can point only into what is typed.
             within = f"{error.source}, column {error.column + 1}: {error.problem}"
             self._read[text] = FilterError(text, _include_at(text), "", within, error.hint) if error.source else error
-        except NftuiError as error:
-            self._read[text] = FilterError(text, 0, "", str(error))
-        self._prompt.post_message(Prompt.Read())
+        return Prompt.Read()
+
+    def _failed(self, text: str, problem: str) -> Prompt.Read:
+        self._read[text] = FilterError(text, 0, "", problem)
+        return Prompt.Read()
 
     # What may be typed
 

@@ -16,6 +16,7 @@ from nftui.screens import cells, terms
 from nftui.screens.dimensions import Dimension, Shape
 from nftui.screens.hours import Hours
 from nftui.screens.portions import Told
+from nftui.screens.ranking import averaged_over, change
 from nftui.screens.widgets.flow_table import Row
 from nftui.units import SECOND, scaled
 
@@ -76,12 +77,7 @@ class Breakdown:
     @cached_property
     def elapsed(self) -> int:
         """Microseconds that averages are taken over: from the first flow in the range to its end, or to now."""
-        answer = self.answer
-        interval = answer.query.interval or answer.interval or answer.coverage.held
-        if interval is None:
-            return SECOND
-        start = interval.start if answer.first is None else max(interval.start, answer.first)
-        return max(min(interval.end, max(self.now, start)) - start, SECOND)
+        return averaged_over(self.answer, self.now)
 
     def rate(self, value: float) -> float:
         """Return the average rate of a sum of the measure: bits, packets or flows a second."""
@@ -208,16 +204,11 @@ class Breakdown:
         return before.end - max(before.start, min(known, default=before.start))
 
     def change(self, row: Row) -> str:
-        """Return how a group's rate changed from the period before: `+12%`, `x3.4`, `new`."""
+        """Return how a group's rate changed from the period before, as `ranking.change` says it; `-` where that isn't known."""
         earlier = row.get("earlier")
         if earlier is None or not self.told.earlier:
             return "-"
-        if not earlier:
-            return "new" if row[self.shown_measure.value] else "="
-        ratio = (row[self.shown_measure.value] / self.elapsed) / (earlier / max(self.earlier_length, 1))
-        if ratio >= 10:
-            return f"x{ratio:.0f}" if ratio < 999.5 else ">x999"
-        return f"x{ratio:.1f}" if ratio >= 2 else f"{100 * (ratio - 1):+.0f}%"
+        return change(row[self.shown_measure.value], earlier * self.elapsed / max(self.earlier_length, 1))
 
     def trend(self, row: Row) -> list[int]:
         """Return the series of a group; empty where there is none."""

@@ -9,11 +9,11 @@ from nftui.engine import keys
 from nftui.engine.names import EXPORTS, protocol_name
 from nftui.printable import printable
 from nftui.schema import BY_NAME
+from nftui.screens.glyphs import BLOCKS
 from nftui.screens.view import time_text
 from nftui.units import SECOND, address_text, duration, mac_text, scaled
 
 FLAGS = "UAPRSF"
-BARS = " ▁▂▃▄▅▆▇█"
 ADDRESSES = frozenset(column.name for column in BY_NAME.values() if column.kind == "address")
 """Columns of addresses."""
 
@@ -107,4 +107,7 @@ def spark(values: list[int], points: int) -> str:
     top = max(means)
     if top <= 0:
         return " " * len(means)
-    return "".join(BARS[0 if mean <= 0 else max(1, round(mean / top * 8))] for mean in means)
+    # Where the terminal lacks eighths, others stand for them on the way out.
+    rising = BLOCKS.rising
+    steps = len(rising) - 1
+    return "".join(rising[0 if mean <= 0 else max(1, round(mean / top * steps))] for mean in means)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any, BinaryIO, ClassVar
+from typing import BinaryIO, ClassVar
 
 from rich.text import Text
 from textual import events, on
@@ -20,10 +19,16 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from nftui.errors import Cancelled, NftuiError
+from nftui.errors import Cancelled
 from nftui.export.exportables import Exportable, taken, write_file, write_unnamed
 from nftui.printable import printable
+from nftui.screens import errands
+from nftui.screens.ahead import TypedAhead
+from nftui.screens.depth import Depth
+from nftui.screens.driver import Paced
 from nftui.screens.exports import file_name, with_suffix
+from nftui.screens.themes import Ink, ink
+from nftui.screens.widgets.typed_line import OrderedInput
 from nftui.units import octets
 
 FORMS = (
@@ -72,7 +77,7 @@ class Ended(Message):
     file: BinaryIO | None = None
 
 
-class ExportDialog(ModalScreen[None]):
+class ExportDialog(Paced, TypedAhead, ModalScreen[None]):
     """Asks what to write, and writes it off the screen's thread."""
 
     CSS_PATH = "export_dialog.tcss"
@@ -115,12 +120,15 @@ class ExportDialog(ModalScreen[None]):
                 )
             with Horizontal(id="file"):
                 yield Static(Text("file "), id="label", markup=False)
-                yield Input(id="name", compact=True, select_on_focus=False)
+                yield OrderedInput(id="name", compact=True, select_on_focus=False)
             yield Static("", id="words", markup=False)
 
     def _line(self, key: str, form: str, use: str) -> Text:
-        dim = self.app.theme_variables["dim"]
-        return Text.assemble((key, self.app.theme_variables["primary"]), f"  {form:<10}", (use, dim), no_wrap=True)
+        return Text.assemble((key, self._ink.over("title")), f"  {form:<10}", (use, self._ink.over("dim")), no_wrap=True)
+
+    @property
+    def _ink(self) -> Ink:
+        return ink(self.app.theme_variables, getattr(self.app, "depth", Depth.ALL))
 
     def on_mount(self) -> None:
         """Propose a name; the keys choose the form first, which is what differs most often."""
@@ -129,9 +137,9 @@ class ExportDialog(ModalScreen[None]):
         self.query_one("#what", OptionList).display = bool(self._found)
         if self._found:
             self.query_one("#what", OptionList).highlighted = 0
-        forms.focus()
         self._propose()
         self._say()
+        self.ready(forms)
 
     # What is chosen
 
@@ -226,7 +234,7 @@ class ExportDialog(ModalScreen[None]):
             nonlocal told
             if (now := monotonic()) - told > TOLD_EACH:
                 told = now
-                self._post(Told(done, of))
+                errands.post(self, Told(done, of))
 
         ended = Ended(name)
         try:
@@ -239,15 +247,9 @@ class ExportDialog(ModalScreen[None]):
                 ended.size = write_file(one, form, path, replacing=replacing, progress=progress, cancelled=self._cancelled)
         except Cancelled:
             ended.problem = "given up; nothing was written"
-        except NftuiError as error:
-            ended.problem = str(error)
         except Exception as error:  # noqa: BLE001  the edge of a thread: whatever it was, the dialog says so
-            ended.problem = f"{type(error).__name__}: {error}"
-        self._post(ended)
-
-    def _post(self, message: Message) -> None:
-        with contextlib.suppress(RuntimeError):  # the program is being left, and with it the loop
-            self.post_message(message)
+            ended.problem = errands.words_of(error)
+        errands.post(self, ended)
 
     @on(Told)
     def _told(self, message: Told) -> None:
@@ -261,7 +263,7 @@ class ExportDialog(ModalScreen[None]):
         self._began = None
         if message.problem:
             self._replacing = message.name if message.existed else ""
-            self._say(message.problem, "warning" if message.existed else "error")
+            self._say(message.problem, "warn" if message.existed else "error")
             return
         if message.file is not None:
             name = Path(message.name).name or self._proposed
@@ -280,18 +282,17 @@ class ExportDialog(ModalScreen[None]):
             self.dismiss(None)
         else:
             self._cancelled.set()
-            self._say("giving up…  esc closes this window", "warning")
+            self._say("giving up…  esc closes this window", "warn")
 
-    def _say(self, words: str = "", colour: str = "dim") -> None:
-        variables: dict[str, Any] = self.app.theme_variables
+    def _say(self, words: str = "", style: str = "dim") -> None:
         if words:
-            self.query_one("#words", Static).update(Text(printable(words, 400), variables[colour]))
+            self.query_one("#words", Static).update(Text(printable(words, 400), self._ink.over(style)))
             return
         here = "in the directory where nftui was started, unless the name says where"
         where = "it goes to your browser" if self.app.is_web else here
         keys = (("⏎", "write"), ("c…s", "form"), ("tab", "name"), ("esc", "cancel"))
-        line = Text.assemble(*(part for key, does in keys for part in ((key, variables["primary"]), f" {does}  ")))
-        self.query_one("#words", Static).update(Text.assemble((f"{where}\n", variables["dim"]), line))
+        line = Text.assemble(*(part for key, does in keys for part in ((key, self._ink.over("title")), f" {does}  ")))
+        self.query_one("#words", Static).update(Text.assemble((f"{where}\n", self._ink.over("dim")), line))
 
 
 def _all(out: BinaryIO, octets: bytes) -> None:

@@ -135,18 +135,16 @@ def _key(address: str) -> bytes:
     return bytes([value.version]) + value.packed
 
 
-def columns(now: int, colours: Callable[[str], str], rates: Iterable[Mapping[str, float]] = ()) -> list[TableColumn]:
+def columns(now: int, rates: Iterable[Mapping[str, float]] = ()) -> list[TableColumn]:
     """Return the columns of the table.
 
     Args:
         now: When the account was written, microseconds since 1970.
-        colours: Returns the colour of a name of the theme.
         rates: Flows a second by address, as they were looked at so far.
     """
-    warning, dim = colours("warning"), colours("dim")
 
     def warned(when: Callable[[Row], bool]) -> Callable[[int, Row], str | None]:
-        return lambda n, row: warning if when(row) else None
+        return lambda n, row: "warn" if when(row) else None
 
     def count(name: str, label: str, width: int, rank: int = 0, when: Callable[[Row], bool] | None = None) -> TableColumn:
         return TableColumn(name, label, width, lambda n, row: scaled(row[name]), True, 0, rank, when and warned(when))
@@ -161,7 +159,7 @@ def columns(now: int, colours: Callable[[str], str], rates: Iterable[Mapping[str
         return lambda n, row: none if not row[name] else "now" if now - row[name] < NOW else since(row[name], now)
 
     def seen_colour(_: int, row: Row) -> str:
-        return warning if row["silent"] else dim
+        return "warn" if row["silent"] else "dim"
 
     def trend(_: int, row: Row) -> str:
         # In hundredths: a trend is of whole numbers.

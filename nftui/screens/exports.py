@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 
-from rich.console import Console
+from rich.terminal_theme import SVG_EXPORT_THEME
 from textual.screen import Screen
 
 from nftui.engine import keys
@@ -18,6 +17,7 @@ from nftui.engine.resolving import Resolver
 from nftui.export import exportables
 from nftui.export.exportables import SUFFIXES, Exportable, Names
 from nftui.screens.questions import Reply
+from nftui.screens.svg import svg
 from nftui.screens.widgets.flow_table import FlowTable
 
 
@@ -77,13 +77,9 @@ def of_table(table: FlowTable, name: str) -> Iterator[Exportable]:
 
 def picture(screen: Screen[None], title: str) -> str:
     """Return a screen as SVG that loads nothing from elsewhere: the fonts are those of the reader."""
-    width, height = screen.size
-    console = Console(
-        width=width, height=height, file=io.StringIO(), force_terminal=True, color_system="truecolor", record=True,
-        legacy_windows=False, safe_box=False,
-    )  # fmt: skip
-    console.print(screen._compositor.render_update(full=True, screen_stack=[]))
-    return without_fonts(console.export_svg(title=title))
+    ground = screen.app.theme_variables["background"]
+    ground = ground if ground.startswith("#") else SVG_EXPORT_THEME.background_color.hex
+    return svg(screen._compositor.render_strips(), screen.size.width, ground, title)
 
 
 def without_fonts(svg: str) -> str:

@@ -18,8 +18,10 @@ from nftui.engine.basic_filter import FIELD_NAMES, BasicFilter, expression
 from nftui.engine.query import KEYS
 from nftui.engine.saved_filter import ADVANCED, BASIC, Listed, SavedFilter, SavedFilters, checked_name
 from nftui.errors import ConfigError, FilterError
+from nftui.screens.ahead import TypedAhead
 from nftui.screens.asker import Answered, Asker
 from nftui.screens.assistant import FilterAssistant
+from nftui.screens.driver import Paced
 from nftui.screens.field_list import wrapped
 from nftui.screens.hits import Counted, Hits, hits
 from nftui.screens.shelf import Shelved
@@ -42,11 +44,10 @@ State = tuple[str, dict[str, str], str]
 """Kind, the fields, the expression."""
 
 
-class FilterForm(ModalScreen[str | None]):
+class FilterForm(Paced, TypedAhead, ModalScreen[str | None]):
     """Writes one filter; dismisses with its name once it is saved, or with None."""
 
     CSS_PATH = "filter_form.tcss"
-    AUTO_FOCUS = "#name"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel", id="form.cancel", tooltip="Leave it as it was"),
         Binding("enter", "save", "Save", id="form.save", tooltip="Save the filter"),
@@ -112,6 +113,7 @@ class FilterForm(ModalScreen[str | None]):
         self.query_one("#heading", Line).show([Part(f" {title}", "title")])
         self.query_one("#form-keys", Line).show([part for key, words in KEYS_LINE for part in _key(key, words)])
         self._put((self._saved.kind, self._fields(), self._saved.line), focus=False)
+        self.ready(self.query_one("#name"))
 
     # What is typed
 

@@ -38,10 +38,14 @@ class FlowsScreen(InvestigationScreen):
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "flows.tcss"]
     FOOTER = (
         ("view.filter", ""), ("view.range", ""), ("view.exclude", "Not"), ("view.only", "Only"), ("flows.order", ""),
-        ("table.open", "Detail"),
-        ("table.find", ""), ("view.pause", ""), ("view.up", "Up"), ("view.help", ""), ("app.quit", ""), ("table.copy", ""),
-        ("view.reverse", ""), ("view.clear_filter", ""), ("view.earlier", ""), ("view.later", ""), ("table.last", ""),
+        ("table.open", "Detail"), ("view.help", ""), ("view.export", ""), ("view.up", "Up"), ("view.pause", ""), ("table.find", ""),
+        ("app.quit", ""), ("table.copy", ""), ("view.reverse", ""), ("view.clear_filter", ""), ("view.earlier", ""),
+        ("view.later", ""), ("table.last", ""),
     )  # fmt: skip
+    ELSEWHERE: ClassVar[dict[str, str]] = {
+        "compare": "compared on Live and Summary", "resolution": "Live shows samples", "others": "others on Live and Map",
+        "limit": "Live and Map show groups", "by": "Live and Map show groups", "measure": "unit of Live, Summary and Map",
+    }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "order", "Sort", id="flows.order", tooltip="Sort by the column under the cursor"),
         Binding("x", "detail", "Detail", id="flows.detail", tooltip="Show or hide all fields of the row"),
@@ -121,7 +125,8 @@ class FlowsScreen(InvestigationScreen):
         if row is None:
             return []
         place = f" row {self.table.cursor + 1:,} "
-        lines = [[Part("──", "rule"), Part(place, "strong"), Part("─" * max(width - len(place) - 2, 0), "rule")]]
+        rule = self.host.glyphs.horizontal
+        lines = [[Part(rule * 2, "rule"), Part(place, "strong"), Part(rule * max(width - len(place) - 2, 0), "rule")]]
         for line in self._rows.heading(row, self.table.cursor) if height > LEAST_DETAIL else ():
             lines += wrapped(line, width)
         head = len(lines)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from nftui.config import default_path
-from nftui.errors import NftuiError
+from nftui.screens import errands
 
 
 @dataclass
@@ -27,15 +25,10 @@ class Named(Message):
 def give(screen: Screen[Any], path: Path | None, address: str, name: str) -> None:
     """Have a name written to the configuration; the screen is told by a message."""
 
-    def run() -> None:
+    def write() -> Named:
         from nftui.engine import settings
 
-        problem = ""
-        try:
-            settings.change(path or default_path(), f'exporters."{address}".name', name)
-        except NftuiError as error:
-            problem = str(error)
-        with contextlib.suppress(RuntimeError):  # the program is being left, and with it the loop
-            screen.post_message(Named(address, name, problem))
+        settings.change(path or default_path(), f'exporters."{address}".name', name)
+        return Named(address, name)
 
-    threading.Thread(target=run, name="nftui-name", daemon=True).start()
+    errands.send("name", screen, write, lambda words: Named(address, name, words))

@@ -57,8 +57,8 @@ BLOCKS = Glyphs("blocks")
 # What is in code page 437, and so in the kernel's own font: half blocks, and none of the eighths.
 HALF = Glyphs("half", rising=" ▄█", running=" ▌█", marked="▼", thumb="║", ellipsis="~", strokes=("─│┌┐└┘", "═║╔╗╚╝", "██████"))
 ASCII = Glyphs(
-    "ascii", rising=" .:-=+*#", running=" -=#", shades=" .:+#", horizontal="-", vertical="|", corners="++++", swatch="#",
-    pointer=">", up="^", down="v", marked="v", thumb="#", ellipsis="~", strokes=("-|++++", "=|++++", "######"),
+    "ascii", rising=" .:-=+*#", running=" -=#", upper='"', shades=" .:+#", horizontal="-", vertical="|", corners="++++", swatch="#",
+    pointer=">", up="^", down="v", marked="*", thumb="#", ellipsis="~", strokes=("-|++++", "=|++++", "######"),
 )  # fmt: skip
 GLYPHS = {glyphs.name: glyphs for glyphs in (BRAILLE, BLOCKS, HALF, ASCII)}
 
@@ -67,11 +67,12 @@ _LIKE_HALF = {
     "▔": "▀", "▕": "▐", **dict(zip("╭╮╰╯", "┌┐└┘", strict=True)), "┃": "║", "━": "═", "▾": "▼", "▴": "▲", "▸": "►", "▶": "►",
     "◀": "◄", "🔎": "? ", "…": "~", "⏎": "<", "␣": "_", "●": "•", "○": "o", "✓": "√", "✗": "x", "–": "-", "—": "─",
 }  # fmt: skip
+# What says that sums are estimates is another sign than what says that they settle.
 _LIKE_ASCII = {
     **dict(zip("▁▂▃▄▅▆▇█", ".:-=+*##", strict=True)), **dict(zip("▏▎▍▌▋▊▉", "||-==##", strict=True)), "▐": "|", "▕": "|",
     "▀": '"', "▔": '"', **dict(zip("░▒▓", ".:+", strict=True)), "■": "#", "□": "o", "●": "*", "○": "o", "•": "*", "·": ".",
     "▲": "^", "▴": "^", "↑": "^", "▼": "v", "▾": "v", "↓": "v", "►": ">", "▶": ">", "▸": ">", "→": ">", "◄": "<", "◀": "<",
-    "←": "<", "⏎": "<", "␣": "_", "…": "~", "≈": "~", "≤": "<", "≥": ">", "×": "x", "✓": "+", "√": "+", "✗": "x", "–": "-",
+    "←": "<", "⏎": "<", "␣": "_", "…": "~", "≈": "*", "≤": "<", "≥": ">", "×": "x", "✓": "+", "√": "+", "✗": "x", "–": "-",
     "—": "-", "“": '"', "”": '"', "‘": "'", "’": "'", "µ": "u", "μ": "u", "²": "2",
 }  # fmt: skip
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from nftui.engine import filters, resolutions, session
 from nftui.engine.query import Answer, Measure
-from nftui.errors import FilterError, UsageError
-from nftui.export.exportables import Exportable
+from nftui.errors import FilterError
 from nftui.printable import printable
-from nftui.screens import cells, exports, presets, reading, registries, terms
+from nftui.screens import cells, errands, presets, reading, registries, terms
 from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
 from nftui.screens.filtered import FilteredScreen
@@ -24,12 +24,22 @@ from nftui.screens.view import Range, keys_of, time_text
 from nftui.screens.widgets.legend import Legend
 from nftui.screens.widgets.painted import Line, Part
 
+if TYPE_CHECKING:
+    from nftui.export.exportables import Exportable
+
 FIRST_LOOK = 0.2
 """Seconds between two looks at a store that has no flows in the range yet."""
 BUSY_AFTER = 0.4
 """Seconds of asking that pass without a word, so that quick answers don't flicker."""
-LIMITS = (2, 5, 10, 15, 20, 25, 50)
 MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
+
+
+@dataclass
+class Own(Message):
+    """The SSH session that this is seen through was looked for."""
+
+    session: session.Session | None
+    problem: str = ""
 
 
 class InvestigationScreen(FilteredScreen):
@@ -37,6 +47,12 @@ class InvestigationScreen(FilteredScreen):
 
     RANKED: ClassVar[bool] = False
     """Whether its table is the ranked list, which a click on a measure orders."""
+    ELSEWHERE: ClassVar[dict[str, str]] = {}
+    """Where what a key changes is seen, by the key's action, for those that change nothing on this screen."""
+    LIMITS: ClassVar[tuple[int, ...]] = (2, 5, 10, 15, 20, 25, 50)
+    """Numbers of groups that are offered."""
+    LIMITED: ClassVar[tuple[str, str]] = ("groups shown", "{} groups")
+    """What is chosen with them, and the words for each."""
     SIGNS: ClassVar[tuple[str, ...]] = (
         "the sign before LIVE",
         "  = exact  ~ newest bins settle  ≈ estimated  ! losses  % read in part so far",
@@ -211,7 +227,7 @@ class InvestigationScreen(FilteredScreen):
         left = self.filter_parts()
         if view.without != filters.ANY:
             left.append(Part("  own session hidden", "warn"))
-        right = [Part("  "), Part(view.range.label, "strong"), Part("  by ", "dim"), Part(view.by)]
+        right = [Part("  "), Part(view.range.label(self.host.clock()), "strong"), Part("  by ", "dim"), Part(view.by)]
         return left, [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
 
     # The range
@@ -263,19 +279,21 @@ class InvestigationScreen(FilteredScreen):
     def _chose_by(self, name: str | None) -> None:
         if name is not None:
             self.view = replace(self.view, by=name.replace(" ", ""))
+            self._elsewhere("by")
 
     def action_limit(self) -> None:
         """Choose how many groups are shown."""
         from nftui.screens.dialogs import Pick
 
-        choices = [(str(number), f"{number} groups") for number in LIMITS]
-        self.app.push_screen(
-            Pick("groups shown", choices, str(self.view.limit), "or type a number, 1 to 250", _limit), self._limited
-        )
+        title, words = self.LIMITED
+        choices = [(str(number), words.format(number)) for number in self.LIMITS]
+        pick = Pick(title, choices, str(self.view.limit), "or type a number, 1 to 250", presets.read_limit)
+        self.app.push_screen(pick, self._limited)
 
     def _limited(self, text: str | None) -> None:
         if text is not None:
-            self.view = replace(self.view, limit=_limit(text))
+            self.view = replace(self.view, limit=presets.read_limit(text))
+            self._elsewhere("limit")
 
     def action_resolution(self) -> None:
         """Choose how many samples a series has."""
@@ -290,20 +308,29 @@ class InvestigationScreen(FilteredScreen):
     def _resolved(self, text: str | None) -> None:
         if text is not None:
             self.view = replace(self.view, resolution=text)
+            self._elsewhere("resolution")
 
     def action_others(self) -> None:
         """Show or hide what the shown groups leave."""
         self.view = replace(self.view, others=not self.view.others)
         self.show_answer()
+        self._elsewhere("others", "on" if self.view.others else "off")
 
     def action_compare(self) -> None:
         """Tell the period before beside it, or no longer."""
         self.view = replace(self.view, compare=not self.view.compare)
+        self._elsewhere("compare", "on" if self.view.compare else "off")
 
     def action_measure(self) -> None:
         """Chart octets, packets or flows in turn; the order follows."""
         measure = MEASURES[(MEASURES.index(self.view.measure) + 1) % len(MEASURES)]
         self.view = replace(self.view, measure=measure, order=measure)
+        self._elsewhere("measure", measure.value)
+
+    def _elsewhere(self, action: str, now: str = "") -> None:
+        """Say where it is seen what a key changed, where that isn't here."""
+        if action in self.ELSEWHERE:
+            self.say(f"{self.ELSEWHERE[action]}: {now}" if now else self.ELSEWHERE[action])
 
     def action_reverse(self) -> None:
         """Turn the order around."""
@@ -387,6 +414,8 @@ class InvestigationScreen(FilteredScreen):
         """Return all that the answer holds; a table where there is none."""
         if self.reply is None:
             return super().exports()
+        from nftui.screens import exports
+
         resolver = self.host.resolver if self.view.names else None
         return list(exports.of_reply(self.reply, self.host.back_end, resolver, iec=self.iec))
 
@@ -424,13 +453,15 @@ class InvestigationScreen(FilteredScreen):
         if self.view.without != filters.ANY:
             self.view = replace(self.view, without=filters.ANY)
         else:
-            self.run_worker(lambda: self.app.call_from_thread(self._leave_out, session.own()), thread=True)
+            errands.send("session", self, lambda: Own(session.own()), lambda words: Own(None, words))
 
-    def _leave_out(self, own: session.Session | None) -> None:
-        if own is None:
-            self.say("no SSH session of yours is known here: SSH_CONNECTION isn't set")
+    @on(Own)
+    def _leave_out(self, message: Own) -> None:
+        message.stop()
+        if message.session is None:
+            self.say(message.problem or "no SSH session of yours is known here: SSH_CONNECTION isn't set")
         else:
-            self.view = replace(self.view, without=filters.parse(own.filter))
+            self.view = replace(self.view, without=filters.parse(message.session.filter))
 
     def action_side(self) -> None:
         """Show or hide the side panel."""
@@ -449,7 +480,8 @@ class InvestigationScreen(FilteredScreen):
         if self.answer is None:
             return ("asking…",)
         asked = self.view.range
-        when = "" if asked == Range() else f" in the {asked.label}" if asked.length is not None else f" in {asked.label}"
+        label = asked.label(self.host.clock())
+        when = "" if asked == Range() else f" in the {label}" if asked.length is not None else f" in {label}"
         if self.view.text:
             return (f"no flows match the filter{when}", "F clears the filter, t chooses another range")
         if self.collector.problem:
@@ -458,10 +490,4 @@ class InvestigationScreen(FilteredScreen):
             sent = "1 exporter has sent" if self.collector.exporters == 1 else f"{self.collector.exporters} exporters have sent"
             return (f"no flows{when or ' yet'}, but {sent}:", "t, then all, shows flows of other times, if a clock is wrong")
         where = f"point an exporter at {self.host.listening}" if self.host.listening else "start `nftui collect`"
-        return (f"no flows yet: {where}, or run `nftui demo`", f"asked: {asked.label}; t chooses another range")
-
-
-def _limit(text: str) -> int:
-    if not text.strip().isascii() or not text.strip().isdigit() or not 1 <= int(text) <= 250:
-        raise UsageError(f"{text!r} is no number from 1 to 250")
-    return int(text)
+        return (f"no flows yet: {where}, or run `nftui demo`", f"asked: {label}; t chooses another range")

@@ -13,7 +13,7 @@ from textual.containers import Horizontal
 
 from nftui.engine.matrix import Matrix
 from nftui.engine.query import Answer, Interval
-from nftui.screens import displays, live_lines, live_panels, terms
+from nftui.screens import displays, facts, live_lines, live_panels, terms
 from nftui.screens.investigation import MEASURES, InvestigationScreen
 from nftui.screens.questions import Question
 from nftui.screens.ranking import Ranking
@@ -42,9 +42,9 @@ class LiveScreen(InvestigationScreen):
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "live.tcss"]
     FOOTER = (
         ("view.filter", ""), ("view.range", ""), ("view.by", ""), ("view.measure", ""), ("live.order", ""), ("live.view", ""),
-        ("table.open", "Drill"), ("picture.open", "Drill"), ("chart.open", ""), ("view.pause", ""), ("view.help", ""),
-        ("app.quit", ""), ("table.find", ""), ("table.copy", ""), ("view.only", ""), ("view.exclude", ""), ("view.earlier", ""),
-        ("view.later", ""), ("view.zoom_in", ""), ("view.live", ""),
+        ("table.open", "Drill"), ("picture.open", "Drill"), ("chart.open", ""), ("chart.rise", ""), ("view.help", ""),
+        ("view.export", ""), ("view.pause", ""), ("app.quit", ""), ("table.find", ""), ("table.copy", ""), ("view.only", ""),
+        ("view.exclude", ""), ("view.earlier", ""), ("view.later", ""), ("view.zoom_in", ""), ("view.live", ""),
     )  # fmt: skip
     SIGNS: ClassVar[tuple[str, ...]] = (
         *InvestigationScreen.SIGNS, "Tab goes to the chart: arrows move its cursor, and the legend tells of that moment",
@@ -278,13 +278,13 @@ class LiveScreen(InvestigationScreen):
         if used >= self.size.width and len(right) > 1:
             # The order shows in the heading of its column, too.
             used -= len(right.pop().text)
-        rule = Part("─" * max(self.size.width - used, 1), "rule")
-        self.query_one("#title", Line).show([Part("── ", "rule"), *left, rule], [*right, Part("──", "rule")])
+        rule = self.host.glyphs.horizontal
+        left = [Part(f"{rule * 2} ", "rule"), *left, Part(rule * max(self.size.width - used, 1), "rule")]
+        self.query_one("#title", Line).show(left, [*right, Part(rule * 2, "rule")])
         self.query_one("#events", Lines).show(self._events)
 
     def _events(self, _: int, height: int) -> list[list[Part]]:
-        newest = self.collector.events[:height]
-        return [[Part(" ! ", "warn"), Part(time_text(event.time) + " ", "dim"), Part(event.text)] for event in newest]
+        return facts.event_lines(self.collector.events, height, self.host.clock())
 
     # The side panel
 
@@ -318,7 +318,7 @@ class LiveScreen(InvestigationScreen):
             place = self._place()
             row = None if place is None else self.query_one("#table", FlowTable).row(place)
             lines = [] if row is None or place is None else live_panels.of_group(ranking, row, place, width)
-        return live_panels.edged(lines, width, height, "│")
+        return live_panels.edged(lines, width, height, self.host.glyphs.vertical)
 
     # The cursors
 

@@ -6,6 +6,7 @@ from nftui.engine.matrix import Matrix
 from nftui.engine.query import Answer
 from nftui.screens import displays
 from nftui.screens.collector import Collector
+from nftui.screens.glyphs import BLOCKS
 from nftui.screens.investigation import MEASURES
 from nftui.screens.ranking import RATE_UNITS, Ranking
 from nftui.screens.view import MINUTE, View, time_text
@@ -36,7 +37,7 @@ def totals(answer: Answer | None, ranking: Ranking | None, collector: Collector)
 
 def heading(view: View, display: str, answer: Answer | None, matrix: Matrix | None) -> Sides:
     """Return what is listed, and its order."""
-    order = f" sort: {view.order.value}{' ▲' if view.ascending else ' ▼'} "
+    order = f" sort: {view.order.value} {BLOCKS.up if view.ascending else BLOCKS.down} "
     listed = f"top {view.limit} by {view.by}"
     if display == "data":
         each = duration(answer.bin_width) if answer is not None and answer.bin_width else ""

@@ -17,7 +17,7 @@ from nftui.engine.matrix import ENDS
 from nftui.engine.query import Answer, Measure
 from nftui.screens import terms, tiles
 from nftui.screens.connections import PLURALS, WORDS, Connections, ends_of
-from nftui.screens.investigation import InvestigationScreen, _limit
+from nftui.screens.investigation import InvestigationScreen
 from nftui.screens.questions import Question
 from nftui.screens.ranking import RATE_LABELS, Ranking
 from nftui.screens.web import OTHERS, SIDES, Linked, Web
@@ -35,7 +35,6 @@ from nftui.units import octets, scaled
 KINDS = ("network", "pairs", "portions")
 LOOKS = {"network": ("network",), "pairs": ("matrix", "ring"), "portions": ("treemap", "donut")}
 """Kinds of maps, and what each can be drawn as."""
-COUNTS = (5, 10, 15, 20, 25, 50, 100, 250)
 PANELS = ("", "-picture-only", "-list-only")
 LEGEND = "{0} <10%  {1} <50%  {2} more of the greatest   [sends] (receives) more"
 
@@ -45,12 +44,15 @@ class MapScreen(InvestigationScreen):
 
     TAB = "map"
     AUTO_FOCUS = "#network"
+    LIMITS = (5, 10, 15, 20, 25, 50, 100, 250)
+    LIMITED = ("shown", "top {}")
+    ELSEWHERE: ClassVar[dict[str, str]] = {"compare": "compared on Live and Summary", "resolution": "Live shows samples"}
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "maps.tcss"]
     FOOTER = (
         ("map.kind", ""), ("map.look", ""), ("view.filter", ""), ("view.range", ""), ("view.by", ""), ("view.measure", ""),
-        ("picture.open", "Open"), ("table.open", "Open"), ("picture.next", "Next"), ("view.up", "Up"), ("view.help", ""),
-        ("app.quit", ""), ("view.only", ""), ("view.exclude", ""), ("view.limit", ""), ("map.side", ""), ("map.anew", ""),
-        ("view.others", ""), ("map.maximise", ""), ("picture.copy", ""),
+        ("picture.open", "Open"), ("table.open", "Open"), ("view.help", ""), ("view.export", ""), ("view.up", "Up"),
+        ("app.quit", ""), ("picture.next", "Next"), ("view.only", ""), ("view.exclude", ""), ("view.limit", ""), ("map.side", ""),
+        ("map.anew", ""), ("view.others", ""), ("map.maximise", ""), ("picture.copy", ""),
     )  # fmt: skip
     SIGNS: ClassVar[tuple[str, ...]] = (
         *InvestigationScreen.SIGNS,
@@ -152,6 +154,8 @@ class MapScreen(InvestigationScreen):
             self._show_web(answer, self.reply.more["web"])
         elif not isinstance(asked, Linked) and "web" not in self.reply.more:
             self._show_portions(answer, self.reply.more.get("parts"))
+        else:  # what was answered last is of another kind
+            self._show_nothing((self.problem,) if self.problem else ("asking…",))
         self._show_words()
 
     def _show_nothing(self, words: tuple[str, ...]) -> None:
@@ -242,7 +246,7 @@ class MapScreen(InvestigationScreen):
             if label in ("rank", "sends", "receives"):
                 parts += [Part(f"   {label} ", "dim"), Part(words)]
             else:
-                parts += [Part(f"   {words}"), Part("" if label in ("share", "rate") else f" {label}", "dim")]
+                parts += [Part(f"   {words}"), Part("" if label in ("share", "rate", "octets") else f" {label}", "dim")]
         return [parts, [Part(f" {self._hint()}", "dim")]]
 
     def _hint(self) -> str:
@@ -472,10 +476,3 @@ class MapScreen(InvestigationScreen):
 
         choices = [(WORDS[key], f"{WORDS[key]:<6}{PLURALS[key]}") for key in ENDS]
         self.app.push_screen(Pick("pairs of", choices, WORDS[ends_of(self.view.by)]), self._chose_by)
-
-    def action_limit(self) -> None:
-        """Choose how many nodes or portions are shown."""
-        from nftui.screens.dialogs import Pick
-
-        choices = [(str(number), f"top {number}") for number in COUNTS]
-        self.app.push_screen(Pick("shown", choices, str(self.view.limit), "or type a number, 1 to 250", _limit), self._limited)

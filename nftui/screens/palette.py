@@ -8,7 +8,6 @@ commands are given in the way its users know.
 from __future__ import annotations
 
 import contextlib
-from math import inf
 from time import monotonic
 from typing import ClassVar, cast
 
@@ -25,9 +24,12 @@ from textual.strip import Strip
 from textual.widgets import Input
 
 from nftui.printable import cell_width, printable
+from nftui.screens.ahead import TypedAhead
 from nftui.screens.commands import Command, Offer, families
+from nftui.screens.driver import Paced
 from nftui.screens.jumps import Jumps
 from nftui.screens.widgets.painted import Line, Painted, Part, fit, piece
+from nftui.screens.widgets.typed_line import OrderedInput
 
 MOST = 200
 """Commands that are listed."""
@@ -110,7 +112,7 @@ class CommandList(Painted):
         self.move(-3)
 
 
-class Palette(ModalScreen[None]):
+class Palette(Paced, TypedAhead, ModalScreen[None]):
     """Finds commands by their names, and goes to what is typed."""
 
     CSS_PATH = "palette.tcss"
@@ -126,9 +128,7 @@ class Palette(ModalScreen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._providers: list[Provider] = []
-        self._ahead: list[events.Key] = []
-        self._focused = inf
-        self._ready = False
+        self._listed = False
         self.seconds = 0.0
         """That the last search took."""
 
@@ -137,7 +137,8 @@ class Palette(ModalScreen[None]):
         with Vertical(id="box"):
             with Horizontal(id="typing"):
                 yield Line(id="colon")
-                yield Input(id="typed", compact=True, select_on_focus=False, placeholder="a command, an address, a port, a filter")
+                words = "a command, an address, a port, a filter"
+                yield OrderedInput(id="typed", compact=True, select_on_focus=False, placeholder=words)
             yield CommandList()
             yield Line(id="below")
 
@@ -145,33 +146,11 @@ class Palette(ModalScreen[None]):
         """List what there is, and begin to read what is in files."""
         under = self.app.screen_stack[-2]
         self._providers = [family(under) for family in families()]
-        self.query_one("#typed").focus()
+        self.ready(self.query_one("#typed"))
         self.call_after_refresh(self.query_one("#colon", Line).show, [Part(":", "title")])
         await self._search("")
         self._start_providers()
-        self._ready = True
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Type what was typed before there was a line for it."""
-        event.stop()
-        self._focused = monotonic()
-        ahead, self._ahead = self._ahead, []
-        for key in ahead:
-            self._type(key)
-
-    def took_ahead(self, event: events.Key) -> bool:
-        """Take a key that was pressed before there was a line to type it in; tell whether that was so."""
-        if event.time > self._focused:
-            return False
-        if self._focused == inf:
-            self._ahead.append(event)
-        else:
-            self._type(event)
-        return True
-
-    def _type(self, key: events.Key) -> None:
-        # A new event has a time of its own, so that it isn't taken for one that was ahead.
-        self.query_one("#typed")._forward_event(events.Key(key.key, key.character))
+        self._listed = True
 
     @work(exclusive=True)
     async def _start_providers(self) -> None:

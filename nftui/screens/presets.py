@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from nftui.engine import keys
 from nftui.engine.query import KEYS, Interval
+from nftui.errors import UsageError
 from nftui.screens.view import Range, parse_range
 from nftui.units import SECOND, moment
 
@@ -56,6 +57,18 @@ def read_range(text: str, now: int) -> Range:
     if words.startswith("this"):
         return Range(interval=Interval(start, max(now // SECOND * SECOND, start + SECOND)))
     return Range(interval=Interval(_microseconds(before), start))
+
+
+def read_limit(text: str) -> int:
+    """Return a number of groups that was typed.
+
+    Raises:
+        UsageError: It is none from 1 to 250.
+    """
+    digits = text.strip()
+    if not digits.isascii() or not digits.isdigit() or not 1 <= int(digits[:9]) <= 250:
+        raise UsageError(f"{text!r} is no number from 1 to 250")
+    return int(digits)
 
 
 def breakdowns() -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from nftui.engine.query import Answer, Interval, Measure
 from nftui.engine.resolutions import charted
 from nftui.engine.series import nearest_rank
 from nftui.screens import cells
+from nftui.screens.glyphs import BLOCKS
 from nftui.screens.view import time_form, time_text
 from nftui.screens.widgets.chart import LETTERS, Areas
 from nftui.screens.widgets.flow_table import Row, TableColumn
@@ -64,12 +65,7 @@ class Ranking:
     @cached_property
     def elapsed(self) -> int:
         """Microseconds that averages are taken over: from the first flow in the range to its end, or to now."""
-        answer = self.answer
-        interval = answer.query.interval or answer.interval or answer.coverage.held
-        if interval is None:
-            return SECOND
-        start = interval.start if answer.first is None else max(interval.start, answer.first)
-        return max(min(interval.end, max(self.now, start)) - start, SECOND)
+        return averaged_over(self.answer, self.now)
 
     def rate(self, value: float, measure: Measure | None = None) -> float:
         """Return the average rate of a sum: bits, packets or flows a second."""
@@ -145,7 +141,8 @@ class Ranking:
             before = [None if n * together < self.comparable.start else value for n, value in enumerate(earlier)]
         unit = RATE_UNITS[self.measure]
         factor, width = self.bin_factor / together, answer.bin_width * together
-        return Areas(drawn, start, width, factor, scaled, self.settling, unit, before, marks)
+        partial = answer.coverage.partial
+        return Areas(drawn, start, width, factor, scaled, self.settling, unit, before, marks, partial)
 
     # The period before
 
@@ -246,7 +243,9 @@ class Ranking:
         def size(_: int, row: Row) -> str:
             return scaled(row["octets"] / row["packets"]) if row["packets"] else "-"
 
-        columns = [TableColumn("swatch", "", 1, lambda n, row: LETTERS[n % len(LETTERS)] if letters else "■", colour=colour)]
+        columns = [
+            TableColumn("swatch", "", 1, lambda n, row: LETTERS[n % len(LETTERS)] if letters else BLOCKS.swatch, colour=colour)
+        ]
         columns += [TableColumn(key, key_of(key).label, 18, key_text(key), grows=2, middle=True) for key in self.keys]
         if not self.keys:
             columns.append(TableColumn("all", "traffic", 18, lambda n, row: "all flows", grows=2))
@@ -311,7 +310,16 @@ class Ranking:
         return facts
 
 
-def change(now: int, before: int) -> str:
+def averaged_over(answer: Answer, now: int) -> int:
+    """Return the microseconds that averages of an answer are taken over: from the first flow in the range to its end, or to now."""
+    interval = answer.query.interval or answer.interval or answer.coverage.held
+    if interval is None:
+        return SECOND
+    start = interval.start if answer.first is None else max(interval.start, answer.first)
+    return max(min(interval.end, max(now, start)) - start, SECOND)
+
+
+def change(now: float, before: float) -> str:
     """Return how a sum changed in at most 5 characters: `+12%`, `-3%`, `=`, `x3.4`, `new`, `gone`."""
     if now == before:
         return "=" if now else "-"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +9,8 @@ from rich.text import Text
 from textual.message import Message
 from textual.screen import Screen
 
-from nftui.errors import NftuiError
 from nftui.printable import printable
+from nftui.screens import errands
 
 if TYPE_CHECKING:
     from nftui.screens.dialogs import Page
@@ -29,17 +27,12 @@ class Registered(Message):
 def ask(screen: Screen[Any], address: str) -> None:
     """Have the system's whois asked about an address; the screen gets what it tells as a message."""
 
-    def run() -> None:
+    def told() -> Registered:
         from nftui.engine import whois
 
-        try:
-            lines = whois.told(address)
-        except NftuiError as error:
-            lines = (str(error),)
-        with contextlib.suppress(RuntimeError):  # the program is being left, and with it the loop
-            screen.post_message(Registered(address, lines))
+        return Registered(address, whois.told(address))
 
-    threading.Thread(target=run, name="nftui-whois", daemon=True).start()
+    errands.send("whois", screen, told, lambda words: Registered(address, (words,)))
 
 
 def page(told: Registered) -> Page:

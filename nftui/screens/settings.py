@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, ClassVar
@@ -13,13 +11,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
-from textual.message_pump import MessagePump
 
 from nftui.config import default_path
 from nftui.engine import settings
 from nftui.errors import NftuiError
 from nftui.printable import printable
-from nftui.screens import keys
+from nftui.screens import errands, keys
 from nftui.screens.preferences import SECTIONS, Preference
 from nftui.screens.shell import ShellScreen
 from nftui.screens.widgets.flow_table import FlowTable, Row, TableColumn
@@ -206,7 +203,7 @@ class SettingsScreen(ShellScreen):
             name = one.name.removeprefix(KEYS)
             self.app.push_screen(PressKey(f"key of {name}: {one.words}", lambda key: self._refused(name, key)), self._take(one))
         elif one.fixed:
-            self.say(f"`nftui config set {one.name} …` changes it; the collector takes it up by itself")
+            self.say(f"`nftui config set {one.name} …` changes it; a collector that runs takes it up on SIGHUP")
         else:
             choices = [(choice, choice) for choice in self._choices(one)] or [(self.value(one), "leave it as it is")]
             typed = one.typed or ("" if self._choices(one) else one.takes)
@@ -267,23 +264,15 @@ class SettingsScreen(ShellScreen):
         self.show_settings()
 
     def _read(self, changed: dict[str, str] | None = None) -> None:
-        to: MessagePump = self
         path = self.path
 
-        def run() -> None:
-            found = Files()
-            try:
-                for name, text in (changed or {}).items():
-                    settings.change(path, name, text)
-                read = settings.settings(path)
-                found = Files({one.name.replace('"', ""): one.origin for one in read}, settings.refusal(path))
-                found.saved = len(changed) if changed is not None else None
-            except NftuiError as error:
-                found.problem = printable(error)
-            with contextlib.suppress(RuntimeError):  # the program is being left
-                to.post_message(found)
+        def read() -> Files:
+            for name, text in (changed or {}).items():
+                settings.change(path, name, text)
+            origins = {one.name.replace('"', ""): one.origin for one in settings.settings(path)}
+            return Files(origins, settings.refusal(path), saved=None if changed is None else len(changed))
 
-        threading.Thread(target=run, name="nftui-settings", daemon=True).start()
+        errands.send("settings", self, read, lambda words: Files(problem=printable(words)))
 
     @on(Files)
     def _heard_files(self, message: Files) -> None:

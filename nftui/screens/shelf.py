@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from textual.message_pump import MessagePump
 from nftui.engine.filter_completion import complete
 from nftui.engine.saved_filter import Listed, SavedFilters
 from nftui.errors import NftuiError
+from nftui.screens import errands
 
 Change = Callable[[SavedFilters], str]
 """Something to do with the files; returns a few words about what was done, empty for none."""
@@ -63,9 +63,9 @@ class Shelf:
 
     def read(self, to: MessagePump, change: Change | None = None) -> None:
         """Read all again, after a change where one is given, and tell a screen by `Shelved`; returns at once."""
-        threading.Thread(target=self._run, args=(to, change), name="nftui-saved", daemon=True).start()
+        errands.send("saved", to, lambda: self._read(change), lambda words: Shelved(problem=words))
 
-    def _run(self, to: MessagePump, change: Change | None) -> None:
+    def _read(self, change: Change | None) -> Shelved:
         told = Shelved()
         with self._turn:
             try:
@@ -83,8 +83,7 @@ class Shelf:
             if not self.revision:
                 complete("", 0)  # what it remembers of the language takes a moment the first time
                 self.revision = 1
-        with contextlib.suppress(RuntimeError):  # the program is being left
-            to.post_message(told)
+        return told
 
 
 def text_of(entry: Listed) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from textual import events, on
 from textual.binding import Binding, BindingType
@@ -15,9 +15,8 @@ from textual.screen import Screen
 from nftui.config import Config, DisplaySettings
 from nftui.engine.query import BackEnd
 from nftui.engine.resolving import Resolver
-from nftui.export.exportables import Exportable
 from nftui.printable import printable
-from nftui.screens import exports, reading
+from nftui.screens import reading
 from nftui.screens.collector import Collector
 from nftui.screens.depth import Depth
 from nftui.screens.driver import Paced
@@ -31,6 +30,9 @@ from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
 from nftui.screens.widgets.prompt import Prompt
 
+if TYPE_CHECKING:
+    from nftui.export.exportables import Exportable
+
 TABS = (
     ("1", "live", "Live", "Live"), ("2", "flows", "Flows", "Flows"), ("3", "summary", "Summary", "Sum"), ("4", "map", "Map", "Map"),
     ("5", "filters", "Filters", "Filters"), ("7", "sources", "Sources", "Source"), ("8", "settings", "Settings", "Set"),
@@ -43,6 +45,7 @@ TYPING = (
 )  # fmt: skip
 """Keys of the line that is typed in; the first two are those of every such line."""
 
+SLOW = "slow link "
 LOOK_S = 0.5
 """Seconds between two looks whether it is time for a refresh: the shortest that may be configured, or that would be late."""
 
@@ -158,7 +161,7 @@ class ShellScreen(Paced, Screen[None]):
     def live_state(self) -> list[Part]:
         """Return the parts that say how often what is shown is refreshed."""
         slow = self.interval > self.host.display_settings.refresh
-        return [Part(f"LIVE {self.interval:g}s ", "good"), *([Part("slow link ", "warn")] if slow else [])]
+        return [Part(f"LIVE {self.interval:g}s ", "good"), *([Part(SLOW, "warn")] if slow else [])]
 
     @property
     def small(self) -> bool:
@@ -179,7 +182,12 @@ class ShellScreen(Paced, Screen[None]):
     def show_edges(self) -> None:
         """Show the lines at the edges: tabs and state, keys."""
         if self.is_current and self.is_attached:
-            self.query_one("#tabs", Line).show(self._tabs(), self.state())
+            tabs, state = self._tabs(), self.state()
+            room = self.size.width - sum(len(part.text) for part in tabs) - 1
+            if sum(len(part.text) for part in state) > room:
+                # What is said of the line gives way to what is said of the answer.
+                state = [part for part in state if part.text != SLOW]
+            self.query_one("#tabs", Line).show(tabs, [Part(" "), *state] if state else [])
             self.query_one("#keys", Line).show(self._keys())
 
     def state(self) -> list[Part]:
@@ -290,10 +298,13 @@ class ShellScreen(Paced, Screen[None]):
 
     def exports(self) -> Sequence[Exportable]:
         """Return what there is to write, what is looked at most first: the table, unless a screen knows more."""
+        from nftui.screens import exports
+
         return [one for table in self.query(FlowTable) if table.display for one in exports.of_table(table, "table")]
 
     def action_export(self, form: str = "csv") -> None:
         """Write what is shown to a file."""
+        from nftui.screens import exports
         from nftui.screens.export_dialog import ExportDialog
 
         moment = time_text(self.host.clock(), "%Y%m%d-%H%M%S")

@@ -39,8 +39,8 @@ class SourcesScreen(ShellScreen):
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "sources.tcss"]
     FOOTER = (
         ("table.open", "Detail"), ("sources.filter", ""), ("sources.order", ""), ("table.find", ""), ("sources.panel", ""),
-        ("sources.pause", ""), ("view.up", ""), ("view.help", ""), ("app.quit", ""), ("table.copy", ""), ("sources.only", ""),
-        ("sources.reverse", ""), ("sources.maximise", ""), ("sheet.down", "Scroll"),
+        ("view.help", ""), ("view.export", ""), ("sources.pause", ""), ("view.up", ""), ("app.quit", ""), ("table.copy", ""),
+        ("sources.only", ""), ("sources.reverse", ""), ("sources.maximise", ""), ("sheet.down", "Scroll"),
     )  # fmt: skip
     SIGNS = (
         "columns",
@@ -140,7 +140,9 @@ class SourcesScreen(ShellScreen):
         self.query_one("#refused", Line).show(refused)
         self.query_one("#totals", Line).show(*self._totals(status))
         self._show_table(1 + (stored is not None) + bool(refused))
-        self.query_one("#events", Lines).show(lambda width, height: facts.event_lines(self.collector.events, height))
+        self.query_one("#events", Lines).show(
+            lambda width, height: facts.event_lines(self.collector.events, height, self.host.clock())
+        )
         self.show_edges()
         self._show_detail()
 
@@ -188,7 +190,7 @@ class SourcesScreen(ShellScreen):
         elif table.styles.has_rule("height"):
             table.styles.clear_rule("height")
         ordered = self.exporters.ordered(self._by, ascending=self._ascending)
-        shown = columns(self.exporters.now, lambda name: self.app.theme_variables[name], self._rates)
+        shown = columns(self.exporters.now, self._rates)
         table.show(ordered, shown, ("address",), self._by, self.empty_words())
 
     def empty_words(self) -> tuple[str, ...]:
@@ -225,8 +227,9 @@ class SourcesScreen(ShellScreen):
         place = f" {self.table.cursor + 1:,} of {self.table.count:,} " if entry is not None else ""
         row, name = self.table.row(), printable(address, 60)
         called = "" if row is None else printable(full_name(row), 100)
-        rule = "─" * max(self.size.width - cell_width(called) - len(place) - 6, 1)
-        title = [Part("── ", "rule"), Part(f"{called} ", "strong"), Part(rule, "rule"), Part(place, "dim")]
+        one = self.host.glyphs.horizontal
+        rule = one * max(self.size.width - cell_width(called) - len(place) - 6, 1)
+        title = [Part(f"{one * 2} ", "rule"), Part(f"{called} ", "strong"), Part(rule, "rule"), Part(place, "dim")]
         self.query_one("#title", Line).show(title if entry is not None else [Part(rule, "rule")])
         if entry is None:
             for sheet in sheets:
@@ -239,7 +242,9 @@ class SourcesScreen(ShellScreen):
         # What waits for a template is the first thing to look for where there is one panel.
         first = health if both else [*health[:2], *announced, *health[2:]]
         mine = [event for event in self.collector.events if event.text.startswith(f"{name}: ")]
-        self.query_one("#detail", Sheet).show(lambda width, height: [*facts.lines_of(first, width), *_events(mine, len(name) + 2)])
+        self.query_one("#detail", Sheet).show(
+            lambda width, height: [*facts.lines_of(first, width), *_events(mine, len(name) + 2, self.exporters.now)]
+        )
         self.query_one("#announced", Sheet).show(lambda width, height: facts.lines_of(announced, width))
 
     @on(FlowTable.Moved)
@@ -356,7 +361,7 @@ class SourcesScreen(ShellScreen):
             self.app.switch_mode("live")
 
 
-def _events(some: list[Event], prefix: int) -> list[list[Part]]:
+def _events(some: list[Event], prefix: int, now: int) -> list[list[Part]]:
     """Return the events of one exporter, without its name."""
     shown = [Event(event.time, event.text[prefix:]) for event in some[:20]]
-    return facts.event_lines(shown, len(shown))
+    return facts.event_lines(shown, len(shown), now)

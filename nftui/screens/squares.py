@@ -12,7 +12,9 @@ from functools import lru_cache
 
 ASPECT = 2.0
 """The height of a cell, in widths of a cell."""
-LEAST_WIDTH, LEAST_HEIGHT = 4, 1
+FLAT, SMALL = 12.0, 90
+"""The same for rectangles of fewer cells than that: squares of so few are too narrow for a name, so flat ones are made."""
+LEAST_WIDTH, LEAST_HEIGHT = 6, 1
 """Of a rectangle that is drawn by itself."""
 
 
@@ -41,7 +43,7 @@ def squarified(values: tuple[int, ...], width: int, height: int) -> tuple[Box, .
     """Return a rectangle for each value, in proportion.
 
     Args:
-        values: Greatest first but for the last, none below 0.
+        values: Greatest first but for the last ones, none below 0.
         width: Of the area, in cells.
         height: The same.
     Returns:
@@ -50,9 +52,10 @@ def squarified(values: tuple[int, ...], width: int, height: int) -> tuple[Box, .
     boxes: list[Box] = []
     x, y, left, rest = 0, 0, [value for value in values if value > 0], float(sum(values))
     while left and width > 0 and height > 0:
-        across = width >= height * ASPECT  # the strip stands at the left, its rectangles one below the other
-        side = height * ASPECT if across else float(width)
-        scale = width * height * ASPECT / rest
+        aspect = ASPECT if left[0] * width * height >= SMALL * rest else FLAT
+        across = width >= height * aspect  # the strip stands at the left, its rectangles one below the other
+        side = height * aspect if across else float(width)
+        scale = width * height * aspect / rest
         count = _strip(left, scale, side)
         taken = sum(left[:count])
         whole = width if across else height
@@ -88,37 +91,58 @@ def _cut(values: Sequence[int], length: int) -> list[tuple[int, int]]:
     return pieces
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where portions are drawn.
+
+    Attributes:
+        boxes: Of the first values, as many as there is room for.
+        other: Of what has no value of its own; None where that is nothing, or too small.
+        rest: Of all that is left; None where nothing is, or it would have no cell.
+    """
+
+    boxes: tuple[Box, ...] = ()
+    other: Box | None = None
+    rest: Box | None = None
+
+    @property
+    def everything(self) -> tuple[Box, ...]:
+        """All rectangles."""
+        return (*self.boxes, *(box for box in (self.other, self.rest) if box is not None))
+
+
 @lru_cache(maxsize=256)
-def drawn(values: tuple[int, ...], rest: int, width: int, height: int) -> tuple[tuple[Box, ...], Box | None]:
-    """Return rectangles for as many of the values as there is room for, and one for all others together.
+def drawn(values: tuple[int, ...], rest: int, width: int, height: int, other: int = 0) -> Layout:
+    """Return rectangles for as many of the values as there is room for, and one for all that are too small.
 
     Args:
         values: Greatest first.
         rest: What stands beside them and is never drawn by itself.
         width: Of the area, in cells.
         height: The same.
-    Returns:
-        The rectangles of the first values; that of what is left, None where nothing is or it would have no cell.
+        other: What stands beside them and is drawn by itself, where it is large enough.
     """
-    total = sum(values) + rest
+    total = sum(values) + rest + other
     if total <= 0 or width < 1 or height < 1:
-        return (), None
-    most = sum(value * width * height >= total * LEAST_WIDTH * LEAST_HEIGHT for value in values)
-    # The rest comes last, unless more can be drawn where it comes by its size.
-    last, ranked = (_fitting(values, rest, width, height, most, by_size) for by_size in (False, True))
-    return ranked if len(ranked[0]) > len(last[0]) else last
+        return Layout()
+    enough = LEAST_WIDTH * LEAST_HEIGHT * total / (width * height)
+    most = sum(value >= enough for value in values)
+    if other < enough:
+        rest, other = rest + other, 0
+    # What is left comes last, unless more can be drawn where it comes by its size.
+    last, ranked = (_fitting(values, (other, rest), width, height, most, by_size) for by_size in (False, True))
+    return ranked if len(ranked.boxes) > len(last.boxes) else last
 
 
-def _fitting(
-    values: tuple[int, ...], rest: int, width: int, height: int, count: int, by_size: bool
-) -> tuple[tuple[Box, ...], Box | None]:
-    """Return the rectangles of as many values, `count` at most, as come out large enough, and that of what is left."""
+def _fitting(values: tuple[int, ...], beside: tuple[int, int], width: int, height: int, count: int, by_size: bool) -> Layout:
+    """Return the rectangles of as many values, `count` at most, as come out large enough, and those of what is left."""
+    other, rest = beside
     while True:
-        left = rest + sum(values[count:])
-        shown = [*values[:count], left] if left else list(values[:count])
-        place = sorted(range(len(shown)), key=lambda n: -shown[n] if by_size else 0)
+        shown = [*values[:count], other, rest + sum(values[count:])]
+        place = sorted(range(len(shown)), key=lambda n: (not shown[n], -shown[n] if by_size else n))
         laid = dict(zip(place, squarified(tuple(shown[n] for n in place), width, height), strict=True))
         boxes = tuple(laid[n] for n in range(count))
         if count <= 1 or all(box.width >= min(LEAST_WIDTH, width) and box.height >= LEAST_HEIGHT for box in boxes):
-            return boxes, laid[count] if left and laid[count].area else None
+            beside_them = (laid[n] if shown[n] and laid[n].area else None for n in (count, count + 1))
+            return Layout(boxes, *beside_them)
         count -= 1

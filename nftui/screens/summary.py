@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -13,7 +13,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid
 
 from nftui.engine.query import Answer, Interval, Query
-from nftui.export.exportables import Exportable
 from nftui.screens.breakdown import Breakdown
 from nftui.screens.dimensions import EXPLORER, FIRST, INSTEAD, OFFERED, TREND, Dimension, Shape, dimension
 from nftui.screens.exports import of_reply, of_table
@@ -27,6 +26,9 @@ from nftui.screens.widgets.painted import Line, Part
 from nftui.screens.widgets.panel import PARTS, VIEWS, Panel
 from nftui.screens.widgets.prompt import Prompt
 from nftui.units import SECOND
+
+if TYPE_CHECKING:
+    from nftui.export.exportables import Exportable
 
 LATE = 60 * SECOND
 """How far into the period before flows may begin without a word."""
@@ -42,10 +44,13 @@ class SummaryScreen(InvestigationScreen):
     AUTO_FOCUS = "#panel-0"
     FOOTER = (
         ("summary.next", ""), ("table.open", "Filter"), ("view.by", ""), ("summary.view", ""), ("view.compare", ""),
-        ("view.filter", ""), ("view.range", ""), ("view.help", ""), ("app.quit", ""), ("summary.maximise", ""),
+        ("view.filter", ""), ("view.range", ""), ("view.help", ""), ("view.export", ""), ("app.quit", ""), ("summary.maximise", ""),
         ("summary.explore", ""), ("summary.order", ""), ("view.measure", ""), ("view.exclude", ""), ("view.only", ""),
         ("view.pause", ""), ("table.find", ""), ("table.copy", ""),
     )  # fmt: skip
+    ELSEWHERE: ClassVar[dict[str, str]] = {
+        "resolution": "Live shows samples", "others": "others on Live and Map", "limit": "Live and Map show so many groups",
+    }  # fmt: skip
     SIGNS = (
         *InvestigationScreen.SIGNS,
         "panels",

@@ -185,6 +185,11 @@ class Ink:
         """Whether series want letters: colours alone don't tell them apart."""
         return self.few
 
+    def over(self, name: str) -> Style:
+        """Return a style by its name without its ground: for text on a ground of another colour, as that of a window."""
+        style: Style = getattr(self, name)
+        return style if style.bgcolor is None else Style(color=style.color, bold=style.bold, dim=style.dim)
+
     def layer(self, index: int, count: int) -> str:
         """Return the colour of the group at a rank; the one after the last of `count` is `other`."""
         return self.other if index >= count else self.series[index % len(self.series)]
@@ -223,6 +228,9 @@ class Ink:
         if self.few and here:
             # What is reversed would be the colour's ground, and a row with holes.
             return self.cursor
+        if colour in ("warn", "dim"):
+            named = self.warn if colour == "warn" else self.dim
+            return named + Style(bgcolor=self.cursor_ground) if here else named
         return Style(color=colour, bgcolor=self.cursor_ground if here else self.ground)
 
 

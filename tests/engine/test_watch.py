@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import random
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +14,15 @@ from typing import Any
 
 import pytest
 
-from nftui.engine import ground
+from nftui.engine import compaction, ground, sealer
+from nftui.engine import store as stores
+from nftui.engine.compaction import HOUR_US, Compactor
 from nftui.engine.filters import parse
+from nftui.engine.leaving import Leaving
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Answer, Interval, Kind, Query
 from nftui.engine.sealer import Sealer
+from nftui.engine.set_aside import SetAside
 from nftui.engine.watch import Watch
 from nftui.engine.writer import StoreWriter
 from nftui.errors import GivenUp
@@ -160,3 +166,85 @@ def test_several_threads_ask_at_once_what_they_would_alone(store: Path) -> None:
         thread.join(60)
     assert len(found) == 3 * len(QUERIES)
     assert all(answer == wanted[number] for number, answer in found)
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Have threads take turns a thousand times as often."""
+    every = sys.getswitchinterval()
+    sys.setswitchinterval(every / 1000)
+    yield
+    sys.setswitchinterval(every)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_threads_ask_while_what_they_read_is_sealed_and_compacted_beneath(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What was superseded goes at once, and a reader forgets what has gone after a few parts, so that both happen again and again.
+    monkeypatch.setattr(sealer, "GRACE_S", 0.0)
+    monkeypatch.setattr(compaction, "GRACE_S", 0.0)
+    monkeypatch.setattr(stores, "KNOWN", 4)
+    chance, writer = random.Random(3), StoreWriter(tmp_path)
+    for second in range(60):
+        writer.append([flows_frame(list(_flows(chance, BASE + second * SECOND)))])
+        writer.write_tail()
+    wanted = [_comparable(LocalBackEnd(tmp_path, keep=False).answer(query)) for query in QUERIES]
+    back_end, over = LocalBackEnd(tmp_path), threading.Event()
+    back_end.store._room = 4
+    right, failed = [0] * 4, []
+
+    def ask(turn: int) -> None:
+        chance = random.Random(turn)
+        while not over.is_set() or not right[turn]:
+            number = chance.randrange(len(QUERIES))
+            try:
+                answer = back_end.answer(QUERIES[number], Watch() if turn % 2 else None)
+            except Exception as error:  # noqa: BLE001  whatever fails is what the test looks for
+                failed.append(f"{number}: {error!r}")
+                return
+            if _comparable(answer) != wanted[number]:
+                failed.append(f"{number} is answered otherwise: {answer.total} of {wanted[number][3][0]}")
+                return
+            right[turn] += 1
+
+    threads = [threading.Thread(target=ask, args=(turn,)) for turn in range(4)]
+    for thread in threads:
+        thread.start()
+    sealing, leaving = Sealer(tmp_path, interval_s=4), Leaving()
+    for second in range(4, 64, 4):
+        sealing.sweep(BASE + second * SECOND)
+        time.sleep(0.05)
+    sealing.sweep(BASE + HOUR_US, everything=True)
+    monkeypatch.setattr(compaction, "PIECE_FLOWS", 500)
+    compactor = Compactor(tmp_path, leaving, SetAside(tmp_path))
+    while compactor.step(BASE + 10 * HOUR_US, 1 << 40):
+        leaving.remove()
+        time.sleep(0.02)
+    over.set()
+    for thread in threads:
+        thread.join(60)
+    assert failed == []
+    assert compactor.made > 1 and sealing.made > 10
+    assert all(right)
+
+
+def test_threads_that_meet_a_damaged_file_at_once_all_pass_over_it(tmp_path: Path) -> None:
+    chance, writer, sealing = random.Random(4), StoreWriter(tmp_path), Sealer(tmp_path, interval_s=8)
+    for second in range(0, 32, 8):
+        writer.append([flows_frame(list(_flows(chance, BASE + second * SECOND)))])
+        writer.write_tail()
+    damaged = sealing.sweep(BASE + HOUR_US, everything=True)[1]
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    back_end, together, found = LocalBackEnd(tmp_path), threading.Barrier(4), []
+
+    def ask() -> None:
+        together.wait()
+        found.append(back_end.answer(Query(keys=("source_address",)), Watch()))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(found) == 4
+    assert len({_comparable(answer)[3] for answer in found}) == 1
+    assert all(len(answer.coverage.unread) == 1 for answer in found)

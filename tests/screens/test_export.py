@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
@@ -224,14 +225,18 @@ async def test_looks(make: Make, size: tuple[int, int]) -> None:
         against_golden(f"export-{size[0]}x{size[1]}", box(app))
 
 
-async def test_an_empty_screen_has_its_picture_alone(make: Make, tmp_path_factory: pytest.TempPathFactory) -> None:
-    app = make(LocalBackEnd(tmp_path_factory.mktemp("nothing")))
+async def test_a_screen_without_an_answer_has_its_picture_alone(make: Make, store: Path) -> None:
+    slow = Scripted(LocalBackEnd(store))
+    slow.gate.clear()
+    app = make(slow)
     async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot)
-        await pilot.press("8", "e")
+        await pilot.pause(0.1)
+        await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
         await pilot.pause(0.1)
+        assert not app.screen.query_one("#what").display
         against_golden("export-empty-80x24", box(app))
+        slow.gate.set()
 
 
 @pytest.mark.parametrize(
@@ -240,3 +245,13 @@ async def test_an_empty_screen_has_its_picture_alone(make: Make, tmp_path_factor
 )
 def test_suffix_follows_the_form(name: str, form: str, becomes: str) -> None:
     assert with_suffix(name, form) == becomes
+
+
+async def test_keys_typed_ahead_go_to_the_dialog(make: Make, here: Path) -> None:
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        for key, character in (("e", "e"), ("j", "j"), ("enter", "\r")):
+            app.post_message(events.Key(key, character))
+        await until(pilot, lambda: listed(here))
+        assert json.loads((await wrote(pilot, here)).read_text())

@@ -39,9 +39,11 @@ def test_rectangles_cover_the_area_without_a_gap(values: tuple[int, ...], width:
 @given(VALUES, st.integers(0, 10**12), WIDTHS, HEIGHTS)
 @settings(max_examples=100, deadline=None)
 def test_areas_are_within_a_cell_of_the_ratio(values: tuple[int, ...], rest: int, width: int, height: int) -> None:
-    boxes, remainder = drawn(values, rest, width, height)
+    laid = drawn(values, rest, width, height)
     total = sum(values) + rest
-    shown = [*zip(values, boxes, strict=False), *([(total - sum(values[: len(boxes)]), remainder)] if remainder else [])]
+    shown = [*zip(values, laid.boxes, strict=False)]
+    if laid.rest is not None:
+        shown.append((total - sum(values[: len(laid.boxes)]), laid.rest))
     for value, box in shown:
         exact = value / total * width * height
         # A side may be rounded by less than a cell, across and down: that is what the area is off by at most.
@@ -50,22 +52,34 @@ def test_areas_are_within_a_cell_of_the_ratio(values: tuple[int, ...], rest: int
 
 
 @pytest.mark.row("V07")
-@given(VALUES, st.integers(0, 10**12), WIDTHS, HEIGHTS)
+@given(VALUES, st.integers(0, 10**12), st.integers(0, 10**13), WIDTHS, HEIGHTS)
 @settings(max_examples=50, deadline=None)
-def test_what_is_drawn_can_be_read_and_the_order_is_kept(values: tuple[int, ...], rest: int, width: int, height: int) -> None:
-    boxes, remainder = drawn(values, rest, width, height)
-    everything = [*boxes, *([remainder] if remainder else [])]
+def test_what_is_drawn_can_be_read_and_nothing_is_lost(
+    values: tuple[int, ...], rest: int, other: int, width: int, height: int
+) -> None:
+    laid = drawn(values, rest, width, height, other)
+    boxes, everything = laid.boxes, laid.everything
     assert not any(overlap(a, b) for n, a in enumerate(everything) for b in everything[:n])
     if len(boxes) > 1:
         assert min(box.width for box in boxes) >= LEAST_WIDTH and min(box.height for box in boxes) >= 1
-    if sum(values) + rest:
+    if sum(values) + rest + other:
         assert sum(box.area for box in everything) == width * height
 
 
 @pytest.mark.parametrize("values", [(), (0,), (5,), (1, 1), (10**12, 1, 1), (7,) * 250])
 def test_odd_values_are_laid_out(values: tuple[int, ...]) -> None:
-    boxes, remainder = drawn(values, 0, 80, 20)
-    assert sum(box.area for box in (*boxes, *([remainder] if remainder else []))) == (80 * 20 if sum(values) else 0)
+    assert sum(box.area for box in drawn(values, 0, 80, 20).everything) == (80 * 20 if sum(values) else 0)
+
+
+@pytest.mark.row("V07")
+@pytest.mark.parametrize(("width", "height"), [(80, 18), (80, 14), (120, 30), (200, 45), (100, 24)])
+def test_a_few_that_are_small_beside_one_that_is_large_are_all_drawn(width: int, height: int) -> None:
+    small = (11, 11, 10, 10, 9, 9, 8, 7, 6)
+    laid = drawn((340, *small), 0, width, height, 579)
+    enough = sum(value * width * height / 1000 >= 8 for value in small)
+    assert len(laid.boxes) - 1 >= enough >= 6 and laid.other is not None
+    # A name of nine characters fits into the greater half of them.
+    assert sum(box.width >= 10 for box in laid.boxes[1:]) * 2 >= len(small)
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=12), st.integers(12, 120))
@@ -201,7 +215,7 @@ def test_the_arrows_reach_everything(values: tuple[int, ...], width: int, height
     grid = grid_for(count, width, height)
     slots = [grid.place(slot) for slot in range(min(count, grid.count))]
     assert reached([(float(x), float(y)) for x, y in slots]) == set(range(len(slots)))
-    boxes, _ = drawn(values, 0, width, height)
+    boxes = drawn(values, 0, width, height).boxes
     assert not boxes or reached([box.middle for box in boxes]) == set(range(len(boxes)))
 
 

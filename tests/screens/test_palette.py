@@ -33,7 +33,7 @@ async def opened(pilot: Pilot[None]) -> Palette:
     await pilot.press("colon")
     for _ in range(100):
         await pilot.pause(0.02)
-        if isinstance(pilot.app.screen, Palette) and pilot.app.screen._ready and not pilot.app.screen.workers:
+        if isinstance(pilot.app.screen, Palette) and pilot.app.screen._listed and not pilot.app.screen.workers:
             break
     await pilot.pause(0.05)
     assert isinstance(pilot.app.screen, Palette)

@@ -70,11 +70,6 @@ class Canvas:
         """Return the character of a cell; empty for the second half of a wide one."""
         return self._characters[y][x]
 
-    def restyle(self, x: int, y: int, width: int, style: Style) -> None:
-        """Put a style over what is written on a line."""
-        for cell in range(max(x, 0), min(x + width, self.width)):
-            self._styles[y][cell] += style
-
     def strips(self) -> list[Strip]:
         """Return the lines."""
         return [Strip(_segments(row, styles), self.width) for row, styles in zip(self._characters, self._styles, strict=True)]

@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
 from nftui.printable import printable
-from nftui.screens.view import WIDTHS, time_form, time_text, zone_offset
+from nftui.screens import glyphs
+from nftui.screens.view import time_form
+from nftui.screens.widgets import axes
 from nftui.screens.widgets.painted import Painted, fit, piece
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-BLOCKS = " ▁▂▃▄▅▆▇█"
-STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+BLOCKS = glyphs.BLOCKS.rising
 FADE = 0.5
 """How much of a colour is left where more flows are to be expected."""
 HATCH = 2
@@ -54,6 +54,7 @@ class Areas:
         unit: Of the scale, in at most 6 characters.
         before: The total of each bin in the period before, drawn as a line, None where that isn't held; empty for no line.
         marks: Moments with a mark, microseconds, in order.
+        partial: How much of what has to be read was read, 0 to 1; None where that is all.
     """
 
     series: pl.DataFrame
@@ -65,6 +66,7 @@ class Areas:
     unit: str = ""
     before: Sequence[int | None] = ()
     marks: tuple[int, ...] = ()
+    partial: float | None = None
 
     @property
     def end(self) -> int:
@@ -86,6 +88,7 @@ class AreaChart(Painted, can_focus=True):
         Binding("L,pagedown", f"step({FAST})", "On", show=False, id="chart.faster_right", tooltip="The cursor ten bins on"),
         Binding("g,home", "edge(0)", "First", show=False, id="chart.first", tooltip="The cursor to the first bin"),
         Binding("G,end", "edge(-1)", "Last", show=False, id="chart.last", tooltip="The cursor to the last bin"),
+        Binding("J", "rise", "Rise", id="chart.rise", tooltip="The steepest rise before: since when?"),
         Binding(
             "enter", "open", "Zoom", key_display="⏎", show=False, id="chart.open", tooltip="Zoom to the bins around the cursor"
         ),
@@ -155,6 +158,20 @@ class AreaChart(Painted, can_focus=True):
         if self.areas is not None:
             self._go_to(place % max(self.areas.series.height, 1))
 
+    def action_rise(self) -> None:
+        """Move the cursor to the steepest rise of the total before it; where nothing rises before, to that of all."""
+        if self.areas is None or self.areas.series.is_empty():
+            return
+        totals = _layers(self.areas.series).sum(axis=0)
+        place = self.place
+        found = steepest(totals, len(totals) if place is None else place)
+        if found is None:
+            found = steepest(totals, len(totals))
+        if found is None:
+            self.notify("nothing rises in this range", timeout=3, markup=False)
+        else:
+            self._go_to(found)
+
     def _go_to(self, place: int) -> None:
         if self.areas is not None and not self.areas.series.is_empty():
             self.go(self.areas.start + min(max(place, 0), self.areas.series.height - 1) * self.areas.width)
@@ -195,17 +212,18 @@ class AreaChart(Painted, can_focus=True):
             return self._notice_lines(width, height)
         areas = self.areas
         layers = _layers(areas.series) * areas.factor
-        self._top = _scale_top(_greatest(layers, areas), self._top)
-        values, labels = _ticks(self._top, height - 2, areas.label)
+        self._top = axes.scale_top(_greatest(layers, areas), self._top)
+        values, labels = axes.ticks(self._top, height - 2, areas.label)
         columns = width - max(map(len, labels)) - 1
         form = time_form(areas.end - areas.start)
-        places, times = _time_ticks(areas.start, areas.end, columns, form)
-        frame = list(plotext_frame(width, height, (0.0, self._top), values, labels, places, times))
-        self._gutter = gutter = _gutter(tuple(frame))
+        places, times = axes.time_ticks(areas.start, areas.end, columns, form)
+        frame = list(axes.plotext_frame(width, height, (0.0, self._top), values, labels, places, times))
+        self._gutter = gutter = axes.gutter(tuple(frame))
         frame[-1] = areas.unit[:gutter].rjust(gutter - 1).ljust(gutter) + frame[-1][gutter:]
         cells = self._cells(layers, width - gutter, height - 2)
         self._draw_before(cells)
         self._draw_marks(cells)
+        self._tell_share(cells)
         strips = [Strip([Segment(line[:gutter], self.ink.dim), *row]) for line, row in zip(frame, cells, strict=False)]
         below = [Segment(character, self.ink.dim) for character in frame[height - 2]]
         if (cursor := self._column(self.moment)) is not None:
@@ -262,6 +280,22 @@ class AreaChart(Painted, can_focus=True):
             for row in cells:
                 row[x] = self._over(row[x], self.glyphs.vertical)
 
+    def _tell_share(self, cells: list[list[Segment]]) -> None:
+        """Say where nothing was read yet that more is to come: blank would look as if there had been nothing."""
+        areas = self.areas
+        assert areas is not None
+        if areas.partial is None:
+            return
+        y = len(cells) // 2
+        row = cells[y]
+        for words in (f"scanned {100 * areas.partial:.0f} %, the rest is being read", f"scanned {100 * areas.partial:.0f} %"):
+            text = f" {words} "
+            blank = "".join(" " if cell.text == " " else "x" for cell in row)
+            if (x := blank.find(" " * len(text))) >= 0:
+                x += (len(blank[x:]) - len(blank[x:].lstrip(" ")) - len(text)) // 2
+                row[x : x + len(text)] = [Segment(character, self.ink.accent) for character in text]
+                return
+
     def _over(self, cell: Segment, character: str) -> Segment:
         """Return a cell with a character over what it shows."""
         ground, style = self.ink.ground, cell.style
@@ -289,42 +323,6 @@ class AreaChart(Painted, can_focus=True):
         return [blank] * above + lines
 
 
-@lru_cache(maxsize=8)
-def plotext_frame(
-    width: int,
-    height: int,
-    limits: tuple[float, float],
-    values: tuple[float, ...],
-    labels: tuple[str, ...],
-    places: tuple[int, ...],
-    times: tuple[str, ...],
-) -> tuple[str, ...]:
-    """Return the lines of an empty plot: axes, ticks and labels. Its figure is its own; plotext's global one is not touched."""
-    import plotext
-
-    terminal: Any = type(plotext.terminal)()
-    terminal.limit(False, False)
-    figure: Any = type(plotext.figure)(terminal)
-    figure.plot_size(width, height)
-    figure.canvas("default")
-    figure.axes(False, axis=0, side=1)
-    figure.axes(False, axis=1, side=1)
-    figure.legend(False)
-    rows = height - 2
-    low, high = limits
-    half = (high - low) / rows / 2
-    bottom, top = low + half, high - half
-    figure.ruler(1, 0).lim(bottom, top).ticks([min(max(value, bottom), top) for value in values], list(labels))
-    columns = width - max(map(len, labels)) - 1
-    figure.ruler(0, 0).lim(0, columns - 1).ticks(list(places), list(times))
-    lines = Text.from_ansi(figure.build().string()).plain.split("\n")
-    return tuple(line.ljust(width)[:width] for line in lines[:height])
-
-
-def _gutter(frame: tuple[str, ...]) -> int:
-    return max((line.find(mark) for line in frame[:1] for mark in "┤│"), default=-1) + 1
-
-
 def _layers(series: pl.DataFrame) -> np.ndarray[Any, Any]:
     """Return the sums, shape (layers, bins): the groups in order, then the others."""
     import numpy as np
@@ -343,39 +341,19 @@ def _greatest(layers: np.ndarray[Any, Any], areas: Areas) -> float:
     return float(max(stacked.max(), line)) if stacked.size else 0.0
 
 
-def _scale_top(greatest: float, before: float) -> float:
-    """Return the top of the scale: the one before while it still serves, so that the picture doesn't jump."""
-    if greatest <= 0:
-        return before or 1.0
-    if greatest <= before <= 2 * greatest:
-        return before
-    power = 10.0 ** len(str(int(greatest))) / 10 if greatest >= 1 else 1.0
-    return next(step * power for step in (*STEPS, 20.0) if step * power >= greatest)
+def steepest(totals: np.ndarray[Any, Any], end: int) -> int | None:
+    """Return the bin before `end` whose total is above that of the bin before it by most, the latest of equals.
 
+    None where nothing rises. Where the flows that are held begin is no rise: nobody knows what was before.
+    """
+    import numpy as np
 
-def _ticks(top: float, rows: int, label: Callable[[float], str]) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    """Return the values of the scale and their labels, some four rows apart."""
-    parts = next((n for n in (5, 4, 2, 1) if rows >= 3 * n), 1)
-    values = tuple(top * n / parts for n in range(parts + 1))
-    labels = [label(value) for value in values]
-    widest = max(5, *map(len, labels))
-    return values, tuple(text.rjust(widest) for text in labels)
-
-
-def _time_ticks(start: int, end: int, columns: int, form: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Return columns and labels of the time axis: round local times, far enough apart."""
-    wide = len(time_text(start, form))
-    most = max(columns // (wide + 4), 1)
-    step = next((width for width in WIDTHS if (end - start) / width <= most), WIDTHS[-1])
-    offset = zone_offset(start)
-    first = -(-(start + offset) // step) * step - offset
-    places, times = [], []
-    for moment in range(first, end, step):
-        column = int((moment - start) / (end - start) * columns)
-        if wide // 2 <= column <= columns - wide // 2 - 1:
-            places.append(column)
-            times.append(time_text(moment, form))
-    return tuple(places), tuple(times)
+    held = totals.nonzero()[0]
+    rises = np.diff(totals[: max(end, 0)])
+    rises[: held[0] if held.size else 0] = 0
+    if not rises.size or rises.max() <= 0:
+        return None
+    return int(rises.size - rises[::-1].argmax())
 
 
 def _resample(layers: np.ndarray[Any, Any], columns: int) -> np.ndarray[Any, Any]:
@@ -420,7 +398,7 @@ def _segment(cell: tuple[int, int, int], colours: list[str]) -> Segment:
     elif eighths == 8:
         above = below
     if below == above:
-        return Segment(" " if below == ground else "█", _style(colours[below], colours[below]))
+        return Segment(" " if below == ground else BLOCKS[-1], _style(colours[below], colours[below]))
     return Segment(BLOCKS[eighths], _style(colours[below], colours[above]))
 
 

@@ -17,12 +17,13 @@ from textual.strip import Strip
 from nftui.engine.query import Interval
 from nftui.printable import printable
 from nftui.screens import cells, glyphs
-from nftui.screens.breakdown import Breakdown
+from nftui.screens.breakdown import SUMS, Breakdown
 from nftui.screens.dimensions import Shape
 from nftui.screens.hours import Day
 from nftui.screens.widgets.flow_table import FlowTable, Row, TableColumn
 from nftui.screens.widgets.inset import InsetDonut, InsetTreemap
 from nftui.screens.widgets.painted import fit, piece
+from nftui.screens.widgets.picture import edge_below
 from nftui.units import scaled
 
 VIEWS = ("bars", "table", "donut", "treemap")
@@ -33,7 +34,6 @@ ROOMY = 60
 TREND = 16
 SHORTEST_BAR = 8
 DAY_LABEL = 8
-UNITS = {"octets": "b/s", "packets": "p/s", "flows": "f/s"}
 
 
 class Panel(FlowTable):
@@ -224,7 +224,7 @@ class Panel(FlowTable):
         columns = [TableColumn("label", self.title, 12, lambda n, row: shown.label(row), grows=1, middle=True)]
         ranks = {
             name: rank
-            for rank, name in enumerate([shown.shown_measure.value, *(n for n in UNITS if n != shown.shown_measure.value)])
+            for rank, name in enumerate([shown.shown_measure.value, *(n for n in SUMS if n != shown.shown_measure.value)])
         }
         for name in ("flows", "packets", "octets"):
             columns += figure(name, ranks[name])
@@ -317,7 +317,7 @@ class Panel(FlowTable):
         level = mean / top if top else 0.0
         step = 0 if not mean else max(1, round(level * (len(shades) - 1)))
         colour = styles.mixed(styles.layer(0, 1), 0.45 + 0.55 * level)
-        text = "▁" * each if here and not step and not shades.isascii() else shades[step] * each
+        text = edge_below(self.glyphs) * each if here and not step and not shades.isascii() else shades[step] * each
         return piece(text, Style(color=colour, bgcolor=ground, underline=here, bold=here))
 
     # What moves

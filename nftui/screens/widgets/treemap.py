@@ -17,8 +17,8 @@ from nftui.units import scaled
 
 QUIET, BRIGHT, DEEP = 0.55, 1.0, 0.4
 """How much of its colour is left of a rectangle, of that under the cursor, and of every second one within another."""
-
-
+REST = "rest"
+"""The name of all that is too small to be drawn."""
 _NOTHING = object()
 """No row: the cursor stands on the greatest tile."""
 
@@ -34,7 +34,7 @@ class Tile:
         colour_rank: Its place among the series colours; less than 0 for the colour of others.
         row: What it stands for, whatever the caller wants back.
         children: What it consists of, greatest first; what they leave of its value is drawn as their rest.
-        other: Whether it stands for all that have no tile. What is too small to be drawn joins it.
+        other: Whether it stands for all that have no tile.
     """
 
     label: str
@@ -54,6 +54,13 @@ class Placed:
     box: Box
     parent: Tile | None = None
     place: int = 0
+
+    @property
+    def stands_for(self) -> Any:
+        """What the cursor knows it by: others and rests stand for no row, and each is a place of its own."""
+        if self.tile.row is not None:
+            return self.tile.row
+        return (_NOTHING, None if self.parent is None else self.parent.row, self.tile.label == REST)
 
 
 class Treemap(Picture):
@@ -99,7 +106,7 @@ class Treemap(Picture):
     def _at(self) -> int | None:
         if not self._placed:
             return None
-        return next((n for n, placed in enumerate(self._placed) if placed.tile.row == self._here), 0)
+        return next((n for n, placed in enumerate(self._placed) if placed.stands_for == self._here), 0)
 
     def go_to(self, row: Any, quiet: bool = False) -> None:
         """Put the cursor on the tile of a row, where it is drawn; `quiet` tells nobody."""
@@ -114,7 +121,7 @@ class Treemap(Picture):
         self._here = row
 
     def _put(self, placed: Placed) -> None:
-        self._here = placed.tile.row
+        self._here = placed.stands_for
         self.moved()
 
     def action_go(self, right: int, down: int) -> None:
@@ -137,7 +144,7 @@ class Treemap(Picture):
         for placed in self._placed:
             box = placed.box
             if box.x <= x < box.x + box.width and box.y <= y < box.y + box.height:
-                self._here = placed.tile.row
+                self._here = placed.stands_for
                 return True
         return False
 
@@ -202,15 +209,17 @@ def words(tile: Tile, share: float, width: int, height: int) -> list[str]:
     """Return the lines that stand in a rectangle: name, share, value, as far as there is room."""
     percent = percentage(share)
     together = f"{tile.label} {percent} {tile.figure}"
+    # A name that fits as it is may come up to the next rectangle: one cut by one cell says less.
+    name = tile.label if 2 < width + 1 == cell_len(tile.label) else middle(tile.label, width)
     if height == 1:
         for each in (together, f"{tile.label} {percent}", tile.label):
             if cell_len(each) <= width:
                 return [each]
-        return [middle(tile.label, width)] if width > 2 else []
-    lines = [middle(tile.label, width)]
+        return [name] if width > 2 else []
+    lines = [name]
     if len(percent) + len(tile.figure) + 1 <= width:
         return [*lines, f"{percent} {tile.figure}"]
-    return [line for line in (*lines, percent, tile.figure) if cell_len(line) <= width][:height]
+    return [*lines, *(line for line in (percent, tile.figure) if cell_len(line) <= width)][:height]
 
 
 def percentage(share: float) -> str:
@@ -226,15 +235,19 @@ def heading(canvas: Canvas, title: str, picture: Picture) -> None:
 
 
 def _tiled(tiles: Sequence[Tile], area: Box, figures: Callable[[int], str], left: int) -> list[tuple[Tile, Box]]:
-    """Return the tiles that have room in an area, and one for the others: those passed, those too small, and what is left."""
+    """Return the tiles that have room in an area, and one for what is too small and for what is `left`."""
     own = [tile for tile in tiles if not tile.other and tile.value > 0]
-    others = [tile for tile in tiles if tile.other]
-    rest = left + sum(tile.value for tile in others)
-    boxes, remainder = drawn(tuple(tile.value for tile in own), rest, area.width, area.height)
-    found = list(zip(own, boxes, strict=False))
-    if remainder is not None:
-        value = rest + sum(tile.value for tile in own[len(boxes) :])
-        small = len(own) - len(boxes)
-        label = others[0].label if others and not small else "rest"
-        found.append((Tile(label, value, figures(value), -1, None, (), True), remainder))
+    others = next((tile for tile in tiles if tile.other), None)
+    laid = drawn(tuple(tile.value for tile in own), left, area.width, area.height, 0 if others is None else others.value)
+    found = list(zip(own, laid.boxes, strict=False))
+    rest = left + sum(tile.value for tile in own[len(laid.boxes) :])
+    if others is not None and laid.other is not None:
+        found.append((others, laid.other))
+    elif others is not None:
+        rest += others.value
+    if laid.rest is not None:
+        # Where the others are all that is too small, they keep their name.
+        alone = others is not None and rest == others.value
+        label = others.label if others is not None and alone else REST
+        found.append((Tile(label, rest, figures(rest), -1, None, (), True), laid.rest))
     return [(tile, Box(area.x + box.x, area.y + box.y, box.width, box.height)) for tile, box in found if box.area]
