@@ -62,8 +62,10 @@ def travel(terminal: Terminal, number: int, dice: random.Random) -> list[float |
     """Move the range back and forth: each move asks anew, and gives up the question before."""
     found = []
     for step in range(number):
-        found.append(timed(terminal, "]" if step % 4 == 3 else "[", lambda screen: screen.line(1)))
+        found.append(timed(terminal, "[]"[step % 2], lambda screen: screen.line(1)))
         terminal.listen(dice.uniform(0.1, 0.5))
+    terminal.press("0")
+    terminal.listen(3.0)
     return found
 
 
