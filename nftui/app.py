@@ -30,6 +30,7 @@ from nftui.screens.link import ASK, Link
 from nftui.screens.live import LiveScreen
 from nftui.screens.shelf import Shelf
 from nftui.screens.shell import ShellScreen
+from nftui.screens.stylesheet import KeptStylesheet
 from nftui.screens.view import MINUTE, Range, View, parse_range
 from nftui.screens.widgets.typed_line import TypedLine
 
@@ -139,6 +140,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         """
         self.link, self._held = Link(), False
         super().__init__()
+        self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.back_end, self.display_settings, self.clock = back_end, display, clock
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
         self.resolver = resolver or Resolver(NameSettings())
@@ -255,6 +257,14 @@ class NftuiApp(App[None], inherit_bindings=False):
         """Return how a key is called, in characters that the terminal has."""
         shown = super().get_key_display(binding)
         return shown if self.glyphs.name in ("braille", "blocks") else _SPELT.get(shown, shown)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keep keys back that come behind the Enter that may close a window."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            holds = getattr(self.screen, "holds", None)
+            if holds is not None and holds(event):
+                return
+        await super().on_event(event)
 
     def on_key(self, event: events.Key) -> None:
         """Hand keys that were typed ahead, right behind the one that opened a prompt or the palette, on to it."""

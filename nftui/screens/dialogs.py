@@ -93,7 +93,11 @@ class Pick(Paced, TypedAhead, ModalScreen[str | None]):
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        self.dismiss(event.option_id)
+        self._close(event.option_id)
+
+    def _close(self, name: str | None) -> None:
+        self.dismiss(name)
+        self.decided(closes=True)
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -124,18 +128,19 @@ class Pick(Paced, TypedAhead, ModalScreen[str | None]):
         place = self.query_one(OptionList).highlighted or 0
         chosen = self._offered[place][0] if self._offered else None
         if chosen is not None and (not typed or self._moved):
-            self.dismiss(chosen)
+            self._close(chosen)
             return
         try:
             if self._check is not None and typed not in (name for name, _ in self._choices):
                 self._check(typed)
         except NftuiError as error:
             if chosen is not None:
-                self.dismiss(chosen)
+                self._close(chosen)
             else:
                 self.query_one("#wrong", Static).update(Text(printable(error)))
+                self.decided(closes=False)
         else:
-            self.dismiss(typed)
+            self._close(typed)
 
 
 def narrowed(choices: Sequence[tuple[str, str]], typed: str) -> list[tuple[str, str]]:

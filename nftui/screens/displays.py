@@ -140,8 +140,8 @@ def connection_columns(cell: Callable[[str, Any], str], total: int, base: int) -
         return "-" if (found := throughput(row)) is None else scaled(found)
 
     return [
-        TableColumn("source_address", "source", 16, end("source"), grows=3, middle=True),
-        TableColumn("destination_address", "destination", 16, end("destination"), grows=3, middle=True),
+        TableColumn("source_address", "source", 19, end("source"), grows=3, middle=True),
+        TableColumn("destination_address", "destination", 19, end("destination"), grows=3, middle=True),
         TableColumn("protocol", "proto", 5, lambda n, row: cell("protocol", row["protocol"])),
         TableColumn("octets", "octets", 7, octets("octets"), True),
         TableColumn("packets", "packets", 7, count("packets"), True),

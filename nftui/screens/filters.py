@@ -164,7 +164,7 @@ class FiltersScreen(InvestigationScreen):
         left += [Part(f"{broken} can't be used ", "warn")] if broken else []
         left += [Part(f"{len(self.marked)} marked ", "accent")] if self.marked else []
         left += [Part(f"{self.problem or self.tally.problem} ", "error")] if self.problem or self.tally.problem else []
-        self._rule("#title", left, [Part(f" matches: {self.view.range.label} ", "dim")])
+        self._rule("#title", left, [Part(f" matches: {self.view.range.label(self.host.clock())} ", "dim")])
 
     def _rule(self, name: str, left: list[Part], right: list[Part]) -> None:
         line = self.query_one(name, Line)

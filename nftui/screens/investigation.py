@@ -227,7 +227,7 @@ class InvestigationScreen(FilteredScreen):
         left = self.filter_parts()
         if view.without != filters.ANY:
             left.append(Part("  own session hidden", "warn"))
-        right = [Part("  "), Part(view.range.label, "strong"), Part("  by ", "dim"), Part(view.by)]
+        right = [Part("  "), Part(view.range.label(self.host.clock()), "strong"), Part("  by ", "dim"), Part(view.by)]
         return left, [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
 
     # The range
@@ -479,7 +479,8 @@ class InvestigationScreen(FilteredScreen):
         if self.answer is None:
             return ("asking…",)
         asked = self.view.range
-        when = "" if asked == Range() else f" in the {asked.label}" if asked.length is not None else f" in {asked.label}"
+        label = asked.label(self.host.clock())
+        when = "" if asked == Range() else f" in the {label}" if asked.length is not None else f" in {label}"
         if self.view.text:
             return (f"no flows match the filter{when}", "F clears the filter, t chooses another range")
         if self.collector.problem:
@@ -488,4 +489,4 @@ class InvestigationScreen(FilteredScreen):
             sent = "1 exporter has sent" if self.collector.exporters == 1 else f"{self.collector.exporters} exporters have sent"
             return (f"no flows{when or ' yet'}, but {sent}:", "t, then all, shows flows of other times, if a clock is wrong")
         where = f"point an exporter at {self.host.listening}" if self.host.listening else "start `nftui collect`"
-        return (f"no flows yet: {where}, or run `nftui demo`", f"asked: {asked.label}; t chooses another range")
+        return (f"no flows yet: {where}, or run `nftui demo`", f"asked: {label}; t chooses another range")

@@ -203,7 +203,7 @@ class SettingsScreen(ShellScreen):
             name = one.name.removeprefix(KEYS)
             self.app.push_screen(PressKey(f"key of {name}: {one.words}", lambda key: self._refused(name, key)), self._take(one))
         elif one.fixed:
-            self.say(f"`nftui config set {one.name} …` changes it; the collector takes it up by itself")
+            self.say(f"`nftui config set {one.name} …` changes it; a collector that runs takes it up on SIGHUP")
         else:
             choices = [(choice, choice) for choice in self._choices(one)] or [(self.value(one), "leave it as it is")]
             typed = one.typed or ("" if self._choices(one) else one.takes)

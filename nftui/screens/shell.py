@@ -44,6 +44,7 @@ TYPING = (
 )  # fmt: skip
 """Keys of the line that is typed in; the first two are those of every such line."""
 
+SLOW = "slow link "
 LOOK_S = 0.5
 """Seconds between two looks whether it is time for a refresh: the shortest that may be configured, or that would be late."""
 
@@ -153,7 +154,7 @@ class ShellScreen(Paced, Screen[None]):
     def live_state(self) -> list[Part]:
         """Return the parts that say how often what is shown is refreshed."""
         slow = self.interval > self.host.display_settings.refresh
-        return [Part(f"LIVE {self.interval:g}s ", "good"), *([Part("slow link ", "warn")] if slow else [])]
+        return [Part(f"LIVE {self.interval:g}s ", "good"), *([Part(SLOW, "warn")] if slow else [])]
 
     @property
     def small(self) -> bool:
@@ -176,10 +177,9 @@ class ShellScreen(Paced, Screen[None]):
         if self.is_current and self.is_attached:
             tabs, state = self._tabs(), self.state()
             room = self.size.width - sum(len(part.text) for part in tabs) - 1
-            # What is said of the line and of the window gives way to what is said of the answer.
-            for style, words in (("warn", "slow link "), ("warn", "80x24 shows more  ")):
-                if sum(len(part.text) for part in state) > room:
-                    state = [part for part in state if (part.style, part.text) != (style, words)]
+            if sum(len(part.text) for part in state) > room:
+                # What is said of the line gives way to what is said of the answer.
+                state = [part for part in state if part.text != SLOW]
             self.query_one("#tabs", Line).show(tabs, [Part(" "), *state] if state else [])
             self.query_one("#keys", Line).show(self._keys())
 

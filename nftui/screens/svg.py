@@ -75,6 +75,7 @@ class _Drawing:
         self._ground = ground
         self._behind: dict[str, list[Box]] = defaultdict(list)
         self._shapes: dict[tuple[str, int], list[Box]] = defaultdict(list)
+        self._rules: dict[str, list[Box]] = defaultdict(list)
         self._words: list[str] = []
 
     def line(self, row: int, segments: Iterable[Segment]) -> None:
@@ -88,7 +89,7 @@ class _Drawing:
             if behind != self._ground:
                 _add(self._behind[behind], (x, y, wide, HEIGHT))
             if style is not None and style.underline and text.strip():
-                _add(self._shapes[colour, 0], (x, y + HEIGHT - 2, wide, 1))
+                _add(self._rules[colour], (x, y + HEIGHT - 2, wide, 1))
             self._draw(text, x, y, colour, style or Style())
             x += wide
 
@@ -107,8 +108,9 @@ class _Drawing:
         for found in _PIECES.finditer(text):
             at, word = x + cell_len(text[: found.start()]) * WIDTH, found.group()
             boxes = tuple(_boxes(word)) if len(word) == 1 else ()
+            drawn = self._rules[colour] if word in _SIDES else self._shapes[colour, _SHADES.get(word, 0)] if boxes else []
             for left, top, wide, high in boxes:
-                _add(self._shapes[colour, _SHADES.get(word, 0)], (at + left, y + top, wide, high))
+                _add(drawn, (at + left, y + top, wide, high))
             if not boxes and word != "⠀":
                 self._write(word, at, y, colour, style)
 
@@ -129,11 +131,10 @@ class _Drawing:
             f'<text x="{_n(wide / 2)}" y="20" fill="#7c8894" text-anchor="middle">{escape(title)}</text>' if title else "",
             f'<g transform="translate({_n(EDGE)} {_n(HEAD)})"><g shape-rendering="crispEdges">',
             *(_path(boxes, colour) for colour, boxes in self._behind.items()),
-            *(
-                _path(boxes, f"url(#{_name(colour, shade)})" if shade else colour)
-                for (colour, shade), boxes in self._shapes.items()
-            ),
+            *(_path(boxes, _fill(*key)) for key, boxes in self._shapes.items()),
             "</g>",
+            # Not crisp: they would vanish where a picture is shown smaller than it is.
+            *(_path(boxes, colour) for colour, boxes in self._rules.items()),
             *self._words,
             "</g></svg>",
         ]
@@ -184,6 +185,10 @@ def _add(boxes: list[Box], box: Box) -> None:
 def _path(boxes: Iterable[Box], fill: str) -> str:
     drawn = "".join(f"M{_n(x)} {_n(y)}h{_n(wide)}v{_n(high)}h-{_n(wide)}z" for x, y, wide, high in boxes)
     return f'<path fill="{fill}" d="{drawn}"/>'
+
+
+def _fill(colour: str, shade: int) -> str:
+    return f"url(#{_name(colour, shade)})" if shade else colour
 
 
 def _pattern(colour: str, shade: int) -> str:

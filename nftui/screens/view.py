@@ -46,14 +46,15 @@ class Range:
             return "/".join(local_time(edge).strftime("%Y-%m-%dT%H:%M:%S") for edge in (self.interval.start, self.interval.end))
         return "all"
 
-    @property
-    def label(self) -> str:
-        """The range in words that fit a status line: `last 15m`, `Nov 23 10:00:00-11:00:00`, `all`."""
+    def label(self, now: int) -> str:
+        """Return the range in words that fit a status line: `last 15m`, `Nov 23 10:00:00-11:00:00`; with its year, if another."""
         if self.length is not None:
             return f"last {length_text(self.length)}"
         if self.interval is None:
             return "all time"
         start, end = local_time(self.interval.start), local_time(self.interval.end)
+        if {start.year, end.year} != {local_time(now).year}:
+            return f"{start:%Y-%m-%d %H:%M}/{end:%Y-%m-%d %H:%M}"
         form = "%H:%M:%S" if self.interval.length < DAY else "%b %d %H:%M"
         day = "" if self.interval.length >= DAY else f"{start:%b %d} "
         return f"{day}{start.strftime(form)}-{end.strftime(form)}"

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from nftui.dashboard import end_with_terminal
 from tests.bench import collectors, figures, processes, traffic
 from tests.bench.bench_screen import cursor
 from tests.bench.collectors import Nftui
@@ -28,6 +29,12 @@ from tests.bench.terminal import Screen, Terminal
 PATIENCE_S = 5.0
 FIRST, LAST = 13, 18
 Effect = Callable[[Screen], object]
+
+
+def chosen(screen: Screen) -> object:
+    """Return what the cursor of the table is on: another row after each step, also where rows change their order meanwhile."""
+    at = cursor(screen)
+    return at >= 0 and screen.line(at)[3:24]
 
 
 def timed(terminal: Terminal, keys: str, effect: Effect) -> float | None:
@@ -45,7 +52,7 @@ def moves(terminal: Terminal, number: int, dice: random.Random) -> list[float | 
     found = []
     for _ in range(number):
         at = cursor(terminal.screen)
-        found.append(timed(terminal, "j" if at < FIRST else "k" if at > LAST else dice.choice("jk"), cursor))
+        found.append(timed(terminal, "j" if at < FIRST else "k" if at > LAST else dice.choice("jk"), chosen))
         terminal.listen(dice.uniform(0.05, 0.25))
     return found
 
@@ -72,9 +79,17 @@ def typing(terminal: Terminal, number: int, dice: random.Random) -> list[float |
             terminal.listen(dice.uniform(0.05, 0.15))
         terminal.press("\x15")
         terminal.listen(0.2)
-    terminal.press("\x1b")
-    terminal.listen(1.0)
+    close(terminal)
     return found
+
+
+def close(terminal: Terminal) -> None:
+    """Close whatever is open, the prompt and its list, and take away what was filtered by."""
+    for _ in range(4):
+        terminal.press("\x1b")
+        terminal.listen(1.0)
+        if "Help" in terminal.screen.line(-1) and "all flows" in terminal.screen.line(1):
+            return
 
 
 def figure(what: str, times: list[float | None]) -> Iterator[Figure]:
@@ -108,6 +123,7 @@ def measure(data: Path, work: Path, rate: int, keys: int) -> list[Figure]:
         found += figure("time travel over 30 days", travel(terminal, keys // 2, dice))
         found += figure("filter typed, while 30 days are read", typing(terminal, keys, dice))
         terminal.press("a")
+        terminal.listen(2.0)
         found += figure("cursor, names shown", moves(terminal, keys // 2, dice))
         terminal.press("0")
         terminal.listen(1.0)
@@ -126,6 +142,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=200_000, help="flows a second that the collector receives; 0 for none")
     parser.add_argument("--keys", type=int, default=120)
     options = parser.parse_args()
+    end_with_terminal()
     figures.machine()
     with tempfile.TemporaryDirectory(prefix="nftui-bench-", dir=options.data.parent) as folder:
         work = Path(folder)

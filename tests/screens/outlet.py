@@ -65,9 +65,10 @@ class Line:
             assert time.monotonic() - began < seconds, self.octets[start:][-2000:]
             self.read(0.2)
 
-    def rest(self, quiet: float = 0.4) -> None:
-        """Read until nothing comes for a while."""
-        while self.read(quiet):
+    def rest(self, quiet: float = 0.4, most: float = 5) -> None:
+        """Read until nothing comes for a while; on a busy machine, where something always comes, only for so long."""
+        end = time.monotonic() + most
+        while time.monotonic() < end and self.read(quiet):
             pass
 
     def listen(self, seconds: float) -> int:

@@ -128,12 +128,12 @@ def test_a_slow_terminal_is_noticed(store: Path, answers: bool) -> None:
         began = time.monotonic()
         one.press("T")
         while b"slow link" not in one.octets and time.monotonic() < began + 20:
-            one.throttled(0.5, 2000)
+            one.throttled(0.5, 8000)
         assert b"slow link" in one.octets
         before = len(one.octets)
         for key in "T" * 12:
             one.press(key)
-            one.throttled(0.1, 2000)
+            one.throttled(0.1, 8000)
         # What was handed over meanwhile is no more than a few frames, however many were wanted.
         one.rest(0.5)
         assert len(one.octets) - before < 60_000

@@ -71,7 +71,7 @@ RICH = ["srcip,dstport", "ip", "port,proto", "srcip4/24,srcip6/64", "srcip/8/0",
 
 @pytest.mark.row("F08")
 @pytest.mark.parametrize("by", RICH)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_filter_made_from_a_row_matches_its_flows(tmp_path_factory: pytest.TempPathFactory, by: str, data: st.DataObject) -> None:
     names = keys.parse(by)

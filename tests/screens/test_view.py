@@ -155,3 +155,12 @@ def test_before_is_as_long_and_ends_where_the_range_begins() -> None:
     assert interval is not None
     before = View().before(interval)
     assert before.end == interval.start and before.length == interval.length
+
+
+def test_a_range_of_another_year_tells_it() -> None:
+    new_year = 1_798_761_600 * SECOND  # 2027-01-01T00:00:00Z
+    span = Interval(new_year - 3600 * SECOND, new_year + 3600 * SECOND)
+    assert Range(interval=span).label(new_year) == "2026-12-31 23:00/2027-01-01 01:00"
+    within = Interval(new_year, new_year + 3600 * SECOND)
+    assert Range(interval=within).label(new_year) == "Jan 01 00:00:00-01:00:00"
+    assert Range(interval=within).label(new_year + 366 * 86_400 * SECOND).startswith("2027-01-01 00:00/")

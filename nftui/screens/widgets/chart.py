@@ -88,7 +88,7 @@ class AreaChart(Painted, can_focus=True):
         Binding("L,pagedown", f"step({FAST})", "On", show=False, id="chart.faster_right", tooltip="The cursor ten bins on"),
         Binding("g,home", "edge(0)", "First", show=False, id="chart.first", tooltip="The cursor to the first bin"),
         Binding("G,end", "edge(-1)", "Last", show=False, id="chart.last", tooltip="The cursor to the last bin"),
-        Binding("J", "rise", "Rise", id="chart.rise", tooltip="To the steepest rise before: since when?"),
+        Binding("J", "rise", "Rise", id="chart.rise", tooltip="The steepest rise before: since when?"),
         Binding(
             "enter", "open", "Zoom", key_display="⏎", show=False, id="chart.open", tooltip="Zoom to the bins around the cursor"
         ),

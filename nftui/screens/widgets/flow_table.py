@@ -37,7 +37,7 @@ class TableColumn:
         text: Makes the text of a cell from the rank of the row and the row.
         right: Whether it is aligned to the right.
         grows: Its share of the room that is left over; 0 to stay as narrow as it is.
-        rank: Columns of the highest rank go first when there isn't room for all; 0 always stays.
+        rank: Columns of the highest rank go first when there isn't room for all; 0 stays as long as numbers aren't cut.
         colour: Gives a cell a colour of its own, from the rank of the row: that of a series, or `warn` or `dim` as styles of `Ink`.
         middle: Whether it is cut in the middle.
     """
@@ -383,9 +383,13 @@ def _laid_out(columns: Sequence[TableColumn], width: int) -> list[tuple[TableCol
     kept = list(columns)
     while kept and sum(column.width + 1 for column in kept) > width:
         last = max(kept, key=lambda column: (column.rank, kept.index(column)))
-        if last.rank == 0:
+        if last.rank > 0:
+            kept.remove(last)
+        elif kept[-1].right and len(kept) > 1:
+            # A number that is cut is another number.
+            kept.pop()
+        else:
             break
-        kept.remove(last)
     spare = max(width - sum(column.width + 1 for column in kept), 0)
     shares = sum(column.grows for column in kept)
     laid = []

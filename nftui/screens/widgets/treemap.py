@@ -209,15 +209,17 @@ def words(tile: Tile, share: float, width: int, height: int) -> list[str]:
     """Return the lines that stand in a rectangle: name, share, value, as far as there is room."""
     percent = percentage(share)
     together = f"{tile.label} {percent} {tile.figure}"
+    # A name that fits as it is may come up to the next rectangle: one cut by one cell says less.
+    name = tile.label if 2 < width + 1 == cell_len(tile.label) else middle(tile.label, width)
     if height == 1:
         for each in (together, f"{tile.label} {percent}", tile.label):
             if cell_len(each) <= width:
                 return [each]
-        return [middle(tile.label, width)] if width > 2 else []
-    lines = [middle(tile.label, width)]
+        return [name] if width > 2 else []
+    lines = [name]
     if len(percent) + len(tile.figure) + 1 <= width:
         return [*lines, f"{percent} {tile.figure}"]
-    return [line for line in (*lines, percent, tile.figure) if cell_len(line) <= width][:height]
+    return [*lines, *(line for line in (percent, tile.figure) if cell_len(line) <= width)][:height]
 
 
 def percentage(share: float) -> str:
