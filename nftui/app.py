@@ -30,6 +30,7 @@ from nftui.screens.link import ASK, Link
 from nftui.screens.live import LiveScreen
 from nftui.screens.shelf import Shelf
 from nftui.screens.shell import ShellScreen
+from nftui.screens.shown import Shown
 from nftui.screens.stylesheet import KeptStylesheet
 from nftui.screens.view import MINUTE, Range, View, parse_range
 from nftui.screens.widgets.typed_line import TypedLine
@@ -138,7 +139,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         Raises:
             ConfigError: The theme, the range, the group-by or the id of a key can't be used.
         """
-        self.link, self._held = Link(), False
+        self.link, self.shown, self._held = Link(), Shown(), False
         super().__init__()
         self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.back_end, self.display_settings, self.clock = back_end, display, clock
@@ -224,10 +225,14 @@ class NftuiApp(App[None], inherit_bindings=False):
     def _display(self, screen: Screen[None], renderable: object) -> None:
         """Show what a screen painted, as the terminal can show it."""
         if isinstance(renderable, CompositorUpdate):
-            renderable = frugal(renderable, Outlet(self.depth, self.glyphs))
+            renderable = frugal(renderable, Outlet(self.depth, self.glyphs, self.shown))
         super()._display(screen, renderable)  # type: ignore[arg-type]
         if renderable is not None and isinstance(self._driver, MeteredDriver) and self.link.frame():
             self._driver.write(ASK)
+
+    def on_resize(self) -> None:
+        """Take note that a terminal of another size shows who knows what."""
+        self.shown.forget()
 
     def get_driver_class(self) -> type[Driver]:
         """Return the driver: ours in the place of Textual's for terminals."""

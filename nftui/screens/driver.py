@@ -10,6 +10,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from nftui.screens.link import Link, Metered
+from nftui.screens.shown import Shown
 
 LAST_ANSWER_S = 0.5
 """Seconds that leaving waits for the terminal's last answer."""
@@ -19,6 +20,7 @@ class Linked(Protocol):
     """What the driver needs of the application."""
 
     link: Link
+    shown: Shown
 
     def go_on(self) -> None:
         """Paint what was held back."""
@@ -29,7 +31,7 @@ class MeteredDriver(LinuxDriver):
 
     def __init__(self, app: Linked, **more: Any) -> None:
         super().__init__(cast(Any, app), **more)
-        self._link, self._go_on = app.link, app.go_on
+        self._link, self._shown, self._go_on = app.link, app.shown, app.go_on
         self._file = cast(Any, Metered(cast(Any, self._file), app.link))
 
     def write(self, data: str) -> None:
@@ -44,6 +46,11 @@ class MeteredDriver(LinuxDriver):
             self._app.call_later(self._go_on)
         else:
             super().process_message(message)
+
+    def start_application_mode(self) -> None:
+        """Take the screen, at first and after each suspension: what it shows is not known."""
+        self._shown.forget()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def stop_application_mode(self) -> None:
         """Leave the screen; an answer that is on its way would be typed into the shell otherwise."""

@@ -1,15 +1,16 @@
 """What goes to the terminal, in as few octets as it needs, and with nothing that the terminal can't show.
 
-Textual 8.2 repaints each changed span from the left edge of its widget, and resets all attributes after each segment. Here a span
-starts where it starts, and only the colours that change are sent. All updates, those of Textual's own widgets too, go through
-an `Outlet`, so that the depth of colours and the set of characters hold for whatever is shown. The Textual classes derived from
-are internal ones: `tests/screens/test_frugal.py` compares what a terminal would show with what was painted.
+Textual 8.2 repaints each changed span from the left edge of its widget, the whole screen where a window opens or closes, and
+resets all attributes after each segment. Here only cells that the terminal doesn't show yet are sent, and only colours that change.
+All updates, those of Textual's own widgets too, go through an `Outlet`, so that the depth of colours and the set of characters hold
+for whatever is shown. The Textual classes derived from are internal ones: `tests/screens/test_frugal.py` compares what a terminal
+would show with what was painted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rich.console import Console
@@ -20,37 +21,68 @@ from textual.strip import Strip
 
 from nftui.screens.depth import Depth
 from nftui.screens.glyphs import BLOCKS, Glyphs, plainer
+from nftui.screens.shown import Cell, Codes, Shown, cells
 
-Codes = tuple[str, str, str]
 PLAIN: Codes = ("", "", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """What a terminal can show.
+    """What a terminal can show, and what it shows now.
 
     Attributes:
         depth: Its colours.
         glyphs: Its characters.
+        shown: Its cells.
     """
 
     depth: Depth = Depth.ALL
     glyphs: Glyphs = BLOCKS
+    shown: Shown = field(default_factory=Shown)
 
-    def write(self, out: list[str], strip: Iterable[tuple[str, Style | None, object]], now: Codes) -> Codes:
-        """Append a strip; return the attributes and colours that are in force behind it, as those given were before."""
+    def cells(self, strip: Iterable[tuple[str, Style | None, object]]) -> list[Cell]:
+        """Return the cells of a strip, as this terminal shows them."""
+        found: list[Cell] = []
         for text, style, control in strip:
-            if control or not text:
-                continue
-            wanted = PLAIN if style is None else codes(style, self.depth)
-            if wanted != now:
-                if wanted[0] != now[0] or (now[1] and not wanted[1]) or (now[2] and not wanted[2]):
-                    out.append("\x1b[" + ";".join(["0", *filter(None, wanted)]) + "m")
-                else:
-                    out.append("\x1b[" + ";".join(new for new, old in zip(wanted[1:], now[1:], strict=True) if new != old) + "m")
-                now = wanted
-            out.append(plainer(text, self.glyphs))
-        return now
+            if text and not control:
+                found += cells(plainer(text, self.glyphs), PLAIN if style is None else codes(style, self.depth))
+        return found
+
+
+class Pen:
+    """Writes cells to a terminal: where it stands, and the attributes and colours that are in force."""
+
+    def __init__(self, outlet: Outlet) -> None:
+        self._outlet, self._out = outlet, list[str]()
+        self._place: tuple[int, int] | None = None
+        self._now = PLAIN
+
+    def write(self, y: int, x: int, strip: Iterable[tuple[str, Style | None, object]]) -> int:
+        """Write those cells of a strip that the terminal doesn't show yet; return the column behind it."""
+        wanted = self._outlet.cells(strip)
+        for start, end in self._outlet.shown.changes(y, x, wanted):
+            if self._place != (y, x + start):
+                self._out.append(f"\x1b[{y + 1};{x + start + 1}H")
+            for text, colours in wanted[start:end]:
+                if colours != self._now:
+                    self._colour(colours)
+                self._out.append(text)
+            self._place = (y, x + end)
+        return x + len(wanted)
+
+    def done(self) -> str:
+        """Return what to send, attributes and colours put back."""
+        if self._now != PLAIN:
+            self._out.append("\x1b[0m")
+        return "".join(self._out)
+
+    def _colour(self, wanted: Codes) -> None:
+        now = self._now
+        if wanted[0] != now[0] or (now[1] and not wanted[1]) or (now[2] and not wanted[2]):
+            self._out.append("\x1b[" + ";".join(["0", *filter(None, wanted)]) + "m")
+        else:
+            self._out.append("\x1b[" + ";".join(new for new, old in zip(wanted[1:], now[1:], strict=True) if new != old) + "m")
+        self._now = wanted
 
 
 class FrugalUpdate(ChopsUpdate):
@@ -60,21 +92,13 @@ class FrugalUpdate(ChopsUpdate):
 
     def render_segments(self, console: Console) -> str:
         """Return what to write to the terminal."""
-        out: list[str] = []
-        now = PLAIN
+        pen = Pen(self.outlet)
         for y, x1, x2 in self.spans:
-            pen = -1
             for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
-                if strip is None or x >= x2 or end <= x1:
-                    continue
-                start = max(x, x1)
-                if start != pen:
-                    out.append(f"\x1b[{y + 1};{start + 1}H")
-                pen = min(end, x2)
-                now = self.outlet.write(out, strip.crop(start - x, pen - x), now)
-        if now != PLAIN:
-            out.append("\x1b[0m")
-        return "".join(out)
+                if strip is not None and x < x2 and end > x1:
+                    start = max(x, x1)
+                    pen.write(y, start, strip.crop(start - x, min(end, x2) - x))
+        return pen.done()
 
 
 class FrugalPaint(LayoutUpdate):
@@ -86,15 +110,12 @@ class FrugalPaint(LayoutUpdate):
 
     def render_segments(self, console: Console) -> str:
         """Return what to write to the terminal."""
-        out: list[str] = []
-        now = PLAIN
+        pen = Pen(self.outlet)
         for y, line in enumerate(self.strips, self.region.y):
-            out.append(f"\x1b[{y + 1};{self.region.x + 1}H")
+            x = self.region.x
             for strip in line:
-                now = self.outlet.write(out, strip, now)
-        if now != PLAIN:
-            out.append("\x1b[0m")
-        return "".join(out)
+                x = pen.write(y, x, strip)
+        return pen.done()
 
 
 def frugal(update: CompositorUpdate, outlet: Outlet) -> CompositorUpdate:

@@ -263,7 +263,8 @@ class InvestigationScreen(FilteredScreen):
         self.view = self.view.live()
 
     def action_refresh_now(self) -> None:
-        """Ask again now."""
+        """Ask again now, and paint all of it."""
+        self.paint_again()
         self.ask()
 
     # The breakdown and the order

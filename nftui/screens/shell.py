@@ -23,6 +23,7 @@ from nftui.screens.driver import Paced
 from nftui.screens.glyphs import Glyphs
 from nftui.screens.link import Link
 from nftui.screens.shelf import Shelf
+from nftui.screens.shown import Shown
 from nftui.screens.themes import Themes
 from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
@@ -67,6 +68,7 @@ class Host(Protocol):
     depth: Depth
     themes: Themes
     link: Link
+    shown: Shown
     unsaved: dict[str, str]
     saved: Config
     config: Config
@@ -118,6 +120,11 @@ class ShellScreen(Paced, Screen[None]):
         else:
             self._compositor._dirty_regions.clear()
             self._dirty_widgets.clear()
+
+    def paint_again(self) -> None:
+        """Paint everything: something else may have written to the terminal."""
+        self.host.shown.forget()
+        self.refresh()
 
     @property
     def host(self) -> Host:

@@ -310,6 +310,7 @@ class SourcesScreen(ShellScreen):
 
     def action_refresh_now(self) -> None:
         """Look again now."""
+        self.paint_again()
         self._look()
 
     def action_name(self) -> None:
