@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 from time import monotonic
-from typing import Any
+from typing import Any, ClassVar
 
 from textual import events
 from textual.widget import Widget
@@ -14,11 +14,13 @@ from textual.widgets import Input, OptionList
 class TypedAhead:
     """A window that loses no key: those pressed before it was ready are typed once it is.
 
-    Those that come behind Enter wait until it is clear whether the window closes: the screen below gets them then. They would
-    overtake the message that tells of Enter, and be typed into what it is about.
+    Where `HOLDS`, those that come behind Enter wait until the window says (`decided`) whether it closes: the screen below gets them
+    then. They would overtake the message that tells of Enter, and be typed into what it is about.
 
     The application asks `holds` before a key goes anywhere, and `took_ahead` before it looks for a binding.
     """
+
+    HOLDS: ClassVar[bool] = False
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -52,7 +54,7 @@ class TypedAhead:
         if self._behind is not None:
             self._behind.append(event)
             return True
-        to = self.focused
+        to = self.focused if self.HOLDS else None
         # Of these two the window hears, whatever they hold.
         if event.key == "enter" and (isinstance(to, Input) or (isinstance(to, OptionList) and to.highlighted is not None)):
             self._behind, self._enter = [], event

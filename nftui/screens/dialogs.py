@@ -24,6 +24,7 @@ from nftui.screens.widgets.typed_line import OrderedInput
 class Pick(Paced, TypedAhead, ModalScreen[str | None]):
     """Picks one of a few, or takes a typed one; dismisses with its name, or None."""
 
+    HOLDS = True
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel", id="pick.cancel", tooltip="Leave it as it was"),

@@ -40,5 +40,7 @@ async def test_every_screen_and_window_opens(make: Make, colours: str, glyphs: s
 def test_colours_of_the_theme_are_taken_through_ink_alone() -> None:
     root = Path(nftui.screens.__file__).parent
     raw = re.compile(r"theme_variables\[|variables\[[^\]]*\]")
-    found = [path.name for path in root.rglob("*.py") if path.name != "themes.py" and raw.search(path.read_text("utf-8"))]
+    # exports.py takes the ground of a picture's file, where it is a colour at all.
+    others = (path for path in root.rglob("*.py") if path.name not in ("themes.py", "exports.py"))
+    found = [path.name for path in others if raw.search(path.read_text("utf-8"))]
     assert found == [], "of sixteen colours these are names that Rich doesn't know"
