@@ -486,6 +486,8 @@ class InvestigationScreen(FilteredScreen):
             return (f"no flows match the filter{when}", "F clears the filter, t chooses another range")
         if self.collector.problem:
             return ("the collector ended:", self.collector.problem, "r asks again, q leaves")
+        if asked.interval is not None:
+            return (f"no flows{when}", "0 returns to now, t chooses another range, all that is held among them")
         if self.collector.state == "running" and self.collector.exporters:
             sent = "1 exporter has sent" if self.collector.exporters == 1 else f"{self.collector.exporters} exporters have sent"
             return (f"no flows{when or ' yet'}, but {sent}:", "t, then all, shows flows of other times, if a clock is wrong")

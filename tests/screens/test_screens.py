@@ -17,7 +17,7 @@ from nftui.engine.query import Measure
 from nftui.errors import ConfigError, StoreError
 from nftui.screens.flows import FlowsScreen
 from nftui.screens.live import LiveScreen
-from nftui.screens.view import HOUR, View
+from nftui.screens.view import HOUR, View, parse_range
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.typed_line import TypedLine
 from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, against_golden, lines, settled, status
@@ -453,3 +453,15 @@ async def test_a_picture_loads_nothing_from_elsewhere(make: Make) -> None:
     assert "10.9.0.2" in picture
     assert "font-face" not in picture
     assert picture.count("http") == picture.count("http://www.w3.org/2000/svg") + picture.count("https://www.textualize.io")
+
+
+@pytest.mark.row("V16")
+async def test_a_past_without_flows_is_not_a_store_without_any(make: Make) -> None:
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        app.view = app.view.with_range(parse_range("2020-01-01T00:00Z/2020-01-02T00:00Z"))
+        await settled(pilot)
+        text = "\n".join(lines(app))
+        assert "no flows in" in text and "2020" in text and "0 returns to now" in text
+        assert "no flows yet" not in text
