@@ -51,6 +51,8 @@ by = "srcip"
 max_values = 5
 maximum_chart_resolution = 80
 custom_filters = false
+colours = "16"
+glyphs = "ascii"
 [display.keys]
 "view.pause" = "p"
 [elements]

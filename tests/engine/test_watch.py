@@ -179,9 +179,9 @@ def hasty() -> Iterator[None]:
 
 @pytest.mark.usefixtures("hasty")
 def test_threads_ask_while_what_they_read_is_sealed_and_compacted_beneath(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What was superseded goes at once, and a reader forgets what has gone after a few parts, so that both happen again and again.
-    monkeypatch.setattr(sealer, "GRACE_S", 0.0)
-    monkeypatch.setattr(compaction, "GRACE_S", 0.0)
+    # What was superseded goes in a moment, and a reader soon forgets what has gone: both happen again and again.
+    monkeypatch.setattr(sealer, "GRACE_S", 0.3)
+    monkeypatch.setattr(compaction, "GRACE_S", 0.3)
     monkeypatch.setattr(stores, "KNOWN", 4)
     chance, writer = random.Random(3), StoreWriter(tmp_path)
     for second in range(60):

@@ -74,14 +74,15 @@ class Investigation:
         hour, minute, second = map(int, clock.split(":"))
         start = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
         start -= timedelta(days=start > now)
-        bins = int((start - now).total_seconds() + 870) // seconds  # those of the quarter of an hour before it
-        first, last = start - timedelta(seconds=bins * seconds), start + timedelta(seconds=seconds)
-        words = ["-t", f"{first:{LOCAL}}/{last:{LOCAL}}", "--by", "none", "--resolution", str(bins + 1), "-o", "json"]
+        before = max(int((start - now).total_seconds() + 870) // seconds, 1)  # bins of the quarter of an hour before it
+        behind = max(int((now - start).total_seconds() - 80) // seconds, 1)  # and from it on, those that have settled
+        first, last = start - timedelta(seconds=before * seconds), start + timedelta(seconds=behind * seconds)
+        words = ["-t", f"{first:{LOCAL}}/{last:{LOCAL}}", "--by", "none", "--resolution", str(before + behind), "-o", "json"]
         done = nftui("series", "--data", self.data, *words, "src", "ip", source)
         rows = json.loads(done.stdout)["rows"]
-        assert len(rows) == bins + 1
-        rises = [after["octets"] - before["octets"] for before, after in pairwise(rows)]
-        assert rises[-1] == max(rises), rises
+        assert len(rows) == before + behind
+        rises = [after["octets"] - earlier["octets"] for earlier, after in pairwise(rows)]
+        assert rises[before - 1] == max(rises), rises
         return clock
 
     def top(self, statistic: str, *where: str) -> str:
@@ -96,6 +97,12 @@ def best(screen: Screen) -> str:
     """Return the value in the first row of the ranked list."""
     row = next(line for line in screen[10:] if line.startswith(("▌", ">")))
     return row.lstrip("▌> ").lstrip("■# ").split()[0]  # the pointer and the swatch, as the locale there has them
+
+
+def told(screen: Screen) -> str:
+    """Return how many flows there are, in so few digits that it stays for a second once the past is there."""
+    found = re.search(r" ([\d.]+)k flows ", screen[2])
+    return f"{float(found[1]):.2g}" if found else ""
 
 
 def traffic(screen: Screen) -> bool:
@@ -114,7 +121,9 @@ def test_five_questions_in_twenty_five_keys(tmp_path: Path) -> None:
         command = sshd.command(f"cd {shlex.quote(str(ROOT))} && exec {shlex.join(there)}")
         with terminal(command) as console:
             console.wait(traffic, "the simulated network", 60)
-            time.sleep(2)  # the last of the quarter of an hour that was before
+            before = ""
+            while before != (before := told(console.screen())):  # the quarter of an hour that was before comes first
+                time.sleep(1)
             one = Investigation(console, data)
             who, since, whom, port, exporter = asked.values()
 

@@ -46,7 +46,9 @@ async def live(pilot: Pilot[None], **view: object) -> LiveScreen:
         if screen.focused in (screen.panel, screen.query_one(AreaChart)):
             break
         await pilot.pause(0.02)
-    await pilot.pause(0.05)
+    before: list[str] = []
+    while before != (before := lines(app)):  # the focus shows a moment after it came
+        await pilot.pause(0.05)
     return screen
 
 
