@@ -169,9 +169,7 @@ class FiltersScreen(InvestigationScreen):
     def _rule(self, name: str, left: list[Part], right: list[Part]) -> None:
         line = self.query_one(name, Line)
         rule = line.glyphs.horizontal
-        used = sum(len(part.text) for part in (*left, *right)) + 3 + 2 * bool(right)
-        middle = Part(rule * max(line.size.width - used, 0), "rule")
-        line.show([Part(f"{rule * 2} ", "rule"), *left, middle], [*right, Part(rule * 2, "rule")] if right else [])
+        line.show([Part(f"{rule * 2} ", "rule"), *left], [*right, Part(rule * 2, "rule")] if right else [], rule)
 
     def _none(self) -> tuple[str, ...]:
         directory = str(self.host.shelf.saved.directory)

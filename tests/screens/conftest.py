@@ -18,7 +18,6 @@ from textual.pilot import Pilot
 
 from nftui.app import NftuiApp
 from nftui.config import DisplaySettings
-from nftui.engine import keys
 from nftui.engine.account import Account
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Answer, BackEnd, Interval, Query
@@ -74,17 +73,6 @@ def utc() -> Iterator[None]:
     yield
     os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
     time.tzset()
-
-
-@pytest.fixture(autouse=True)
-def own_keys() -> Iterator[None]:
-    """What a test has files of countries answer for is not known to the next one."""
-    families, words = dict(keys._families), dict(keys.WORDS)
-    yield
-    for known, before in ((keys._families, families), (keys.WORDS, words)):
-        known.clear()
-        known.update(before)  # type: ignore[arg-type]
-    keys.key.cache_clear()
 
 
 @pytest.fixture(scope="session")

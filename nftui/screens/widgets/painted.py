@@ -128,10 +128,11 @@ class Line(Painted):
         super().__init__(id=id, classes=classes)
         self._left: tuple[Part, ...] = ()
         self._right: tuple[Part, ...] = ()
+        self._between = ""
 
-    def show(self, left: Iterable[Part], right: Iterable[Part] = ()) -> None:
-        """Replace what the line says."""
-        self._left, self._right = tuple(left), tuple(right)
+    def show(self, left: Iterable[Part], right: Iterable[Part] = (), between: str = "") -> None:
+        """Replace what the line says; `between` is the character of a rule between both sides, where there is one."""
+        self._left, self._right, self._between = tuple(left), tuple(right), between
         self.repaint()
 
     def on_click(self, event: events.Click) -> None:
@@ -152,6 +153,8 @@ class Line(Painted):
         right = Strip([piece(part.text, getattr(styles, part.style)) for part in self._right]).crop(0, width)
         room = width - right.cell_length
         left = Strip([piece(part.text, getattr(styles, part.style)) for part in self._left])
+        if self._between and left.cell_length < room:
+            left = Strip.join([left, Strip([Segment(self._between * (room - left.cell_length), styles.rule)])])
         if left.cell_length > room:
             left = Strip.join(
                 [left.crop(0, max(room - 2, 0)), Strip([Segment(f"{self.glyphs.ellipsis} "[: max(room, 0)], styles.dim)])]
