@@ -4,13 +4,13 @@
 # make lock    the locks, anew                       make soak    a collector under load, for 30 minutes
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo test lint format types check docs bench fuzz soak lock clean
+.PHONY: help setup run demo test lint format types check docs pictures bench fuzz soak lock clean
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-PYTEST_ARGS ?= -n 3 -q
+PYTEST_ARGS ?= -n 4 -q
 # The first Python that is new enough; PYTHON=… names another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
@@ -61,6 +61,10 @@ check: setup
 # Pages of the manual that are made from the program.
 docs: setup
 	@$(BIN)/python -m tests.structure.keys > docs/keys.new && mv docs/keys.new docs/keys.md
+
+# Its pictures, of a network that is simulated for a quarter of an hour first: look at them before they are committed.
+pictures: setup
+	@$(BIN)/python -m tests.structure.pictures $(ARGS)
 
 bench: setup
 	@set -e; for file in $(sort $(wildcard tests/bench/bench_*.py)); do \

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual._compositor import CompositorUpdate
+from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.reactive import var
 from textual.screen import Screen
 
-from nftui.config import DisplaySettings, NameSettings
+from nftui.config import Config, DisplaySettings, NameSettings, filters_directory, themes_directory
 from nftui.engine.query import KEYS, BackEnd
 from nftui.engine.resolving import Resolver
+from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
-from nftui.screens import keys, themes
+from nftui.screens import glyphs, keys, themes
+from nftui.screens.depth import Depth, depth
+from nftui.screens.driver import MeteredDriver
+from nftui.screens.frugal import Outlet, frugal
+from nftui.screens.link import ASK, Link
 from nftui.screens.live import LiveScreen
+from nftui.screens.shelf import Shelf
+from nftui.screens.shell import ShellScreen
+from nftui.screens.shown import Shown
+from nftui.screens.stylesheet import KeptStylesheet
 from nftui.screens.view import MINUTE, Range, View, parse_range
-from nftui.screens.widgets.prompt import PromptInput
+from nftui.screens.widgets.typed_line import TypedLine
 
 if TYPE_CHECKING:
+    from nftui.screens.filters import FiltersScreen
     from nftui.screens.flows import FlowsScreen
+    from nftui.screens.maps import MapScreen
+    from nftui.screens.settings import SettingsScreen
     from nftui.screens.sources import SourcesScreen
+    from nftui.screens.summary import SummaryScreen
 
 
 def now() -> int:
@@ -40,24 +55,53 @@ def _flows_screen() -> FlowsScreen:
     return FlowsScreen()
 
 
+def _summary_screen() -> SummaryScreen:
+    from nftui.screens.summary import SummaryScreen
+
+    return SummaryScreen()
+
+
+def _map_screen() -> MapScreen:
+    from nftui.screens.maps import MapScreen
+
+    return MapScreen()
+
+
+def _filters_screen() -> FiltersScreen:
+    from nftui.screens.filters import FiltersScreen
+
+    return FiltersScreen()
+
+
 def _sources_screen() -> SourcesScreen:
     from nftui.screens.sources import SourcesScreen
 
     return SourcesScreen()
 
 
+def _settings_screen() -> SettingsScreen:
+    from nftui.screens.settings import SettingsScreen
+
+    return SettingsScreen()
+
+
 class NftuiApp(App[None], inherit_bindings=False):
     """The dashboard."""
 
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
-        "live": LiveScreen, "flows": _flows_screen, "sources": _sources_screen,
+        "live": LiveScreen, "flows": _flows_screen, "summary": _summary_screen, "map": _map_screen, "filters": _filters_screen,
+        "sources": _sources_screen, "settings": _settings_screen,
     }  # fmt: skip
     DEFAULT_MODE = "live"
     ESCAPE_TO_MINIMIZE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("1", "switch_mode('live')", "Live", show=False, id="app.live", tooltip="The Live screen"),
         Binding("2", "switch_mode('flows')", "Flows", show=False, id="app.flows", tooltip="The Flows screen"),
+        Binding("3", "switch_mode('summary')", "Summary", show=False, id="app.summary", tooltip="The Summary screen"),
+        Binding("4", "switch_mode('map')", "Map", show=False, id="app.map", tooltip="The Map screen"),
+        Binding("5", "switch_mode('filters')", "Filters", show=False, id="app.filters", tooltip="The Filters screen"),
         Binding("7", "switch_mode('sources')", "Sources", show=False, id="app.sources", tooltip="The Sources screen"),
+        Binding("8", "switch_mode('settings')", "Settings", show=False, id="app.settings", tooltip="The Settings screen"),
         Binding("colon,ctrl+p", "command_palette", "Palette", show=False, id="app.palette", tooltip="Find a command by its name"),
         Binding("T", "next_theme", "Theme", show=False, id="app.theme", tooltip="The next theme"),
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Close a window, else leave the program"),
@@ -74,7 +118,10 @@ class NftuiApp(App[None], inherit_bindings=False):
         listening: str = "",
         demo: bool = False,
         resolver: Resolver | None = None,
+        config: Config | None = None,
+        config_path: Path | None = None,
         clock: Callable[[], int] = now,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         """Put the dashboard together.
 
@@ -85,73 +132,173 @@ class NftuiApp(App[None], inherit_bindings=False):
             listening: Where exporters should send to, `10.1.2.3:9995`, for the words shown while there are no flows.
             demo: Whether the exporters are simulated.
             resolver: Knows names of addresses; None for one that knows none.
+            config: The whole configuration, for what shows it; `display` goes before its own.
+            config_path: Its file, None for the default one: saved filters and themes of the user stand beside it.
             clock: Returns the present in microseconds since 1970.
+            environ: Tells what the terminal shows; None for all colours and block characters, as far as `display` doesn't say.
         Raises:
             ConfigError: The theme, the range, the group-by or the id of a key can't be used.
         """
+        self.link, self.shown, self._held = Link(), Shown(), False
         super().__init__()
+        self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.back_end, self.display_settings, self.clock = back_end, display, clock
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
         self.resolver = resolver or Resolver(NameSettings())
+        self.config, self.config_path = config or Config(display=display), config_path
+        self.saved, self.unsaved = self.config, dict[str, str]()
+        self.environ = _ABLE if environ is None else environ
+        self.themes = themes.find(themes_directory(config_path))
+        self.shelf = Shelf(SavedFilters(filters_directory(config_path)))
         self.filter_history: list[str] = []
         self.find_history: list[str] = []
-        for name in themes.names():
-            self.register_theme(themes.load(name))
-        if display.theme not in themes.names():
-            themes.load(display.theme)
-        self.theme = display.theme
+        self.marks: list[int] = []
+        for theme in self.themes.known.values():
+            self.register_theme(theme)
+        # Colours are taken away on the way out, and only there.
+        del self._filters[1:]
+        self.depth, self.glyphs = Depth.ALL, glyphs.BLOCKS
+        self.look_like(display)
         if display.keys:
             keys.check(display.keys, NftuiApp)
             self.set_keymap(display.keys)
         self.set_reactive(NftuiApp.view, replace(_first_view(display), names=self.resolver.asks))
 
+    def on_mount(self) -> None:
+        """Say which of the user's themes can't be used."""
+        for problem in self.themes.problems.values():
+            self.notify(printable(problem), severity="warning", timeout=10, markup=False)
+
+    def look_like(self, display: DisplaySettings) -> None:
+        """Take theme, colours and characters from settings.
+
+        Raises:
+            ConfigError: The theme can't be used.
+        """
+        deep = depth(display.colours, self.environ)
+        theme = self.themes.chosen(display.theme, deep)
+        unsaid = self.environ is _ABLE and display.glyphs == "auto"
+        self.depth, self.glyphs = deep, glyphs.BLOCKS if unsaid else glyphs.told(display.glyphs, self.environ, deep)
+        self.console._color_system = deep.system
+        self.theme = theme
+
+    def take(self, config: Config) -> None:
+        """Have another configuration hold from now on, as far as it is the dashboard's.
+
+        Raises:
+            ConfigError: A value can't be used; nothing has changed then.
+        """
+        before, display = self.display_settings, config.display
+        wanted = _first_view(display)
+        keys.check(display.keys, NftuiApp)
+        self.look_like(display)
+        self.config, self.display_settings, self.resolver.asks = config, display, config.names.resolve
+        self.set_keymap(display.keys)
+        view = self.view
+        if display.range != before.range:
+            view = view.with_range(wanted.range)
+        if display.by != before.by:
+            view = replace(view, by=wanted.by)
+        if display.max_values != before.max_values:
+            view = replace(view, limit=wanted.limit)
+        self.view = replace(view, bins=min(view.bins, display.maximum_chart_resolution))
+        self.theme_changed_signal.publish(self.current_theme)
+        self.refresh_css()
+        self.screen.refresh()
+
     def action_next_theme(self) -> None:
         """Take the next theme."""
-        known = themes.names()
-        self.theme = known[(known.index(self.theme) + 1) % len(known)]
+        fitting = self.themes.fitting(self.depth)
+        if len(fitting) < 2:
+            self.notify(f"colours: {self.depth.label}: they are the terminal's own, whatever the theme", markup=False)
+            return
+        place = fitting.index(self.theme) if self.theme in fitting else -1
+        self.use_theme(fitting[(place + 1) % len(fitting)])
+
+    def use_theme(self, name: str) -> None:
+        """Take a theme; it is not saved before one says so on the Settings screen."""
+        from nftui.engine import settings
+
+        self.unsaved["display.theme"] = name
+        self.take(settings.tried(self.config, "display.theme", name))
+
+    def _display(self, screen: Screen[None], renderable: object) -> None:
+        """Show what a screen painted, as the terminal can show it."""
+        if isinstance(renderable, CompositorUpdate):
+            renderable = frugal(renderable, Outlet(self.depth, self.glyphs, self.shown))
+        super()._display(screen, renderable)  # type: ignore[arg-type]
+        if renderable is not None and isinstance(self._driver, MeteredDriver) and self.link.frame():
+            self._driver.write(ASK)
+
+    def on_resize(self) -> None:
+        """Take note that a terminal of another size shows who knows what."""
+        self.shown.forget()
+
+    def get_driver_class(self) -> type[Driver]:
+        """Return the driver: ours in the place of Textual's for terminals."""
+        driver = super().get_driver_class()
+        return MeteredDriver if issubclass(MeteredDriver, driver) else driver
+
+    def may_paint(self) -> bool:
+        """Return whether the terminal takes more now; if not, the screen is painted as soon as it does."""
+        if self.link.clear or not isinstance(self._driver, MeteredDriver):
+            return True
+        if not self._held:
+            self._held = True
+            self.set_timer(HELD_S, self.go_on)
+        return False
+
+    def go_on(self) -> None:
+        """Paint what was held back, as soon as the terminal takes it."""
+        if not self._held:
+            return
+        if self.link.clear:
+            self._held = False
+            self.screen._compositor_refresh()
+        else:
+            self.set_timer(HELD_S, self.go_on)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Return how a key is called, in characters that the terminal has."""
+        shown = super().get_key_display(binding)
+        return shown if self.glyphs.name in ("braille", "blocks") else _SPELT.get(shown, shown)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keep keys back that come behind the Enter that may close a window."""
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            holds = getattr(self.screen, "holds", None)
+            if holds is not None and holds(event):
+                return
+        await super().on_event(event)
 
     def on_key(self, event: events.Key) -> None:
-        """Hand keys that were typed ahead, right behind the one that opened a prompt, on to the prompt."""
-        entry = self.focused
-        if isinstance(entry, PromptInput) and event.time <= entry.began:
+        """Hand keys that were typed ahead, right behind the one that opened a prompt or the palette, on to it."""
+        entry, took = self.focused, getattr(self.screen, "took_ahead", None)
+        if took is not None and took(event):
+            event.prevent_default()
+            return
+        if isinstance(entry, TypedLine) and event.time <= entry.began:
             event.prevent_default()
             entry._forward_event(events.Key(event.key, event.character))
 
     def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
         """Return the screen as SVG that loads nothing from elsewhere: the fonts are those of the reader."""
-        picture = super().export_screenshot(title=title, simplify=simplify)
-        return re.sub(r"\s*@font-face \{[^}]*\}", "", picture)
+        from nftui.screens import exports
 
-    def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
-        """Yield a command for each key of the screen, and one for a picture of it."""
-        seen: set[str] = set()
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            if binding.id is None or binding.id in seen or binding.id.startswith("table.") or binding.id == "app.palette":
-                continue
-            seen.add(binding.id)
-            name = f"{binding.description} ({self.get_key_display(binding)})"
-            yield SystemCommand(name, binding.tooltip, self._runner(binding.action, active.node))
-        yield SystemCommand("Picture (SVG)", "Save the screen as an SVG file", lambda: self.call_later(self.save_picture))
+        return exports.without_fonts(super().export_screenshot(title=title, simplify=simplify))
 
-    def save_picture(self) -> None:
-        """Save the screen as an SVG file where the program was started: over SSH there is no other place one could know of."""
-        name = time.strftime("nftui-%Y%m%d-%H%M%S.svg")
-        try:
-            self.save_screenshot(name)
-        except OSError as error:
-            self.notify(f"{name} can't be written here: {error.strerror}", severity="error", markup=False)
-        else:
-            self.notify(f"saved as {name}", markup=False)
+    def action_command_palette(self) -> None:
+        """Find a command by its name, or go to what is typed."""
+        from nftui.screens.palette import Palette
 
-    def _runner(self, action: str, node: object) -> Callable[[], None]:
-        async def run() -> None:
-            await self.run_action(action, node)  # type: ignore[arg-type]
+        if isinstance(self.screen, ShellScreen):
+            self.push_screen(Palette())
 
-        def call() -> None:
-            self.call_later(run)
 
-        return call
+HELD_S = 0.05
+"""Seconds between two looks whether a terminal that doesn't answer takes more."""
+_ABLE = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
+_SPELT = {"⏎": "ret", "␣": "spc"}
 
 
 def _first_view(display: DisplaySettings) -> View:

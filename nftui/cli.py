@@ -63,7 +63,33 @@ def _dashboard(options: argparse.Namespace) -> int:
 
     config = getattr(options, "config", None)
     return dashboard.run(
-        _data(options), _config(options), collect=not options.no_collect, listen=options.listen, config_path=config
+        _data(options),
+        _config(options),
+        collect=not options.no_collect,
+        listen=options.listen,
+        config_path=config,
+        with_parent=options.with_parent,
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    try:
+        from nftui import serving
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("aiohttp", "textual_serve"):
+            raise
+        raise UsageError("`nftui serve` wants a web server: pip install 'nftui[web]'") from None
+
+    if not 0 <= options.port <= 65535:
+        raise UsageError(f"--port {options.port}: a port is a number from 0 to 65535")
+    return serving.run(
+        _data(options),
+        _config(options),
+        collect=not options.no_collect,
+        bind=options.bind,
+        port=options.port,
+        listen=options.listen,
+        config_path=getattr(options, "config", None),
     )
 
 
@@ -240,6 +266,7 @@ def _data(options: argparse.Namespace) -> Path:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "dashboard": _dashboard,
+    "serve": _serve,
     "demo": _demo,
     "demo-exporters": _demo_exporters,
     "collect": _collect,

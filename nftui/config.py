@@ -25,6 +25,12 @@ LONGEST_NAME = 64
 MOST_PROCESSES = 64
 """Of one collector."""
 LONGEST_COMMUNITY = 255
+CHOICES = {
+    "units": ("si", "iec"),
+    "colours": ("auto", "truecolor", "256", "16", "none"),
+    "glyphs": ("auto", "braille", "blocks", "half", "ascii"),
+}
+"""Of [display]: keys that take one of a few words."""
 
 
 class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -113,6 +119,10 @@ class DisplaySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     theme: str = "dark"
     """A name in `themes/`."""
+    colours: str = "auto"
+    """`truecolor`, `256`, `16` (the terminal's own), `none`, or `auto`: what `TERM`, `COLORTERM` and `NO_COLOR` tell."""
+    glyphs: str = "auto"
+    """Of what pictures are made: `braille`, `blocks`, `half`, `ascii`, or `auto`: what the locale and `TERM` tell."""
     refresh: float = 1.0
     """Seconds between refreshes while following, 0.5 to 60."""
     units: str = "si"
@@ -125,6 +135,8 @@ class DisplaySettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Groups shown at start; the rest is `other`."""
     maximum_chart_resolution: int = 120
     """Points of a chart, 2 to 1000; of more, neighbours become one."""
+    custom_filters: bool = True
+    """Whether filters may be typed and saved in the dashboard; without, only those that are saved already can be chosen."""
     keys: dict[str, str] = {}
     """Key bindings by id: `"live.pause" = "space"`."""
 
@@ -156,6 +168,11 @@ def default_path() -> Path:
 def filters_directory(path: Path | None = None) -> Path:
     """Return where saved filters stand: beside the configuration file, None for the default one."""
     return (path or default_path()).parent / "filters"
+
+
+def themes_directory(path: Path | None = None) -> Path:
+    """Return where themes of the user stand: beside the configuration file, None for the default one."""
+    return (path or default_path()).parent / "themes"
 
 
 def default_data() -> Path:
@@ -203,6 +220,15 @@ def parse(text: bytes, name: str) -> Config:
         tree: dict[str, Any] = tomli.loads(text.decode())
     except (tomli.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{name}: not TOML: {error}") from error
+    return of_tree(tree, name)
+
+
+def of_tree(tree: dict[str, Any], name: str) -> Config:
+    """Return a configuration from sections and keys; `name` stands in error messages.
+
+    Raises:
+        ConfigError: A key is unknown, or has a value of the wrong kind.
+    """
     try:
         config = msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
@@ -261,13 +287,19 @@ def _check(config: Config, name: str) -> None:
             raise ConfigError(f"{name}: {key} is {value}; it takes {least} to {most}{unit}")
     if not collector.listen:
         raise ConfigError(f"{name}: collector.listen is empty; name a port, or set collector.enabled = false")
-    if display.units not in ("si", "iec"):
-        raise ConfigError(f"{name}: display.units is {display.units!r}; it takes si or iec")
+    _check_choices(display, name)
     _check_home(config.network.home, name)
     _check_exporters(config, name)
     _check_snmp(config.snmp, name)
     _check_elements(config, name)
     _check_sizes(config, name)
+
+
+def _check_choices(display: DisplaySettings, name: str) -> None:
+    for key, choices in CHOICES.items():
+        value = getattr(display, key)
+        if value not in choices:
+            raise ConfigError(f"{name}: display.{key} is {value!r}; it takes {', '.join(choices[:-1])} or {choices[-1]}")
 
 
 def _check_home(home: tuple[str, ...], name: str) -> None:

@@ -19,13 +19,17 @@ from typing import Any
 from nftui.config import Config, default_cache
 from nftui.engine import places
 from nftui.engine.account import Account
+from nftui.engine.child import die_with_parent
 from nftui.engine.files import FILE_MODE
 from nftui.engine.filter_resolving import resolved
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.ordered import Records
 from nftui.engine.places import Places
 from nftui.engine.query import Answer, Query
 from nftui.engine.resolving import Resolver
 from nftui.engine.store import Store, make_folder
+from nftui.engine.urgency import lower_pool
+from nftui.engine.watch import Watch
 from nftui.errors import FilterError, ListenError, NftuiError, StoreError
 
 STOP_S = 30.0
@@ -47,16 +51,27 @@ class Watched(LocalBackEnd):
         super().__init__(root)
         self._collector, self._resolver, self._places = collector, resolver, located
 
-    def answer(self, query: Query) -> Answer:
+    def answer(self, query: Query, watch: Watch | None = None) -> Answer:
         """Answer a question, names and places of its filter looked up; the answer has the question as it was asked."""
+        asked = self._resolved(query)
+        if asked is query:
+            return super().answer(query, watch)
+        if watch is not None:
+            watch.asked_as(query)
+        return replace(super().answer(asked, watch), query=query)
+
+    def records(self, query: Query) -> Records:
+        """Return flow records to be read in order, names and places of the filter looked up."""
+        asked = self._resolved(query)
+        return super().records(query) if asked is query else replace(super().records(asked), query=query)
+
+    def _resolved(self, query: Query) -> Query:
         try:
             where = resolved(query.where, self._resolver, self._places)
         except FilterError as error:
             # The text that was typed is not known here, so a column would be that of another one.
             raise NftuiError(f"{error.problem}; {error.hint}" if error.hint else error.problem) from None
-        if where == query.where:
-            return super().answer(query)
-        return replace(super().answer(replace(query, where=where)), query=query)
+        return query if where == query.where else replace(query, where=where)
 
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status; `problem` alone when it is gone."""
@@ -106,22 +121,38 @@ class Child:
             self.process.wait()
 
 
-def run(data: Path, config: Config, *, collect: bool, listen: list[str] | None = None, config_path: Path | None = None) -> int:
+def run(
+    data: Path,
+    config: Config,
+    *,
+    collect: bool,
+    listen: list[str] | None = None,
+    config_path: Path | None = None,
+    with_parent: int | None = None,
+) -> int:
     """Open the dashboard on a store; with no collector at work there, and `collect`, with one of our own."""
-    _end_with_terminal()
+    end_with_terminal()
+    if with_parent is not None:
+        die_with_parent(with_parent)
     with ExitStack() as stack:
-        child = None
-        if collect and config.collector.enabled and not Store(data).collector_running():
-            child = _start_collector(data, listen or list(config.collector.listen), config.collector.interval, config_path)
+        child = collector_for(data, config, collect=collect, listen=listen, config_path=config_path)
+        if child is not None:
             stack.callback(child.stop)
         entries = tuple(listen or config.collector.listen)
         port = entries[0].rsplit(":", 1)[-1].removesuffix("/udp") if entries else "9995"
-        return _show(data, config, listening=f"{own_address()}:{port}", collector=child)
+        return _show(data, config, listening=f"{own_address()}:{port}", collector=child, config_path=config_path)
+
+
+def collector_for(data: Path, config: Config, *, collect: bool, listen: list[str] | None, config_path: Path | None) -> Child | None:
+    """Start a collector where one is wanted and none is at work on the store."""
+    if not collect or not config.collector.enabled or Store(data).collector_running():
+        return None
+    return _start_collector(data, listen or list(config.collector.listen), config.collector.interval, config_path)
 
 
 def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
     """Open the dashboard on a simulated network, with ports and, unless one is named, a store of its own."""
-    _end_with_terminal()
+    end_with_terminal()
     if network is not None:
         from nftui.demo.network import load_network
 
@@ -167,19 +198,29 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _end_with_terminal() -> None:
+def end_with_terminal() -> None:
     """Have a terminal that goes away, or a polite kill, end our children too, and remove what is only ours."""
     for number in (signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
-def _show(data: Path, config: Config, *, listening: str, collector: Child | None, demo: bool = False) -> int:
-    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+def _show(
+    data: Path,
+    config: Config,
+    *,
+    listening: str,
+    collector: Child | None,
+    demo: bool = False,
+    config_path: Path | None = None,
+) -> int:
+    in_browser = os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
+    if not in_browser and (not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb"):
         raise ListenError("", 0, "the dashboard wants a terminal; `nftui top`, `flows`, `series` and `summary` print to anything")
     from nftui.app import NftuiApp
 
-    # These would win over the size that the terminal tells, and stay when it changes.
-    for name in ("COLUMNS", "LINES"):
+    lower_pool()
+    # These would win over the size that the terminal tells, and stay when it changes; a browser tells its first size by them.
+    for name in () if in_browser else ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     cache = default_cache()
     resolver = Resolver(config.names, cache / "names.json")
@@ -190,6 +231,9 @@ def _show(data: Path, config: Config, *, listening: str, collector: Child | None
         listening=listening,
         demo=demo,
         resolver=resolver,
+        config=config,
+        config_path=config_path,
+        environ=os.environ,
     )
     app.run()
     resolver.close()

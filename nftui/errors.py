@@ -12,6 +12,7 @@
     │   └── SegmentError   one file of it
     ├── CaptureFileError   a file to import that can't be read
     ├── CodecMissing       a file is compressed in a way for which a library is missing
+    ├── GivenUp            a question whose answer nobody waits for any more
     └── ExportError        a file that can't be written
         └── Cancelled      the writing was given up, as was asked
 
@@ -131,6 +132,10 @@ class CodecMissing(NftuiError):
         super().__init__(
             f"{path + ': ' if path else ''}compressed with {codec}, for which a library is missing: pip install 'nftui[nfdump]'"
         )
+
+
+class GivenUp(NftuiError):
+    """A question was given up by who asked it."""
 
 
 class ExportError(NftuiError):

@@ -36,11 +36,6 @@ WAYS = {"": False, "d": False, "desc": False, "a": True, "asc": True}
 ONE_WAY = {"in_octets": "octets", "in_packets": "packets"}
 """What counts one way is all there is, unless directions are folded."""
 
-GROUP_FIELDS = (
-    "octets", "packets", "flows", *EACH_WAY, "bps", "pps", "bpp",
-    "octets_percent", "packets_percent", "flows_percent", "first", "last",
-)  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
@@ -203,7 +198,7 @@ def _rows(options: argparse.Namespace, asked: list[Statistic], answers: list[Ans
         listed.append(_marked(rows.group_rows(answer), mark))
         others.append({**mark, **rows.other_row(answer)})
     folded = answers[0].query.folding is not Folding.NONE
-    fields += [name for name in GROUP_FIELDS if folded or name not in EACH_WAY]
+    fields += [name for name in rows.GROUP_FIELDS if folded or name not in EACH_WAY]
     total = answers[0].total
     more = {
         "total": {"octets": total.octets, "packets": total.packets, "flows": total.flows},

@@ -112,5 +112,5 @@ def moment(microseconds: int) -> datetime:
 
 def _with_unit(value: float, unit: str, base: int) -> str:
     text = scaled(value, base)
-    digits = text.rstrip("kMGTPEi")
+    digits = text.rstrip("kKMGTPEi")
     return f"{digits} {text[len(digits) :]}{unit}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from nftui.engine import keys
 from tests import peers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +34,17 @@ def same_umask() -> Iterator[None]:
     os.umask(before)
     yield
     os.umask(before)
+
+
+@pytest.fixture(autouse=True)
+def own_keys() -> Iterator[None]:
+    """What a test has files of countries answer for is not known to the next one."""
+    families, words = dict(keys._families), dict(keys.WORDS)
+    yield
+    for known, before in ((keys._families, families), (keys.WORDS, words)):
+        known.clear()
+        known.update(before)  # type: ignore[arg-type]
+    keys.key.cache_clear()
 
 
 @pytest.fixture

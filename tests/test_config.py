@@ -50,6 +50,9 @@ range = "-1h"
 by = "srcip"
 max_values = 5
 maximum_chart_resolution = 80
+custom_filters = false
+colours = "16"
+glyphs = "ascii"
 [display.keys]
 "view.pause" = "p"
 [elements]

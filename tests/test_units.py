@@ -65,6 +65,7 @@ def test_scaled_is_short_and_near(value: float, base: int) -> None:
 def test_units() -> None:
     assert octets(1_600_000) == "1.6 MB"
     assert octets(1_572_864, iec=True) == "1.5 MiB"
+    assert octets(1024, iec=True) == "1.0 KiB"
     assert octets(17) == "17 B"
     assert bits_per_second(412_300_000) == "412 Mb/s"
     assert packets_per_second(51_200) == "51.2 kp/s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,7 +47,7 @@ class Account:
 
 
 class AccountReader:
-    """Reads the accounts in a store; a file that did not change is not read again."""
+    """Reads the accounts in a store, for one thread at a time; a file that did not change is not read again."""
 
     def __init__(self, store: Store) -> None:
         """Begin without having read anything.
@@ -56,18 +57,20 @@ class AccountReader:
         """
         self._store = store
         self._read: dict[Path, tuple[tuple[int, int, int], dict[str, Any] | None, str]] = {}
-        self._merged: tuple[object, Interfaces] = None, {}
+        self._merged: tuple[list[dict[str, Any]], Interfaces] = [], {}
+        self._lock = threading.Lock()
 
     def account(self) -> Account:
         """Return the account as it stands now."""
-        status, problem = self._file(self._store.root / "status.json")
-        return Account(status, problem, self._store.collector_running(), self._interfaces())
+        with self._lock:
+            status, problem = self._file(self._store.root / "status.json")
+            return Account(status, problem, self._store.collector_running(), self._interfaces())
 
     def _interfaces(self) -> Interfaces:
         found = sorted(self._store.root.glob(INTERFACES), key=lambda path: (path.name != ASKED, path.name))
         trees = [tree for path in found if (tree := self._file(path)[0])]
-        identity = tuple(map(id, trees))
-        if identity != self._merged[0]:
+        before = self._merged[0]
+        if len(trees) != len(before) or any(tree is not one for tree, one in zip(trees, before, strict=True)):
             merged: dict[str, dict[str, dict[str, Any]]] = {}
             for tree in trees:
                 for address, indices in entries(tree.get("exporters")):
@@ -76,7 +79,7 @@ class AccountReader:
                             # What is empty or 0 tells nothing of a name or a speed, and takes nothing away.
                             told = {name: value for name, value in known.items() if value or name not in _WORDS}
                             merged.setdefault(address, {}).setdefault(index, {}).update(told)
-            self._merged = identity, merged
+            self._merged = trees, merged
         return self._merged[1]
 
     def _file(self, path: Path) -> tuple[dict[str, Any] | None, str]:

@@ -39,8 +39,8 @@ from nftui.engine.reload import Reload
 from nftui.engine.rules import rules_of
 from nftui.engine.share import Inherited, Share, left_over
 from nftui.engine.snmp_process import SnmpProcess
+from nftui.engine.urgency import lower_pool
 from nftui.engine.workers import Workers, number_of
-from nftui.engine.writer import lower_pool
 from nftui.errors import ConfigError
 
 QUEUE_FLOWS = 4_000_000

@@ -1,16 +1,15 @@
 """The back end for a store on this machine: Polars over segments and tail, streaming.
 
-A question asked once reads all its parts in one pass. A question asked again (`keep`) costs what is new: each immutable part gives
-its partial once, an open question keeps the merged sums of the parts it has seen, and parts that leave the range are taken away
-again.
+A question asked once reads all its parts in one pass. A question asked again (`keep`) costs what is new: an open question keeps the
+merged sums of the parts it has seen, and moves along with its range. One that somebody follows is read in steps, newest parts
+first: it tells what it knows so far, and ends at its next step when it is given up.
 """
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,41 +18,28 @@ import polars as pl
 from nftui.engine import keys, top
 from nftui.engine.account import Account, AccountReader
 from nftui.engine.addresses import address_octets
+from nftui.engine.edge_flows import EdgeFlows
 from nftui.engine.filters import ANY
+from nftui.engine.ground import Ground, Step, Wanted
+from nftui.engine.group_parts import Grouper, SoFar, empty_groups, groups_of
 from nftui.engine.ordered import Records
 from nftui.engine.partials import Partials
 from nftui.engine.query import EACH_WAY, Answer, Coverage, Folding, Interval, Kind, Query, Totals
 from nftui.engine.records import Lister
 from nftui.engine.segments import TAIL, Part, PartName
 from nftui.engine.series import Grid
-from nftui.engine.series_parts import Spreader, Wanted, groups_of, numbered_groups
+from nftui.engine.series_parts import Spreader, numbered_groups
 from nftui.engine.store import Store
+from nftui.engine.watch import Watch
 from nftui.errors import SegmentError, StoreError
-from nftui.schema import POLARS
 from nftui.units import SECOND
 
 PARTIALS_OCTETS = 256 << 20
-OPEN_QUESTIONS = 8
 FEW_RECORDS = 100_000
 """Up to so many records are held all at once."""
 ATTEMPTS = 4
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What an open question has seen so far.
-
-    Attributes:
-        wanted: The parts whose sums `state` holds.
-        parts: Where they are, or were.
-        state: Merged sums of groups; None before the first answer.
-    """
-
-    wanted: Wanted = field(default_factory=dict)
-    parts: dict[PartName, Part] = field(default_factory=dict)
-    state: pl.DataFrame | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -72,7 +58,7 @@ class _Last:
 
 
 class LocalBackEnd:
-    """Answers queries from a store on this machine; one query at a time.
+    """Answers queries from a store on this machine; several threads may ask at once where partials are kept.
 
     Attributes:
         store: The store that is read.
@@ -90,8 +76,8 @@ class LocalBackEnd:
         self._keep = keep
         self._partials = Partials(PARTIALS_OCTETS)
         self._lister = Lister(self.store, self._partials if keep else None)
-        self._spreader = Spreader(self.store, self._partials if keep else None)
-        self._open: OrderedDict[Query, _Seen] = OrderedDict()
+        edges = EdgeFlows()
+        self._grouper, self._spreader = Grouper(edges), Spreader(edges if keep else None)
         self._last: _Last | None = None
 
     def status(self) -> dict[str, Any] | None:
@@ -106,14 +92,18 @@ class LocalBackEnd:
         """Return the range of flow times that the store holds, by the names of its files."""
         return _held(self.store.parts())
 
-    def answer(self, query: Query) -> Answer:
+    def answer(self, query: Query, watch: Watch | None = None) -> Answer:
         """Answer a question.
 
+        Args:
+            query: The question.
+            watch: Who follows it; it is read in steps then, which takes a little longer.
         Raises:
             StoreError: The store can't be read. A file of it that can't be opened is passed over, and named in the coverage.
+            GivenUp: As the watch says; asked again it goes on from there.
         """
         began = time.perf_counter()
-        return self._attempted(lambda: self._answer(query, began))
+        return self._attempted(lambda: self._answer(query, began, watch))
 
     def records(self, query: Query) -> Records:
         """Return flow records to be read in order, as many as there are, in bounded memory.
@@ -144,48 +134,88 @@ class LocalBackEnd:
 
     def _attempted(self, ask: Callable[[], T]) -> T:
         for attempt in range(ATTEMPTS):
+            broken = len(self.store.broken)
             try:
                 return ask()
             except (FileNotFoundError, SegmentError, pl.exceptions.PolarsError) as error:
                 # A part was superseded between listing and reading; what is really damaged fails again.
-                self._open.clear()
-                if attempt == ATTEMPTS - 1 or (
-                    attempt > 0 and not isinstance(error, FileNotFoundError) and not self.store.find_broken()
-                ):
+                self._grouper.clear()
+                self._spreader.clear()
+                looked = attempt > 0 and not isinstance(error, FileNotFoundError)
+                # Another thread may have found meanwhile which part it is.
+                known = not looked or self.store.find_broken() or len(self.store.broken) > broken
+                if attempt == ATTEMPTS - 1 or not known:
                     reason = str(error).split("\n", 1)[0]
                     raise StoreError(f"{self.store.root}: {reason}") from error
         raise AssertionError("unreachable")
 
-    def _answer(self, query: Query, began: float) -> Answer:
+    def _answer(self, query: Query, began: float, watch: Watch | None) -> Answer:
         parts = self.store.parts(query.interval)
-        held = _held(parts)
         if query.kind is Kind.FLOWS:
-            return self._list_flows(query, parts, held, began)
-        interval = query.interval or held or Interval(0, 1)
-        wanted: Wanted = {part.name: None if part.name.inside(query.interval) else query.interval for part in parts}
-        by_name = {part.name: part for part in parts}
-        read: set[PartName] = set()
-        state = self._groups(query, wanted, by_name, read)
-        groups = top.told(state, query)
-        shown = top.ranked(groups, query, interval.length) if query.only is None else top.named(groups, query)
-        either = keys.either(query.keys)
-        total = self._total(query, state, wanted, by_name, read)
-        covered = None
-        if either:
-            covered = (
-                self._covered(query, wanted, by_name, shown) if query.only is not None or shown.height < state.height else total
-            )
-        sampled = bool((state["sampling"].max() or 1) > 1) if state.height else False  # type: ignore[operator]
-        first, last = self._reach(query, parts, state)
+            return self._list_flows(query, parts, _held(parts), began, watch)
+        ground = Ground.of(self.store, query.interval, parts, watch)
+        interval = query.interval or _held(parts) or Interval(0, 1)
         grid = Grid(interval, query.bins) if query.bins else None
-        frame = self._spreader.series(query, wanted, by_name, grid, shown, groups, read) if grid else None
+        if grid:
+            ground.until = 0.5
+        if self._keep:
+            ground.hold_new(top.columns(query, timed=True))
+
+        def tell(state: pl.DataFrame, seen: Wanted, frame: pl.DataFrame | None = None) -> None:
+            answer = self._finished(query, state, ground, began, grid, frame)
+            # What was read so far begins where it does, so that rates are those of that time.
+            first = max(interval.start, min(name.min_start for name in seen)) if frame is None else answer.first
+            told = replace(answer, first=first, coverage=replace(answer.coverage, partial=ground.share(seen)))
+            if watch is not None:
+                watch.tell(told)
+
+        either = keys.either(query.keys)
+        state = self._groups(query, ground, None if either else tell)
+        if grid is None:
+            return self._finished(query, state, ground, began, None, None)
+        groups = top.told(state, query)
+        ground.at, ground.until = 0.5, 1.0
+        frame = self._spreader.series(
+            query,
+            ground,
+            grid,
+            self._shown(query, groups, interval),
+            groups,
+            None if either else lambda some, seen: tell(state, seen, some),
+        )
+        return self._finished(query, state, ground, began, grid, frame)
+
+    def _shown(self, query: Query, groups: pl.DataFrame, interval: Interval) -> pl.DataFrame:
+        return top.ranked(groups, query, interval.length) if query.only is None else top.named(groups, query)
+
+    def _finished(
+        self,
+        query: Query,
+        state: pl.DataFrame,
+        ground: Ground,
+        began: float,
+        grid: Grid | None,
+        series: pl.DataFrame | None,
+    ) -> Answer:
+        """Return the answer that groups and series make."""
+        parts = list(ground.parts.values())
+        interval = query.interval or _held(parts) or Interval(0, 1)
+        groups = top.told(state, query)
+        shown = self._shown(query, groups, interval)
+        total = self._total(query, state, ground)
+        covered = None
+        if keys.either(query.keys):
+            covered = self._covered(query, ground, shown) if query.only is not None or shown.height < state.height else total
+        first, last = self._reach(query, parts, state)
+        sampled = bool((state["sampling"].max() or 1) > 1) if state.height else False  # type: ignore[operator]
+        coverage = self._coverage(query, parts, _held(parts), ground.read, began, sampled)
         return Answer(
             query=query,
             groups=self._dressed(shown, query),
             total=total,
             group_count=groups.height,
-            coverage=self._coverage(query, parts, held, read, began, sampled),
-            series=frame,
+            coverage=coverage,
+            series=series,
             bin_width=grid.width if grid else 0,
             first=first,
             last=last,
@@ -196,116 +226,69 @@ class LocalBackEnd:
 
     # -- groups
 
-    def _groups(self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], read: set[PartName]) -> pl.DataFrame:
+    def _groups(self, query: Query, ground: Ground, so_far: SoFar | None = None) -> pl.DataFrame:
         timed = top.timed(query) or (not query.keys and query.where != ANY)
         if not self._keep and query.keys:
-            return self._once(query, wanted, by_name, timed, read)
-        if not self._keep or (timed and query.keys):
-            return self._in_one_pass(query, wanted, by_name, timed, read)
-        if not query.keys:
-            return top.merge([_empty_groups(query, timed), *self._each(query, wanted, by_name, timed, read)], query)
-        question = groups_of(query)
-        seen = self._open.setdefault(question, _Seen())
-        self._open.move_to_end(question)
-        while len(self._open) > OPEN_QUESTIONS:
-            self._open.popitem(last=False)
-        return self._moved(query, seen, wanted, by_name, read)
+            return self._once(query, ground, timed)
+        if not self._keep:
+            return self._in_one_pass(query, ground, timed)
+        if not query.keys and timed:
+            # Its times can't be taken away from the whole, and a row for each part is little to keep.
+            return top.merge([empty_groups(query, timed), *self._each(query, ground)], query)
+        return self._grouper.groups(query, ground, timed=timed, so_far=so_far)
 
-    def _total(
-        self, query: Query, state: pl.DataFrame, wanted: Wanted, by_name: dict[PartName, Part], read: set[PartName]
-    ) -> Totals:
+    def _total(self, query: Query, state: pl.DataFrame, ground: Ground) -> Totals:
         """Return what all flows sum to: groups that overlap don't add up to it."""
         frames = [state]
         if keys.either(query.keys) and self._last is not None:
             frames = self._last.sums
         elif keys.either(query.keys):
-            frames = [self._groups(replace(groups_of(query), keys=(), times=False), wanted, by_name, read)]
+            frames = [self._groups(replace(groups_of(query), keys=(), times=False), ground)]
         rows = (frame.select(pl.col(top.SUMS).sum()).row(0) for frame in frames)
         return sum((Totals(*(int(value or 0) for value in row)) for row in rows), start=Totals())
 
-    def _moved(self, query: Query, seen: _Seen, wanted: Wanted, by_name: dict[PartName, Part], read: set[PartName]) -> pl.DataFrame:
-        """Bring an open question's merged sums from the parts it has seen to those wanted now."""
-        for name in [name for name in wanted if name not in seen.wanted]:
-            self._renamed(seen, by_name[name], wanted)
-        come = {name: clip for name, clip in wanted.items() if seen.wanted.get(name, wanted) != clip}
-        gone = {name: clip for name, clip in seen.wanted.items() if wanted.get(name, seen) != clip}
-        if seen.state is None or len(come) > len(wanted) // 2 or not self._takes_away(query, seen, gone, read):
-            seen.state = self._in_one_pass(query, wanted, by_name, False, read)
-        elif come:
-            seen.state = top.merge([seen.state, *self._each(query, come, by_name, False, read)], query)
-        seen.wanted = dict(wanted)
-        seen.parts = {name: by_name[name] for name in wanted}
-        return seen.state
-
-    def _takes_away(self, query: Query, seen: _Seen, gone: Wanted, read: set[PartName]) -> bool:
-        """Take parts that left the range from the merged sums; False where one is neither remembered nor there any more."""
-        try:
-            partials = self._each(query, gone, seen.parts, False, read)
-        except (FileNotFoundError, KeyError, SegmentError, pl.exceptions.PolarsError):
-            return False
-        if partials and seen.state is not None:
-            state = top.merge([seen.state, *(top.negated(partial) for partial in partials)], query)
-            seen.state = state.filter((pl.col("octets") != 0) | (pl.col("packets") != 0) | (pl.col("flows") != 0))
-        return True
-
-    def _renamed(self, seen: _Seen, part: Part, wanted: Wanted) -> None:
-        """Where a part holds just the flows of parts already seen (the tail was sealed), let its name take their place."""
-        name = part.name
-        if name.level == TAIL or wanted[name] is not None:
-            return
-        held = [old for old, clip in seen.wanted.items() if clip is None and name.covers(old)]
-        numbers = sum(old.last - old.first + 1 for old in held)
-        if held and numbers == name.last - name.first + 1:
-            for old in held:
-                del seen.wanted[old]
-            seen.wanted[name] = None
-            seen.parts[name] = part
-
-    def _each(
-        self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], timed: bool, read: set[PartName]
-    ) -> list[pl.DataFrame]:
-        """Return the partial of each part, made now or before."""
-        partials = []
-        for name, clip in wanted.items():
-            key = _key(query, name, clip, timed)
+    def _each(self, query: Query, ground: Ground) -> list[pl.DataFrame]:
+        """Return the timed partial of each part, made now or before."""
+        partials, missing = [], Wanted()
+        for name, clip in ground.wanted.items():
+            key = _key(query, name, clip)
             partial = self._partials.get(key)
             if partial is None and (inherited := self._partials.of_its_parts(key)):
                 partial = top.merge(inherited, query)
                 self._partials.put(key, partial)
             if partial is None:
-                flows = self.store.scan([by_name[name]], top.columns(query, timed or clip is not None))
-                partial = top.groups(flows, query, clip, timed).collect(engine="streaming")
-                self._partials.put(key, partial)
-                read.add(name)
-            partials.append(partial)
+                missing[name] = clip
+            else:
+                partials.append(partial)
+        columns = top.columns(query, timed=True)
+        for step in ground.steps(missing):
+            alone = [Step(step.clip, (part,)) for part in step.parts] if step.count is None else [step]
+            scans = [one.scan(ground, columns) for one in alone]
+            frames = pl.collect_all([top.groups(flows, query, step.clip, timed=True) for flows in scans], engine="streaming")
+            partials += frames
+            if step.count is None:
+                for part, frame in zip(step.parts, frames, strict=True):
+                    self._partials.put(_key(query, part.name, step.clip), frame)
         return partials
 
-    def _once(self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], timed: bool, read: set[PartName]) -> pl.DataFrame:
+    def _once(self, query: Query, ground: Ground, timed: bool) -> pl.DataFrame:
         """Return groups in one pass, or those of the question before, which may have asked for another order of the same."""
-        about = (groups_of(query), timed, tuple(wanted.items()))
+        about = (groups_of(query), timed, tuple(ground.wanted.items()))
         if self._last is None or self._last.about != about:
             self._last = None
             sums: list[pl.DataFrame] = []
-            groups = self._in_one_pass(query, wanted, by_name, timed, read, sums if keys.either(query.keys) else None)
+            groups = self._in_one_pass(query, ground, timed, sums if keys.either(query.keys) else None)
             self._last = _Last(about, groups, sums)
         else:
-            read.update(wanted)
+            ground.read.update(ground.wanted)
         return self._last.groups
 
-    def _in_one_pass(
-        self,
-        query: Query,
-        wanted: Wanted,
-        by_name: dict[PartName, Part],
-        timed: bool,
-        read: set[PartName],
-        sums: list[pl.DataFrame] | None = None,
-    ) -> pl.DataFrame:
+    def _in_one_pass(self, query: Query, ground: Ground, timed: bool, sums: list[pl.DataFrame] | None = None) -> pl.DataFrame:
         """Return groups of all parts; `sums` takes what the flows sum to, in as many rows as there are passes."""
-        read.update(wanted)
-        partials = [_empty_groups(query, timed)]
-        for clip, names in _passes(wanted):
-            flows = self.store.scan([by_name[name] for name in names], top.columns(query, timed or clip is not None))
+        ground.read.update(ground.wanted)
+        partials = [empty_groups(query, timed)]
+        for clip, names in _passes(ground.wanted):
+            flows = self.store.scan([ground.parts[name] for name in names], top.columns(query, timed or clip is not None))
             frames = top.groups_and_total(flows, query, clip, timed)
             if sums is None:
                 partials.append(frames[0].collect(engine="streaming"))
@@ -316,20 +299,21 @@ class LocalBackEnd:
         partials = [partial for partial in partials[1:] if partial.height] or partials[:1]
         return top.merge(partials, query)
 
-    def _covered(self, query: Query, wanted: Wanted, by_name: dict[PartName, Part], shown: pl.DataFrame) -> Totals:
+    def _covered(self, query: Query, ground: Ground, shown: pl.DataFrame) -> Totals:
         """Return what the flows sum to that stand in the shown groups of an either-side key, each once."""
         followed = numbered_groups(shown.select(query.keys))
         about = ("covered", query.where, query.keys, query.sampling, query.contained, tuple(followed.rows()))
         sums = Totals()
         new: Wanted = {}
-        for name, clip in wanted.items():
+        for name, clip in ground.wanted.items():
             kept = self._partials.get((name, clip, *about)) if self._keep else None
             if kept is None:
                 new[name] = clip
             else:
                 sums += Totals(*kept.row(0))
         for clip, names in [(clip, [name]) for name, clip in new.items()] if self._keep else _passes(new):
-            flows = self.store.scan([by_name[name] for name in names], top.columns(query, clip is not None))
+            ground.check()
+            flows = self.store.scan([ground.parts[name] for name in names], top.columns(query, clip is not None))
             frame = top.covered(flows, query, clip, followed).collect(engine="streaming")
             sums += Totals(*frame.row(0))
             if self._keep:
@@ -338,8 +322,8 @@ class LocalBackEnd:
 
     # -- flow records
 
-    def _list_flows(self, query: Query, parts: list[Part], held: Interval | None, began: float) -> Answer:
-        rows, sums = self._lister.first(query, parts)
+    def _list_flows(self, query: Query, parts: list[Part], held: Interval | None, began: float, watch: Watch | None) -> Answer:
+        rows, sums = self._lister.first(query, parts, watch)
         return Answer(
             query=query,
             groups=pl.DataFrame(schema=dict.fromkeys(top.SUMS, pl.Int64)),
@@ -392,8 +376,8 @@ class LocalBackEnd:
         )
 
 
-def _key(query: Query, name: PartName, clip: Interval | None, timed: bool) -> tuple[Any, ...]:
-    return (name, clip, query.where, query.keys, query.sampling, query.contained and clip is not None, timed)
+def _key(query: Query, name: PartName, clip: Interval | None) -> tuple[Any, ...]:
+    return (name, clip, query.where, query.keys, query.sampling, query.contained and clip is not None)
 
 
 def _passes(wanted: Wanted) -> list[tuple[Interval | None, list[PartName]]]:
@@ -402,12 +386,6 @@ def _passes(wanted: Wanted) -> list[tuple[Interval | None, list[PartName]]]:
     for name, clip in wanted.items():
         passes.setdefault((name.level > TAIL, clip), []).append(name)
     return [(clip, names) for (_, clip), names in sorted(passes.items(), key=lambda item: item[0][0])]
-
-
-def _empty_groups(query: Query, timed: bool) -> pl.DataFrame:
-    columns = top.columns(query, timed)
-    flows = pl.LazyFrame(schema={name: POLARS[name] for name in columns})
-    return top.groups(flows, query, None, timed).collect()
 
 
 def _held(parts: list[Part]) -> Interval | None:

@@ -80,8 +80,8 @@ def matrix(back_end: BackEnd, query: Query, key: str, count: int) -> Matrix:
     sums = {measure: np.zeros((len(elements), len(elements)), np.int64) for measure in Measure}
     if elements:
         ends = ENDS[key]
-        among = [_among(ends.field, elements, direction) for direction in ends.directions]
-        pairs = back_end.answer(replace(plain, keys=ends.keys, where=all_of(query.where, *among), limit=None)).groups
+        both = [among(ends.field, elements, direction) for direction in ends.directions]
+        pairs = back_end.answer(replace(plain, keys=ends.keys, where=all_of(query.where, *both), limit=None)).groups
         place = {value: number for number, value in enumerate(elements)}
         rows, columns = (np.array([place[value] for value in pairs[name].to_list()], np.int64) for name in ends.keys)
         for measure, cells in sums.items():
@@ -89,7 +89,8 @@ def matrix(back_end: BackEnd, query: Query, key: str, count: int) -> Matrix:
     return Matrix(key, elements, sums, top.total, top)
 
 
-def _among(field: str, values: tuple[Any, ...], direction: Direction) -> Filter:
+def among(field: str, values: tuple[Any, ...], direction: Direction) -> Filter:
+    """Return the filter for flows with one of some values on a side."""
     if field == "ip":
         return AddressIn(tuple(IPv6Network(value) for value in values), direction)
     if len(values) == 1:

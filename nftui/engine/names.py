@@ -26,6 +26,13 @@ def _table(name: str) -> Iterator[tuple[int, list[str]]]:
             yield int(row[0]), row[-1].split()
 
 
+def _services() -> Iterator[tuple[int, list[str], list[str]]]:
+    """Yield port, transports and names of each line of the table of services."""
+    with (_DATA / "services.csv").open(encoding="ascii", newline="") as lines:
+        for row in csv.DictReader(lines):
+            yield int(row["port"]), row["transports"].split(), row["names"].split()
+
+
 PROTOCOLS: dict[str, int] = {name: number for number, names in _table("ip_protocols.csv") for name in names}
 
 PRINTED_PROTOCOLS: dict[int, str] = {
@@ -42,8 +49,18 @@ EXPORTS: dict[int, str] = {
 }  # fmt: skip
 """Values of the column `protocol_version`: how a flow was exported."""
 
+_PEOPLES = {("tcp", 53): "dns", ("udp", 53): "dns", ("udp", 443): "quic", ("tcp", 853): "dot", ("udp", 853): "doq"}
+"""What people call a service, where the first name of the table is another."""
+
 SERVICES: dict[str, int] = {name: port for port, names in _table("services.csv") for name in names}
 """Of TCP, UDP and SCTP alike: a filter's port says nothing of the protocol, and no name here has two ports."""
+
+SERVICE_NAMES: dict[tuple[str, int], str] = {
+    (transport, port): _PEOPLES.get((transport, port), names[0])
+    for port, transports, names in _services()
+    for transport in transports
+}
+"""Of a transport (`tcp`, `udp`, `sctp`) and a port: the name under which its service is shown."""
 
 
 def protocol_name(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict, defaultdict
 from typing import Any
 
@@ -14,22 +15,23 @@ _OVERHEAD = 1000
 
 
 class Partials:
-    """The partials used last, up to a number of octets."""
+    """The partials used last, up to a number of octets; several threads may use them."""
 
     def __init__(self, octets: int) -> None:
         """Keep at most so many octets, but always the partial made last."""
-        self._limit, self._octets = octets, 0
+        self._limit, self._octets, self._lock = octets, 0, threading.Lock()
         self._frames: OrderedDict[tuple[Any, ...], tuple[pl.DataFrame, int]] = OrderedDict()
         # By all of a key but its name: a question that was never asked has nothing to look through.
         self._names: defaultdict[tuple[Any, ...], set[Any]] = defaultdict(set)
 
     def get(self, key: tuple[Any, ...]) -> pl.DataFrame | None:
         """Return a partial, or None where it isn't kept any more."""
-        entry = self._frames.get(key)
-        if entry is None:
-            return None
-        self._frames.move_to_end(key)
-        return entry[0]
+        with self._lock:
+            entry = self._frames.get(key)
+            if entry is None:
+                return None
+            self._frames.move_to_end(key)
+            return entry[0]
 
     def of_its_parts(self, key: tuple[Any, ...]) -> list[pl.DataFrame]:
         """Return the partials of the parts that became one, all of them or none.
@@ -39,23 +41,26 @@ class Partials:
         """
         name, *about = key
         found: list[tuple[Any, ...]] = []
-        names = self._names.get(tuple(about), ())
+        with self._lock:
+            names = list(self._names.get(tuple(about), ()))
         covered = [(one, *about) for one in names if isinstance(one, PartName) and name.covers(one)]
         for one in sorted(covered, key=lambda one: -int(one[0].level)):
             if not any(higher[0].covers(one[0]) for higher in found):
                 found.append(one)
         whole = sum(one[0].last - one[0].first + 1 for one in found) == name.last - name.first + 1
-        return [self._frames[one][0] for one in found] if whole else []
+        frames = [frame for one in found if (frame := self.get(one)) is not None]
+        return frames if whole and len(frames) == len(found) else []
 
     def put(self, key: tuple[Any, ...], frame: pl.DataFrame) -> None:
         """Keep a partial; those not used for longest go for it."""
-        self._drop(key)
         size = int(frame.estimated_size()) + _OVERHEAD
-        self._frames[key] = (frame, size)
-        self._names[key[1:]].add(key[0])
-        self._octets += size
-        while self._octets > self._limit and len(self._frames) > 1:
-            self._drop(next(iter(self._frames)))
+        with self._lock:
+            self._drop(key)
+            self._frames[key] = (frame, size)
+            self._names[key[1:]].add(key[0])
+            self._octets += size
+            while self._octets > self._limit and len(self._frames) > 1:
+                self._drop(next(iter(self._frames)))
 
     def _drop(self, key: tuple[Any, ...]) -> None:
         entry = self._frames.pop(key, None)

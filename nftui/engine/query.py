@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
+import nftui.engine.flow_classes  # noqa: F401  makes its keys known: whoever makes a query may name them
 from nftui.engine.filters import ANY, Filter
 
 if TYPE_CHECKING:
     from nftui.engine.account import Account
     from nftui.engine.ordered import Records
+    from nftui.engine.watch import Watch
 
 
 class Measure(StrEnum):
@@ -162,6 +164,7 @@ class Coverage:
         drops: Datagrams lost in the kernel within the collector's life, as its status says.
         lost: Flows or messages that gaps in sequence numbers stand for.
         unread: Files that couldn't be read, each with the reason.
+        partial: The share of these flows that was read so far, 0 to 1; None where the answer stands on all of them.
     """
 
     asked: Interval | None = None
@@ -176,6 +179,7 @@ class Coverage:
     drops: int = 0
     lost: int = 0
     unread: tuple[str, ...] = ()
+    partial: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the coverage as plain values for machine-readable output."""
@@ -251,11 +255,15 @@ class Answer:
 class BackEnd(Protocol):
     """What answers queries: here, on another host, on a cluster."""
 
-    def answer(self, query: Query) -> Answer:
+    def answer(self, query: Query, watch: Watch | None = None) -> Answer:
         """Answer a question; may take long, is called off the screen's thread.
 
+        Args:
+            query: The question.
+            watch: Follows it: takes answers that stand on what was read so far, and may give it up.
         Raises:
             StoreError: The store can't be read at all.
+            GivenUp: The watch gave it up. What was read is kept: asked again, the question goes on from there.
         """
         ...
 
@@ -269,6 +277,10 @@ class BackEnd(Protocol):
 
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status, or None where there is none; every string in it is from outside."""
+        ...
+
+    def held(self) -> Interval | None:
+        """Return the range of flow times that there are flows of, None where there are none; costs little."""
         ...
 
     def account(self) -> Account:

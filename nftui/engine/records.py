@@ -18,10 +18,12 @@ import polars as pl
 
 from nftui.engine import instants, ordered, top
 from nftui.engine.expressions import columns as filter_columns
+from nftui.engine.ground import Ground
 from nftui.engine.partials import Partials
 from nftui.engine.query import Query
 from nftui.engine.segments import TAIL, Part
 from nftui.engine.store import Store
+from nftui.engine.watch import Watch
 from nftui.errors import StoreError
 from nftui.schema import POLARS
 
@@ -75,18 +77,23 @@ class Lister:
         """
         self._store, self._partials = store, partials
 
-    def first(self, query: Query, parts: list[Part]) -> tuple[pl.DataFrame, Sums]:
+    def first(self, query: Query, parts: list[Part], watch: Watch | None = None) -> tuple[pl.DataFrame, Sums]:
         """Return the records of a query, as many as it shows, with the columns that are present; and the sums of all.
 
+        Args:
+            query: The question.
+            parts: Those of its range.
+            watch: Who follows it.
         Raises:
             StoreError: There is no such column to sort by.
+            GivenUp: The watch gave it up.
         """
         if query.order not in POLARS:
             raise StoreError(f"flows have no column {query.order!r} to sort by")
-        sums = self._sums(query, parts)
+        sums = self._sums(query, parts, watch)
         matching = [part for part in parts if sums[part].flows]
         counts = {part: sums[part].flows for part in matching}
-        rows = self._all(query, matching) if query.limit is None else self._best(query, counts, query.limit)
+        rows = self._all(query, matching) if query.limit is None else self._best(query, counts, query.limit, watch)
         return _present(rows), sum(sums.values(), Sums())
 
     def ordered(self, query: Query, parts: list[Part], again: Callable[[], list[Part]]) -> tuple[Frames, tuple[str, ...], Sums]:
@@ -128,7 +135,7 @@ class Lister:
             scans.append(_within(self._store.scan(cut, columns), query))
         return top.matching(scans[0] if len(scans) == 1 else pl.concat(scans, how="vertical"), query)
 
-    def _sums(self, query: Query, parts: list[Part]) -> dict[Part, Sums]:
+    def _sums(self, query: Query, parts: list[Part], watch: Watch | None = None) -> dict[Part, Sums]:
         """Return the sums of each part; those that weren't asked before as many at a time as the store has."""
         keys = {
             part: ("records", part.name, part.name.inside(query.interval) or query, query.where, query.sampling) for part in parts
@@ -141,13 +148,24 @@ class Lister:
                 missing.append(part)
             else:
                 known[part] = Sums(*kept.row(0))
-        for at in range(0, len(missing), self._store.scans):
-            some = missing[at : at + self._store.scans]
+        for some in self._some(missing, watch):
             known.update(self._sums_of(query, some))
             if self._partials is not None:
                 for part in some:
                     self._partials.put(keys[part], pl.DataFrame([astuple(known[part])], orient="row"))
         return known
+
+    def _some(self, parts: list[Part], watch: Watch | None) -> Iterator[list[Part]]:
+        """Yield parts, as many at a time as the store has in one plan; for who follows newest first, in steps."""
+        if watch is None:
+            for at in range(0, len(parts), self._store.scans):
+                yield parts[at : at + self._store.scans]
+            return
+        ground = Ground(self._store, None, dict.fromkeys(part.name for part in parts), {part.name: part for part in parts}, watch)
+        for step in ground.steps(ground.wanted):
+            # A list tells each part's sums, so that a large part is no less than one step.
+            if step.first == 0:
+                yield list(step.parts)
 
     def _sums_of(self, query: Query, parts: list[Part]) -> dict[Part, Sums]:
         """Return the sums of each of some parts, in one pass."""
@@ -174,13 +192,15 @@ class Lister:
         key = self._key(query, parts)
         return flows.sort(key, descending=not query.ascending, nulls_last=True).collect(engine="streaming")
 
-    def _best(self, query: Query, counts: dict[Part, int], limit: int) -> pl.DataFrame:
+    def _best(self, query: Query, counts: dict[Part, int], limit: int, watch: Watch | None = None) -> pl.DataFrame:
         """Return the first records: part by part, until no other can hold one that comes before the last of them."""
         parts = list(counts)
         columns, key = self._columns(query, parts), self._key(query, parts)
         best = pl.DataFrame(schema={name: POLARS[name] for name in columns})
         edge: int | None = None
         for batch, bound in _batches(query, parts):
+            if watch is not None:
+                watch.check()
             if edge is not None and bound is not None and (bound > edge if query.ascending else bound < edge):
                 break
             full = best.height == limit > 0

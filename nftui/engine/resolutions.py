@@ -71,6 +71,15 @@ def resolution(text: str, interval: Interval | None, held: Interval | None, zone
     return Resolution(interval, int(text))
 
 
+def check(text: str) -> None:
+    """Check that a text is a resolution, of whatever range.
+
+    Raises:
+        UsageError: It is none.
+    """
+    resolution(text, None, None)
+
+
 def folded(answer: Answer, edges: tuple[int, ...]) -> Answer:
     """Return an answer whose bins lie between edges that are edges of its own bins, each the sum of those it holds."""
     series = answer.series
@@ -91,11 +100,6 @@ def charted(series: pl.DataFrame, most: int) -> pl.DataFrame:
     """
     together = -(-series.height // max(most, 1))
     return series if together <= 1 else _added(series, np.arange(0, series.height, together))
-
-
-def chart_note(asked: int, drawn: int) -> str:
-    """Return what is said where a chart draws fewer points than were asked for; empty where it draws them all."""
-    return "" if drawn >= asked else f"{asked:,} points asked for, {drawn:,} drawn: display.maximum_chart_resolution is the limit"
 
 
 def _added(series: pl.DataFrame, firsts: np.ndarray[tuple[int], np.dtype[np.int64]]) -> pl.DataFrame:

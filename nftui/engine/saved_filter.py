@@ -5,6 +5,7 @@ The file's name is the filter's. A file that can't be used is listed with the re
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from tomlkit.exceptions import TOMLKitError
 from nftui.engine.basic_filter import FIELD_NAMES, BasicFilter, expression
 from nftui.engine.files import read_small, rewrite_file
 from nftui.engine.filter_includes import parse_with_includes
-from nftui.engine.filters import Filter, parse
+from nftui.engine.filters import ANY, Filter, parse
 from nftui.errors import ConfigError, FilterError
 from nftui.printable import printable
 
@@ -28,6 +29,8 @@ LONGEST_NAME = 64
 LONGEST_FILE = 256 * 1024
 MOST_FILES = 10_000
 """That are looked at in the directory."""
+QUICK_KEYS = range(1, 10)
+"""F1 to F9."""
 BASIC, ADVANCED = "basic", "advanced"
 
 
@@ -41,6 +44,8 @@ class SavedFilter(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     description: str = ""
     aggregate_by: str = "dstip"
     """What to break down by: srcip, dstip, srcport, dstport, proto, none."""
+    quick: int = 0
+    """The key that loads it in the dashboard: 1 for F1, up to 9; 0 for none."""
     expression: str = ""
     fields: BasicFilter = BasicFilter()
 
@@ -57,6 +62,15 @@ class SavedFilter(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             FilterError: A field of a basic filter holds something else than its values.
         """
         return self.expression if self.kind == ADVANCED else expression(self.fields)
+
+    @property
+    def line(self) -> str:
+        """The same on one line, without comments; empty where it can't be said."""
+        try:
+            lines = self.text.splitlines()
+        except FilterError:
+            return ""
+        return " ".join(kept for line in lines if (kept := _without_comment(line)))
 
     def with_expression(self, text: str) -> SavedFilter:
         """Return it as an advanced filter: the fields are cleared."""
@@ -76,12 +90,14 @@ class Listed:
         path: The file.
         saved: What it holds; None where it can't be used.
         reason: Why not.
+        where: What it takes, files that it includes read.
     """
 
     name: str
     path: Path
     saved: SavedFilter | None
     reason: str = ""
+    where: Filter = ANY
 
 
 class SavedFilters:
@@ -114,11 +130,15 @@ class SavedFilters:
                 if checked_name(name) != name:
                     raise ConfigError(f"{path}: not a name that is stored so; rename the file to {checked_name(name) + SUFFIX!r}")
                 saved = self.load(name)
-                self.tree(name, saved)
+                where = self.tree(name, saved)
             except (ConfigError, FilterError) as error:
                 yield Listed(name, path, None, str(error))
             else:
-                yield Listed(name, path, saved)
+                yield Listed(name, path, saved, where=where)
+
+    def includable(self) -> list[str]:
+        """Return the names of files that `@include` may name, in order: all that are no saved filters."""
+        return [path.name for path in self._paths(saved=False)]
 
     def load(self, name: str) -> SavedFilter:
         """Read one filter; its expression is not looked at.
@@ -159,7 +179,7 @@ class SavedFilters:
             FilterError: What it takes can't be understood; nothing is written.
         """
         path = self.path(name)
-        _check_aggregate(saved.aggregate_by, f"filter {name!r}")
+        _check_values(saved, f"filter {name!r}")
         if saved.kind == ADVANCED:
             parse_with_includes(saved.expression, self.directory)
         else:
@@ -178,6 +198,51 @@ class SavedFilters:
             raise ConfigError(f"{error.filename or path}: {error.strerror}; the filter was not saved") from None
         return path
 
+    def assign(self, name: str, quick: int) -> None:
+        """Give a filter a key of the dashboard, which whatever had it before loses; 0 takes its own away.
+
+        Raises:
+            ConfigError: As in `load` and `save`.
+            FilterError: As in `save`.
+        """
+        saved = self.load(name)
+        for one in self.listed() if quick else ():
+            if one.saved is not None and one.saved.quick == quick and one.name != name:
+                self.save(one.name, msgspec.structs.replace(one.saved, quick=0))
+        if saved.quick != quick:
+            self.save(name, msgspec.structs.replace(saved, quick=quick))
+
+    def save_line(self, name: str, line: str, aggregate_by: str, *, new: bool) -> None:
+        """Save what is looked through; of a filter that there is all else stays, its fields too where they say the same.
+
+        Args:
+            name: Of the filter.
+            line: What it takes.
+            aggregate_by: What it breaks down by.
+            new: Whether there must be none of this name yet.
+        Raises:
+            ConfigError: There is one and there mustn't, or the other way round; as in `save`.
+            FilterError: As in `save`.
+        """
+        if new and self.path(name).exists():
+            raise ConfigError(f"there is a filter {name!r} already; nothing was saved")
+        before = SavedFilter() if new else self.load(name)
+        saved = before if before.line == line else before.with_expression(line)
+        self.save(name, msgspec.structs.replace(saved, aggregate_by=aggregate_by))
+
+    def duplicate(self, name: str) -> str:
+        """Save a filter once more, under its name with the next free number behind it; returns that name. It gets no key.
+
+        Raises:
+            ConfigError: As in `load` and `save`.
+            FilterError: As in `save`.
+        """
+        saved, there = self.load(name), set(self.names())
+        stem = re.sub(r" [0-9]+$", "", name)[: LONGEST_NAME - 6]
+        free = next(one for number in range(2, MOST_FILES + 3) if (one := f"{stem} {number}") not in there)
+        self.save(free, msgspec.structs.replace(saved, quick=0))
+        return free
+
     def delete(self, name: str) -> None:
         """Remove a filter.
 
@@ -192,14 +257,16 @@ class SavedFilters:
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}") from None
 
-    def _paths(self) -> list[Path]:
+    def _paths(self, saved: bool = True) -> list[Path]:
         try:
-            found = [path for path in self.directory.iterdir() if path.name.endswith(SUFFIX) and not path.name.startswith(".")]
+            found = [
+                path for path in self.directory.iterdir() if path.name.endswith(SUFFIX) == saved and not path.name.startswith(".")
+            ]
         except FileNotFoundError:
             return []
         except OSError as error:
             raise ConfigError(f"{self.directory}: {error.strerror}") from None
-        return sorted(found, key=lambda path: (path.name.casefold(), path.name))[:MOST_FILES]
+        return sorted(found, key=lambda path: (path.name.removesuffix(SUFFIX).casefold(), path.name))[:MOST_FILES]
 
 
 def checked_name(name: str) -> str:
@@ -217,6 +284,16 @@ def checked_name(name: str) -> str:
         problem = "a name has no / and no \\, begins with neither . nor -, and is printable"
         raise ConfigError(f"the name {printable(name, 80)!r} can't be that of a filter; {problem}")
     return name
+
+
+def _without_comment(line: str) -> str:
+    quote = ""
+    for place, character in enumerate(line):
+        if character in "'\"" and quote in ("", character):
+            quote = "" if quote else character
+        elif character == "#" and not quote:
+            return line[:place].strip()
+    return line.strip()
 
 
 def name_from_live_view(name: str, now: float) -> str:
@@ -243,13 +320,16 @@ def _of_toml(octets: bytes, name: str) -> SavedFilter:
         raise ConfigError(f"{name}: it has fields and an expression; a filter is one of the two, so remove the other")
     if kind is not None and kind != saved.kind:
         raise ConfigError(f"{name}: kind is {kind}, but there is {'no' if kind == ADVANCED else 'an'} expression; remove the kind")
-    _check_aggregate(saved.aggregate_by, name)
+    _check_values(saved, name)
     return saved
 
 
-def _check_aggregate(key: str, name: str) -> None:
+def _check_values(saved: SavedFilter, name: str) -> None:
     from nftui.engine.query import KEYS  # loads polars
 
+    if saved.quick and saved.quick not in QUICK_KEYS:
+        raise ConfigError(f"{name}: quick is {saved.quick}; it takes 1 to 9, for F1 to F9, or 0 for no key")
+    key = saved.aggregate_by
     if key not in KEYS:
         raise ConfigError(f"{name}: aggregate_by is {printable(key, 40)!r}; it takes one of {', '.join(KEYS)}")
 
@@ -257,7 +337,9 @@ def _check_aggregate(key: str, name: str) -> None:
 def _to_toml(saved: SavedFilter, before: bytes) -> bytes:
     """Return the file of a filter: the one before, with what changed set."""
     document = tomlkit.parse(before.decode())
-    values = {"kind": saved.kind, "description": saved.description, "aggregate_by": saved.aggregate_by}
+    values: dict[str, Any] = {"kind": saved.kind, "description": saved.description, "aggregate_by": saved.aggregate_by}
+    if saved.quick:
+        values["quick"] = saved.quick
     for key, value in values.items():
         if document.get(key) != value:
             document[key] = value

@@ -117,6 +117,13 @@ def merge(partials: list[pl.DataFrame]) -> pl.DataFrame:
     return frame.group_by("group", "edge").agg(pl.col("done", "level", "slope").sum())
 
 
+def negated(partial: pl.DataFrame) -> pl.DataFrame:
+    """Return a partial that takes another away when it is merged."""
+    return partial.with_columns(
+        (0 - pl.col("done")).alias("done"), (_NONE - pl.col("level")).alias("level"), (_NONE - pl.col("slope")).alias("slope")
+    )
+
+
 def bins(state: pl.DataFrame, grid: Grid, count: int) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int64]], list[int]]:
     """Return the bins of each shown group, and of all others.
 

@@ -141,6 +141,28 @@ def change(path: Path, name: str, text: str) -> Setting:
     return Setting(key, tuple(value) if isinstance(value, list) else value, str(path))
 
 
+def tried(holding: Config, name: str, text: str) -> Config:
+    """Return a configuration with one key set, as `change` would have it; nothing is written.
+
+    Raises:
+        UsageError: There is no such key.
+        ConfigError: The value can't be used.
+    """
+    spread = resolved(name)
+    if spread is None:
+        raise UsageError(_unknown(name))
+    key, kind = spread
+    tree: dict[str, Any] = msgspec.to_builtins(holding)
+    _put(tree, key, _value(text, kind))
+    return config.of_tree(tree, "not saved")
+
+
+def refusal(path: Path) -> str:
+    """Return why a configuration file can't be written, empty where it can."""
+    there = path if path.exists() else next((folder for folder in path.parents if folder.exists()), Path("/"))
+    return "" if os.access(there, os.W_OK) else f"{path} can't be written by this user: settings hold until you leave"
+
+
 # -- keys --------------------------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,7 @@ class _Listing:
 
 @dataclass(slots=True)
 class Store:
-    """A store to read.
+    """A store to read; several threads may read it at once.
 
     Attributes:
         root: The data directory.
@@ -64,6 +65,8 @@ class Store:
     _columns: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     _counts: dict[PartName, int] = field(default_factory=dict)
     _room: int = KNOWN
+    # Held while what is known of parts is changed or looked through as a whole, never while a file is read.
+    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 
     @property
     def tail(self) -> Path:
@@ -96,12 +99,14 @@ class Store:
             except FileNotFoundError:
                 continue
             except SegmentError as error:
-                self.broken[part.path] = error.reason
+                with self._lock:
+                    self.broken[part.path] = error.reason
         return len(self.broken) - before
 
     def unread(self) -> tuple[str, ...]:
         """Return what can't be read, each file with the reason."""
-        return tuple(f"{path.name}: {reason}" for path, reason in self.broken.items())
+        with self._lock:
+            return tuple(f"{path.name}: {reason}" for path, reason in self.broken.items())
 
     def listed(self) -> list[Part]:
         """Return every part there is, superseded ones too; the tail's were listed first.
@@ -109,8 +114,10 @@ class Store:
         Raises:
             StoreError: The directory can't be listed.
         """
-        self.foreign = []
-        return self._walk(self.tail) + self._walk(self.flows)
+        foreign: list[Path] = []
+        found = self._walk(self.tail, foreign) + self._walk(self.flows, foreign)
+        self.foreign = foreign
+        return found
 
     def listed_tail(self) -> list[Part]:
         """Return the tail's parts, superseded ones too, without a look at the segments, of which there may be very many.
@@ -149,11 +156,20 @@ class Store:
                     known = int(scan_part(part).select(pl.len()).collect().item())
                 except (OSError, pl.exceptions.PolarsError):
                     known = 0
-                if len(self._counts) >= self._room:
-                    self._forget_gone()
-                self._counts[part.name] = known
+                self.note_count(part, known)
             total += known
         return total
+
+    def counted(self, part: Part) -> bool:
+        """Return whether it is known how many flows a part holds."""
+        return part.name in self._counts
+
+    def note_count(self, part: Part, flows: int) -> None:
+        """Take note of how many flows a part holds."""
+        with self._lock:
+            if len(self._counts) >= self._room:
+                self._forget_gone()
+            self._counts[part.name] = flows
 
     def octets(self, parts: list[Part]) -> int:
         """Return the size of some parts' files; those that vanished count none."""
@@ -215,27 +231,31 @@ class Store:
         present = self._columns.get(part.path)
         if present is None:
             present = tuple(read_schema(part))
-            if len(self._columns) >= self._room:
-                self._forget_gone()
-            self._columns[part.path] = present
+            with self._lock:
+                if len(self._columns) >= self._room:
+                    self._forget_gone()
+                self._columns[part.path] = present
         return present
 
     def _forget_gone(self) -> None:
-        """Keep only what is known of parts that were listed last, and let it become twice as much until the next time."""
+        """Keep only what is known of parts that were listed last, and let it become twice as much until the next time.
+
+        The caller holds the lock.
+        """
         listed = [part for listing in self._listings.values() for part in listing.parts]
         names, paths = {part.name for part in listed}, {part.path for part in listed}
         self._counts = {name: count for name, count in self._counts.items() if name in names}
         self._columns = {path: columns for path, columns in self._columns.items() if path in paths}
         self._room = max(KNOWN, 2 * len(listed))
 
-    def _walk(self, folder: Path) -> list[Part]:
+    def _walk(self, folder: Path, foreign: list[Path]) -> list[Part]:
         parts = self._list(folder)
         found = list(parts)
         listing = self._listings.get(str(folder))
         if listing is not None:
-            self.foreign += listing.foreign
+            foreign += listing.foreign
             for name in listing.folders:
-                found += self._walk(folder / name)
+                found += self._walk(folder / name, foreign)
         return found
 
     def _list(self, folder: Path) -> list[Part]:
@@ -243,7 +263,8 @@ class Store:
         try:
             changed_ns = folder.stat().st_mtime_ns
         except FileNotFoundError:
-            self._listings.pop(key, None)
+            with self._lock:
+                self._listings.pop(key, None)
             return []
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror}") from error
@@ -269,7 +290,8 @@ class Store:
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror}") from error
         racy = 0 <= listed_ns - changed_ns < RACY_NS
-        self._listings[key] = _Listing(-1 if racy else changed_ns, parts, sorted(folders), foreign)
+        with self._lock:
+            self._listings[key] = _Listing(-1 if racy else changed_ns, parts, sorted(folders), foreign)
         return parts
 
 

@@ -278,10 +278,15 @@ def _clipped(frame: pl.LazyFrame, clip: Interval) -> pl.LazyFrame:
         return pl.when(whole).then(pl.col(name)).otherwise(part.cast(pl.Int64)).alias(name)
 
     instant = pl.max_horizontal(end - 1, start)
-    return frame.filter(inside).with_columns(
-        share("octets"),
-        share("packets"),
-        pl.when((instant >= clip.start) & (instant < clip.end)).then(pl.col("flows")).otherwise(0).alias("flows"),
-        first.alias("start"),
-        pl.max_horizontal(first, last).alias("end"),
+    # A piece of a flow that counts nothing would make a group, or none, by how the range came to be what it is.
+    return (
+        frame.filter(inside)
+        .with_columns(
+            share("octets"),
+            share("packets"),
+            pl.when((instant >= clip.start) & (instant < clip.end)).then(pl.col("flows")).otherwise(0).alias("flows"),
+            first.alias("start"),
+            pl.max_horizontal(first, last).alias("end"),
+        )
+        .filter(pl.any_horizontal(pl.col(SUMS) != 0))
     )

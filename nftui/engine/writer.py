@@ -9,12 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 
@@ -40,8 +38,6 @@ PACK_WITHIN_S = 1.0
 that is overrun, writes what is quickest to write, and leaves the rest of the work to the sealer, which can wait."""
 PACK_AGAIN = 0.8
 """What is left, with each file that isn't packed, of a pace that was too slow, until packing is tried again."""
-POOL_NICENESS = 10
-"""How much less urgent than receiving the threads are that encode and write."""
 ROW_GROUP = 262_144
 """Flows of a row group: files are 5 % smaller than with the some 50,000 of the library, and four groups still share two cores."""
 ODD_BEFORE, ODD_AHEAD = 2 * 3600 * SECOND, 60 * SECOND
@@ -358,21 +354,6 @@ def _encode(parts: list[Part], path: Path) -> None:
         maintain_order=True,
         engine="streaming",
     )
-
-
-def lower_pool() -> None:
-    """Have Polars start its threads, which encode and write files, and be less urgent than whoever calls.
-
-    They inherit it from the thread that starts them. Where they run already this has no effect.
-    """
-
-    def start() -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + POOL_NICENESS)
-        pl.DataFrame({"": [0]}).write_parquet(BytesIO())
-
-    starter = threading.Thread(target=start, name="pool")
-    starter.start()
-    starter.join()
 
 
 def remove_temporary(folder: Path, own: Callable[[str], bool] = ALONE.owns) -> list[Path]:

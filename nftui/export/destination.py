@@ -29,18 +29,25 @@ class Destination:
 
     file: BinaryIO
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, replace: bool = True, advice: str = "name another file with --out") -> None:
         """Begin to write.
+
+        Args:
+            path: The file.
+            replace: Whether a file that is there may be replaced; else what has the name in the end stays, and an error says so.
+            advice: What the error says to do.
 
         Raises:
             ExportError: Nothing can be written there.
         """
-        self._path = path
+        self._path, self._replace, self._advice = path, replace, advice
         self._temporary: Path | None = None
         try:
             self._begin(path)
         except OSError as error:
             raise self._error(error) from error
+        except ValueError as error:
+            raise ExportError(f"{path}: {error}; {advice}") from error
 
     def _begin(self, path: Path) -> None:
         mode = _mode(path)
@@ -81,8 +88,14 @@ class Destination:
                 self.file.close()
 
     def _appear(self) -> None:
-        """Name what was written; a name that is taken is replaced at one stroke."""
+        """Name what was written; a name that is taken is replaced at one stroke, where it may be."""
         os.fsync(self.file.fileno())
+        if not self._replace:
+            if self._temporary is None:
+                _link(self.file.fileno(), self._path)
+            else:
+                os.link(self._temporary, self._path)
+            return
         if self._temporary is None:
             linked = self._path.with_name(f".{self._path.name[:200]}.{os.getpid()}")
             linked.unlink(missing_ok=True)
@@ -92,7 +105,7 @@ class Destination:
         self._temporary = None
 
     def _error(self, error: OSError) -> ExportError:
-        return ExportError(f"{self._path}: {error.strerror or error}; name another file with --out")
+        return ExportError(f"{self._path}: {error.strerror or error}; {self._advice}")
 
 
 def _link(handle: int, path: Path) -> None:

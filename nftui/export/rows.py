@@ -24,6 +24,11 @@ from nftui.units import SECOND, rfc3339
 Row = dict[str, Any]
 TIMES = ("time", "previous_time", "first", "last")
 """Fields that are times, of rows that aren't flows."""
+GROUP_FIELDS = (
+    "octets", "packets", "flows", *EACH_WAY, "bps", "pps", "bpp",
+    "octets_percent", "packets_percent", "flows_percent", "first", "last",
+)  # fmt: skip
+"""Fields of a group behind its keys."""
 SLICE = 65_536
 """Rows that are made at a time."""
 
@@ -140,6 +145,16 @@ def json_head(query: Query, coverage: Coverage, more: Row | None = None) -> str:
 def write_json(out: TextIO, answer: Answer, rows: Iterable[Row], more: Row | None = None) -> None:
     """Write one object: `query`, `coverage`, what is in `more`, `rows`; a row at a time, so that a long list needs no memory."""
     out.write(json_head(answer.query, answer.coverage, more))
+    separator = "\n"
+    for row in rows:
+        out.write(separator + json.dumps(row, ensure_ascii=True))
+        separator = ",\n"
+    out.write("\n]}\n")
+
+
+def write_plain_json(out: TextIO, rows: Iterable[Row]) -> None:
+    """Write one object with nothing but `rows`, for what is no answer."""
+    out.write('{"rows": [')
     separator = "\n"
     for row in rows:
         out.write(separator + json.dumps(row, ensure_ascii=True))

@@ -9,24 +9,11 @@ from nftui.engine import keys
 from nftui.engine.names import EXPORTS, protocol_name
 from nftui.printable import printable
 from nftui.schema import BY_NAME
+from nftui.screens.glyphs import BLOCKS
 from nftui.screens.view import time_text
 from nftui.units import SECOND, address_text, duration, mac_text, scaled
 
 FLAGS = "UAPRSF"
-BARS = " ▁▂▃▄▅▆▇█"
-DIMENSIONS = {
-    "srcip": "source", "dstip": "destination", "srcport": "source port", "dstport": "destination port", "proto": "protocol",
-    "none": "all flows",
-}  # fmt: skip
-TERMS = {
-    "source_address": "src ip", "destination_address": "dst ip", "source_port": "src port", "destination_port": "dst port",
-    "protocol": "proto", "exporter_address": "exporter ip", "next_hop": "next ip", "bgp_next_hop": "bgp next ip",
-    "source_as": "src as", "destination_as": "dst as", "ingress_interface": "in if", "egress_interface": "out if",
-    "tos": "tos", "octets": "bytes", "packets": "packets", "source_vlan": "src vlan", "destination_vlan": "dst vlan",
-}  # fmt: skip
-"""Columns that a filter can name, with its words for them."""
-
-
 ADDRESSES = frozenset(column.name for column in BY_NAME.values() if column.kind == "address")
 """Columns of addresses."""
 
@@ -91,13 +78,6 @@ def detail(name: str, value: Any) -> str:
     return cell(name, value)
 
 
-def term(name: str, value: Any) -> str | None:
-    """Return the filter that matches a column's value; None where the filter language can't say it."""
-    if value is None or name not in TERMS:
-        return None
-    return f"{TERMS[name]} {address(value) if BY_NAME[name].kind == 'address' else int(value)}"
-
-
 def also(text: str, added: str) -> str:
     """Return a filter text narrowed by a term; what stands there is taken in brackets unless it is one plain term."""
     kept = " ".join(line.split("#", 1)[0].strip() for line in text.splitlines()).strip()
@@ -127,4 +107,7 @@ def spark(values: list[int], points: int) -> str:
     top = max(means)
     if top <= 0:
         return " " * len(means)
-    return "".join(BARS[0 if mean <= 0 else max(1, round(mean / top * 8))] for mean in means)
+    # Where the terminal lacks eighths, others stand for them on the way out.
+    rising = BLOCKS.rising
+    steps = len(rising) - 1
+    return "".join(rising[0 if mean <= 0 else max(1, round(mean / top * steps))] for mean in means)

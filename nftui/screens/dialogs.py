@@ -16,11 +16,15 @@ from textual.widgets.option_list import Option
 
 from nftui.errors import NftuiError
 from nftui.printable import printable
+from nftui.screens.ahead import TypedAhead
+from nftui.screens.driver import Paced
+from nftui.screens.widgets.typed_line import OrderedInput
 
 
-class Pick(ModalScreen[str | None]):
+class Pick(Paced, TypedAhead, ModalScreen[str | None]):
     """Picks one of a few, or takes a typed one; dismisses with its name, or None."""
 
+    HOLDS = True
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel", id="pick.cancel", tooltip="Leave it as it was"),
@@ -43,11 +47,13 @@ class Pick(ModalScreen[str | None]):
             title: Above the list.
             choices: Name and label of each.
             current: The name that the cursor starts on.
-            typed: What may be typed instead; empty where nothing may.
+            typed: What may be typed instead; empty where nothing may. What is typed narrows the list as well.
             check: Raises an `NftuiError` on a typed text that won't do.
         """
         super().__init__()
         self._title, self._choices, self._current, self._typed, self._check = title, list(choices), current, typed, check
+        self._offered = self._choices
+        self._narrowed, self._moved = "", False
 
     def compose(self) -> ComposeResult:
         """Yield the list, and the input where something may be typed."""
@@ -57,7 +63,7 @@ class Pick(ModalScreen[str | None]):
                 *(Option(Text(printable(label)), id=name) for name, label in self._choices), id="choices", markup=False
             )
             if self._typed:
-                yield Input(placeholder=self._typed, id="typed", compact=True)
+                yield OrderedInput(placeholder=self._typed, id="typed", compact=True)
                 yield Static("", id="wrong", markup=False)
 
     def on_mount(self) -> None:
@@ -65,7 +71,7 @@ class Pick(ModalScreen[str | None]):
         choices = self.query_one(OptionList)
         names = [name for name, _ in self._choices]
         choices.highlighted = names.index(self._current) if self._current in names else 0
-        (self.query_one(Input) if self._typed else choices).focus()
+        self.ready(self.query_one(Input) if self._typed else choices)
 
     def on_key(self, event: events.Key) -> None:
         """Let the arrows move in the list while the input has the focus."""
@@ -75,8 +81,11 @@ class Pick(ModalScreen[str | None]):
 
     def action_move(self, rows: int) -> None:
         """Move the cursor of the list."""
+        self._narrow()
         choices = self.query_one(OptionList)
-        choices.highlighted = ((choices.highlighted or 0) + rows) % len(self._choices)
+        if self._offered:
+            choices.highlighted = ((choices.highlighted or 0) + rows) % len(self._offered)
+            self._moved = True
 
     def action_leave(self) -> None:
         """Leave it as it was."""
@@ -85,30 +94,64 @@ class Pick(ModalScreen[str | None]):
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        self.dismiss(event.option_id)
+        self._close(event.option_id)
+
+    def _close(self, name: str | None) -> None:
+        self.dismiss(name)
+        self.decided(closes=True)
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
+        self._narrow()
+
+    def _narrow(self) -> None:
+        """Offer what the typed text leads to. Keys overtake the message that says what was typed, so they call this first."""
+        typed = self.query_one(Input).value if self._typed else ""
+        if typed == self._narrowed:
+            return
+        self._narrowed, self._moved = typed, False
         self.query_one("#wrong", Static).update("")
+        self._offered = narrowed(self._choices, typed)
+        choices = self.query_one(OptionList)
+        choices.clear_options()
+        choices.add_options(Option(Text(printable(label)), id=name) for name, label in self._offered)
+        names = [name for name, _ in self._offered]
+        if names:
+            choices.highlighted = names.index(self._current) if not typed.strip() and self._current in names else 0
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
+        """Take what was typed where it stands for something, else the choice that it leads to."""
         event.stop()
-        if not event.value.strip():
-            place = self.query_one(OptionList).highlighted or 0
-            self.dismiss(self._choices[place][0])
+        self._narrow()
+        typed = event.value.strip()
+        place = self.query_one(OptionList).highlighted or 0
+        chosen = self._offered[place][0] if self._offered else None
+        if chosen is not None and (not typed or self._moved):
+            self._close(chosen)
             return
         try:
-            if self._check is not None:
-                self._check(event.value)
+            if self._check is not None and typed not in (name for name, _ in self._choices):
+                self._check(typed)
         except NftuiError as error:
-            self.query_one("#wrong", Static).update(Text(printable(error)))
+            if chosen is not None:
+                self._close(chosen)
+            else:
+                self.query_one("#wrong", Static).update(Text(printable(error)))
+                self.decided(closes=False)
         else:
-            self.dismiss(event.value.strip())
+            self._close(typed)
 
 
-class Page(ModalScreen[None]):
+def narrowed(choices: Sequence[tuple[str, str]], typed: str) -> list[tuple[str, str]]:
+    """Return the choices that a typed text leads to: those whose name begins so first, then those that have it anywhere."""
+    wanted = typed.strip().casefold()
+    begin = [choice for choice in choices if choice[0].casefold().startswith(wanted)]
+    return begin + [choice for choice in choices if choice not in begin and wanted in f"{choice[0]} {choice[1]}".casefold()]
+
+
+class Page(Paced, ModalScreen[None]):
     """Something to read; any of the leaving keys closes it."""
 
     CSS_PATH = "dialogs.tcss"
@@ -140,3 +183,38 @@ class Page(ModalScreen[None]):
     def action_leave(self) -> None:
         """Close this window."""
         self.dismiss(None)
+
+
+class PressKey(Paced, ModalScreen[str | None]):
+    """Takes one key; dismisses with its name, None for escape."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self, title: str, refuse: Callable[[str], str]) -> None:
+        """Prepare the window.
+
+        Args:
+            title: What the key is for.
+            refuse: Returns why a key can't be taken, empty where it can.
+        """
+        super().__init__()
+        self._title, self._refuse = title, refuse
+
+    def compose(self) -> ComposeResult:
+        """Yield the words."""
+        with Vertical(id="box"):
+            yield Static(Text(printable(self._title)), id="heading", markup=False)
+            yield Static("press the new key; esc leaves it as it is", markup=False)
+            yield Static("", id="wrong", markup=False)
+
+    def on_key(self, event: events.Key) -> None:
+        """Take the key."""
+        event.stop()
+        event.prevent_default()
+        if event.key == "escape":
+            self.dismiss(None)
+        elif words := self._refuse(event.key):
+            self.query_one("#wrong", Static).update(Text(printable(words)))
+        else:
+            self.dismiss(event.key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import ip_address
@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from nftui.engine.account import CLOCK_S, Account, dicts, entries, instant, integer, numbers, real
+from nftui.screens import cells
 from nftui.screens.widgets.flow_table import Row, TableColumn
 from nftui.units import SECOND, duration, scaled
 
@@ -19,6 +20,8 @@ FRESH = 5 * MINUTE
 """A loss this recent is shown in a colour."""
 NOW = 3 * SECOND
 """What is younger than this is now: the account itself is up to a second old."""
+TREND = 16
+"""Looks that a trend is made of."""
 SOURCES = ("configured", "record", "sflow", "options", "header")
 """Who says what the sampling interval is, the one that holds first."""
 SCHEMA: dict[str, Any] = {
@@ -132,17 +135,16 @@ def _key(address: str) -> bytes:
     return bytes([value.version]) + value.packed
 
 
-def columns(now: int, colours: Callable[[str], str]) -> list[TableColumn]:
+def columns(now: int, rates: Iterable[Mapping[str, float]] = ()) -> list[TableColumn]:
     """Return the columns of the table.
 
     Args:
         now: When the account was written, microseconds since 1970.
-        colours: Returns the colour of a name of the theme.
+        rates: Flows a second by address, as they were looked at so far.
     """
-    warning, dim = colours("warning"), colours("dim")
 
     def warned(when: Callable[[Row], bool]) -> Callable[[int, Row], str | None]:
-        return lambda n, row: warning if when(row) else None
+        return lambda n, row: "warn" if when(row) else None
 
     def count(name: str, label: str, width: int, rank: int = 0, when: Callable[[Row], bool] | None = None) -> TableColumn:
         return TableColumn(name, label, width, lambda n, row: scaled(row[name]), True, 0, rank, when and warned(when))
@@ -157,12 +159,18 @@ def columns(now: int, colours: Callable[[str], str]) -> list[TableColumn]:
         return lambda n, row: none if not row[name] else "now" if now - row[name] < NOW else since(row[name], now)
 
     def seen_colour(_: int, row: Row) -> str:
-        return warning if row["silent"] else dim
+        return "warn" if row["silent"] else "dim"
+
+    def trend(_: int, row: Row) -> str:
+        # In hundredths: a trend is of whole numbers.
+        values = [round(100 * seen.get(row["address"], 0.0)) for seen in rates]
+        return cells.spark(values, TREND) if len(values) > 1 else ""
 
     return [
         TableColumn("address", "exporter", 15, lambda n, row: full_name(row), grows=2, middle=True),
         TableColumn("protocol", "protocol", 9, lambda n, row: row["protocol"]),
         rate("flows_per_s", "flows/s"),
+        TableColumn("trend", "trend", TREND, trend, rank=10),
         rate("datagrams_per_s", "dgrams/s"),
         count("lost", "lost", 5, when=lambda row: row["gap"] > now - FRESH > 0),
         TableColumn("templates", "templ", 7, _templates, True, colour=warned(lambda row: row["awaited"] > 0)),

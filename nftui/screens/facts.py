@@ -20,6 +20,8 @@ WORD = 60
 """Cells of a name from outside, at most."""
 MANY = 200
 """Names of one kind that are shown."""
+FRESH, HALF_A_DAY = 10 * MINUTE, 12 * 60 * MINUTE
+"""How long an event stands out, and from when on it tells its day."""
 MOMENT = "%Y-%m-%d %H:%M:%S"
 COUNTED = (
     ("malformed", "malformed", "warn"), ("unread", "unread", "warn"), ("samples", "samples", "text"),
@@ -280,6 +282,13 @@ def store(value: object, iec: bool = False) -> tuple[list[Part], list[Part]] | N
     return left, right
 
 
-def event_lines(events: Sequence[Event], height: int) -> list[list[Part]]:
-    """Return the newest events, a line each."""
-    return [[Part(" ! ", "warn"), Part(time_text(event.time) + " ", "dim"), Part(event.text)] for event in events[:height]]
+def event_lines(events: Sequence[Event], height: int, now: int) -> list[list[Part]]:
+    """Return the newest events, a line each: those of the last minutes stand out, and old ones tell their day."""
+    return [_event_line(event, now - event.time) for event in events[:height]]
+
+
+def _event_line(event: Event, age: int) -> list[Part]:
+    moment = time_text(event.time, "%H:%M:%S" if age < HALF_A_DAY else "%b %d %H:%M:%S")
+    if age < FRESH:
+        return [Part(" ! ", "warn"), Part(f"{moment} ", "dim"), Part(event.text)]
+    return [Part("   ", "dim"), Part(f"{moment} ", "dim"), Part(event.text, "dim")]

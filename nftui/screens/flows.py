@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import PurePath
-from typing import Any, ClassVar
+from typing import ClassVar
 
+import polars as pl
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from nftui.engine.instants import corrected
-from nftui.engine.query import RECORD_KEYS, Query
-from nftui.schema import BY_NAME, COLUMNS
-from nftui.screens import cells
+from nftui.engine.query import RECORD_KEYS
+from nftui.schema import BY_NAME
+from nftui.screens.flow_rows import ORDERS, FlowRows, Listed
 from nftui.screens.investigation import InvestigationScreen
-from nftui.screens.view import DAY, time_text
-from nftui.screens.widgets.flow_table import FlowTable, Row, TableColumn
-from nftui.screens.widgets.painted import Line, Lines, Part, fit
+from nftui.screens.questions import Question
+from nftui.screens.view import DAY
+from nftui.screens.widgets.flow_table import FlowTable
+from nftui.screens.widgets.painted import Line, Lines, Part, fit, wrapped
 from nftui.screens.widgets.prompt import Prompt
-from nftui.units import duration, octets
+from nftui.units import octets
 
 FIRST, MORE, MOST = 1000, 10, 100_000
 """Records asked for at first, how many times more at the end of the table, and at most."""
+SEVERAL = 3
+"""Rows of which it tells something that all have the same address."""
+LEAST_DETAIL = 6
+"""Lines of the detail from which on it begins with words about both ends."""
 
 
 class FlowsScreen(InvestigationScreen):
@@ -33,10 +38,14 @@ class FlowsScreen(InvestigationScreen):
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "flows.tcss"]
     FOOTER = (
         ("view.filter", ""), ("view.range", ""), ("view.exclude", "Not"), ("view.only", "Only"), ("flows.order", ""),
-        ("table.open", "Detail"),
-        ("table.find", ""), ("view.pause", ""), ("view.up", "Up"), ("view.help", ""), ("app.quit", ""), ("table.copy", ""),
-        ("view.reverse", ""), ("view.clear_filter", ""), ("view.earlier", ""), ("view.later", ""), ("table.last", ""),
+        ("table.open", "Detail"), ("view.help", ""), ("view.export", ""), ("view.up", "Up"), ("view.pause", ""), ("table.find", ""),
+        ("app.quit", ""), ("table.copy", ""), ("view.reverse", ""), ("view.clear_filter", ""), ("view.earlier", ""),
+        ("view.later", ""), ("table.last", ""),
     )  # fmt: skip
+    ELSEWHERE: ClassVar[dict[str, str]] = {
+        "compare": "compared on Live and Summary", "resolution": "Live shows samples", "others": "others on Live and Map",
+        "limit": "Live and Map show groups", "by": "Live and Map show groups", "measure": "unit of Live, Summary and Map",
+    }  # fmt: skip
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "order", "Sort", id="flows.order", tooltip="Sort by the column under the cursor"),
         Binding("x", "detail", "Detail", id="flows.detail", tooltip="Show or hide all fields of the row"),
@@ -44,7 +53,9 @@ class FlowsScreen(InvestigationScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._order = "flow_start"
+        self._order = self._marked = "flow_start"
+        self._rows = FlowRows(None, self.cell)
+        self._ascending = False
         self._limit = FIRST
         self._dated = False
 
@@ -59,9 +70,9 @@ class FlowsScreen(InvestigationScreen):
             yield Lines(id="detail")
         yield Line(id="keys")
 
-    def question(self) -> Query:
+    def question(self) -> Question:
         """Return the records of the shared view."""
-        return self.view.flows(self.host.clock(), self._order, self.view.ascending, self._limit)
+        return Listed(self.view.flows(self.host.clock(), self._order, self._ascending, self._limit))
 
     def on_resize(self, _: events.Resize) -> None:
         """Lay out for the new size."""
@@ -78,34 +89,17 @@ class FlowsScreen(InvestigationScreen):
         if frame is not None and answer is not None:
             interval = answer.query.interval or answer.coverage.held
             self._dated = interval is not None and interval.length > DAY
-        self.table.show(frame, self._columns(), ("flow_start", *RECORD_KEYS, "octets"), self._order, words)
+        self._rows = FlowRows(self.reply, self.cell, self._dated)
+        self.table.show(
+            frame,
+            self._rows.columns(() if frame is None else frame.columns, _same(frame)),
+            ("flow_start", *RECORD_KEYS, "octets"),
+            self._marked,
+            words,
+        )
         self.put_back()
         self._show_path()
         self._show_detail()
-
-    def _columns(self) -> list[TableColumn]:
-        form = "%b %d %H:%M:%S" if self._dated else "%H:%M:%S"
-
-        def column(name: str, label: str, width: int, **how: Any) -> TableColumn:
-            return TableColumn(name, label, width, lambda n, row: self.cell(name, row.get(name)), **how)
-
-        return [
-            TableColumn("flow_start", "start", len(time_text(0, form)), lambda n, row: _time(row, form)),
-            TableColumn("duration", "dur", 5, lambda n, row: _duration(row), True, rank=3),
-            column("protocol", "proto", 5),
-            column("source_address", "source", 15, grows=3, middle=True),
-            column("source_port", "sport", 5, right=True),
-            column("destination_address", "destination", 15, grows=3, middle=True),
-            column("destination_port", "dport", 5, right=True),
-            column("octets", "octets", 6, right=True),
-            column("packets", "pkts", 5, right=True, rank=1),
-            column("tcp_flags", "flags", 6, rank=4),
-            TableColumn("interfaces", "in>out", 7, _interfaces, rank=5),
-            column("exporter_address", "exporter", 15, grows=1, rank=6, middle=True),
-            column("tos", "tos", 3, right=True, rank=7),
-            TableColumn("systems", "src>dst as", 12, _systems, rank=8),
-            column("sampling_interval", "1:n", 5, right=True, rank=9),
-        ]
 
     def _show_path(self) -> None:
         steps = [step.label for step in self.view.path]
@@ -131,22 +125,31 @@ class FlowsScreen(InvestigationScreen):
         if row is None:
             return []
         place = f" row {self.table.cursor + 1:,} "
-        lines = [[Part("──", "rule"), Part(place, "strong"), Part("─" * max(width - len(place) - 2, 0), "rule")]]
-        facts = [(c.label, cells.detail(c.name, row[c.name])) for c in COLUMNS if row.get(c.name) is not None]
-        facts.insert(2, ("duration", _duration(row)))
+        rule = self.host.glyphs.horizontal
+        lines = [[Part(rule * 2, "rule"), Part(place, "strong"), Part(rule * max(width - len(place) - 2, 0), "rule")]]
+        for line in self._rows.heading(row, self.table.cursor) if height > LEAST_DETAIL else ():
+            lines += wrapped(line, width)
+        head = len(lines)
         across = max(width // 38, 1)
-        while across > 1 and -(-len(facts) // (across - 1)) <= height - 1:
+        facts = self._rows.facts(row)
+        if head > 1 and len(facts) > across * (height - head):
+            facts = self._rows.facts(row, whole=False)
+        while across > 1 and -(-len(facts) // (across - 1)) <= height - head:
             across -= 1
         deep = -(-len(facts) // across)
         each = width // across
-        for n in range(min(deep, height - 1)):
+        for n in range(min(deep, max(height - head, 0))):
             line = []
             for name, words in facts[n::deep]:
                 line += [Part(" " + fit(name, 13), "dim"), Part(fit(words, each - 14))]
             lines.append(line)
-        if deep > height - 1 > 0:
-            lines[-1] = [Part(f" … {across * (deep - height + 2)} more fields on a larger screen", "dim")]
+        if deep > height - head > 0:
+            lines[-1] = [Part(f" {self._hidden(len(facts), across, height - head)} more fields on a larger screen", "dim")]
         return lines
+
+    @staticmethod
+    def _hidden(count: int, across: int, rows: int) -> int:
+        return count - across * (rows - 1)
 
     @on(FlowTable.Moved)
     def _moved(self, message: FlowTable.Moved) -> None:
@@ -172,40 +175,39 @@ class FlowsScreen(InvestigationScreen):
         self.toggle_class("-no-side" if self.has_class("-wide") or self.has_class("-full") else "-detail")
         self.call_after_refresh(self._show_detail)
 
+    def action_only(self) -> None:
+        """Filter to what the cell under the cursor shows."""
+        self.narrow_to(self._term())
+
+    def action_exclude(self) -> None:
+        """Filter out what the cell under the cursor shows."""
+        self.narrow_to(self._term(), out=True)
+
+    def _term(self) -> str | None:
+        row, column = self.table.row(), self.table.column()
+        return None if row is None or column is None else self._rows.term(column.name, row, self.table.cursor)
+
     def action_order(self) -> None:
         """Sort by the column under the cursor."""
         column = self.table.column()
-        if column is None or column.name not in BY_NAME:
+        name = "" if column is None else ORDERS.get(column.name, column.name)
+        if column is None or name not in BY_NAME:
             self.say("this column has no order; choose another with h and l", "warning")
             return
-        self._order = column.name
+        self._order, self._marked = name, column.name
         self.table.go(0)
         self.ask()
 
     def action_reverse(self) -> None:
         """Turn the order around."""
+        self._ascending = not self._ascending
         self.table.go(0)
-        self.view = replace(self.view, ascending=not self.view.ascending)
+        self.ask()
 
 
-def _time(row: Row, form: str) -> str:
-    value = row.get("flow_start")
-    return "-" if value is None else time_text(cells.micros(value), form)
-
-
-def _duration(row: Row) -> str:
-    start, end = row.get("flow_start"), row.get("flow_end")
-    return "-" if start is None or end is None else duration(max(cells.micros(end) - cells.micros(start), 0))
-
-
-def _pair(row: Row, first: str, second: str) -> str:
-    values = [row.get(first), row.get(second)]
-    return ">".join("-" if value is None else str(value) for value in values) if any(v is not None for v in values) else "-"
-
-
-def _interfaces(_: int, row: Row) -> str:
-    return _pair(row, "ingress_interface", "egress_interface")
-
-
-def _systems(_: int, row: Row) -> str:
-    return _pair(row, "source_as", "destination_as")
+def _same(frame: pl.DataFrame | None) -> list[str]:
+    """Return the columns of addresses in which all of some rows are the same, as behind a step down to a pair."""
+    names = ("source_address", "destination_address")
+    if frame is None or frame.height < SEVERAL:
+        return []
+    return [name for name in names if name in frame.columns and frame[name].n_unique() == 1]

@@ -2,44 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
-from nftui.engine import filters
-from nftui.engine.filter_resolving import names_in
-from nftui.engine.query import KEYS, Answer, Measure, Query
-from nftui.errors import FilterError, UsageError
+from nftui.engine import filters, resolutions, session
+from nftui.engine.query import Answer, Measure
+from nftui.errors import FilterError
 from nftui.printable import printable
-from nftui.screens import cells, reading
-from nftui.screens.asker import Answered, Asker
+from nftui.screens import cells, errands, presets, reading, registries, terms
+from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
-from nftui.screens.shell import ShellScreen
-from nftui.screens.view import PRESETS, Range, parse_range, time_text
+from nftui.screens.filtered import FilteredScreen
+from nftui.screens.questions import Question, Reply
+from nftui.screens.shell import LOOK_S
+from nftui.screens.view import Range, keys_of, time_text
+from nftui.screens.widgets.legend import Legend
 from nftui.screens.widgets.painted import Line, Part
-from nftui.screens.widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from nftui.export.exportables import Exportable
 
 FIRST_LOOK = 0.2
 """Seconds between two looks at a store that has no flows in the range yet."""
 BUSY_AFTER = 0.4
 """Seconds of asking that pass without a word, so that quick answers don't flicker."""
-LIMITS = (2, 5, 10, 15, 20, 25, 50)
 MEASURES = (Measure.OCTETS, Measure.PACKETS, Measure.FLOWS)
 
 
-class InvestigationScreen(ShellScreen):
+@dataclass
+class Own(Message):
+    """The SSH session that this is seen through was looked for."""
+
+    session: session.Session | None
+    problem: str = ""
+
+
+class InvestigationScreen(FilteredScreen):
     """A screen on the shared view. A subclass says what it asks, and shows the answer."""
 
-    SIGNS = ("the sign before LIVE", "  = exact   ~ newest bins still settle   ≈ estimated from samples   ! losses")
+    RANKED: ClassVar[bool] = False
+    """Whether its table is the ranked list, which a click on a measure orders."""
+    ELSEWHERE: ClassVar[dict[str, str]] = {}
+    """Where what a key changes is seen, by the key's action, for those that change nothing on this screen."""
+    LIMITS: ClassVar[tuple[int, ...]] = (2, 5, 10, 15, 20, 25, 50)
+    """Numbers of groups that are offered."""
+    LIMITED: ClassVar[tuple[str, str]] = ("groups shown", "{} groups")
+    """What is chosen with them, and the words for each."""
+    SIGNS: ClassVar[tuple[str, ...]] = (
+        "the sign before LIVE",
+        "  = exact  ~ newest bins settle  ≈ estimated  ! losses  % read in part so far",
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "filter", "Filter", id="view.filter", tooltip="Edit the filter"),
-        Binding("F", "clear_filter", "Clear filter", show=False, id="view.clear_filter", tooltip="Show all flows again"),
         Binding("t", "range", "Time", id="view.range", tooltip="Choose the time range"),
         Binding("b", "by", "By", id="view.by", tooltip="Choose what to break down by"),
         Binding("M", "limit", "Groups", show=False, id="view.limit", tooltip="Choose how many groups are shown"),
         Binding("u", "measure", "Unit", id="view.measure", tooltip="Chart octets, packets or flows in turn"),
+        Binding("R", "resolution", "Resolution", show=False, id="view.resolution", tooltip="How many samples a series has"),
+        Binding("O", "others", "Others", show=False, id="view.others", tooltip="Show or hide what the groups leave"),
+        Binding("c", "compare", "Compare", show=False, id="view.compare", tooltip="Beside it, the period before"),
         Binding("S", "reverse", "Reverse", show=False, id="view.reverse", tooltip="Turn the order around"),
         Binding("space", "pause", "Pause", key_display="␣", id="view.pause", tooltip="Freeze the range, or follow the clock again"),
         Binding("left_square_bracket,comma", "pan(-1)", "Earlier", show=False, id="view.earlier", tooltip="Half a range back"),
@@ -51,19 +76,26 @@ class InvestigationScreen(ShellScreen):
         Binding("o", "exclude", "Not this", show=False, id="view.exclude", tooltip="Filter out the value under the cursor"),
         Binding("i", "only", "Only this", show=False, id="view.only", tooltip="Filter to the value under the cursor"),
         Binding("a", "names", "Names", show=False, id="view.names", tooltip="Addresses, or what they are called"),
+        Binding("W", "whois", "Whois", show=False, id="view.whois", tooltip="Who the address is registered to"),
+        Binding("X", "own_session", "Own session", show=False, id="view.own", tooltip="Hide or show your own SSH session"),
         Binding("backslash", "side", "Side panel", show=False, id="view.side", tooltip="Show or hide the side panel"),
         Binding("C", "coverage", "Coverage", show=False, id="view.coverage", tooltip="What the answer stands on, in words"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: Query | None = None
-        self.answer: Answer | None = None
+        self.asked: Question | None = None
+        self.reply: Reply | None = None
         self._row: int | None = None
         self._asker: Asker | None = None
         self._named = 0
 
-    def question(self) -> Query:
+    @property
+    def answer(self) -> Answer | None:
+        """The answer that is shown; None before the first."""
+        return None if self.reply is None else self.reply.main
+
+    def question(self) -> Question:
         """Return what this screen asks of the shared view now."""
         raise NotImplementedError
 
@@ -75,7 +107,7 @@ class InvestigationScreen(ShellScreen):
         """Start to ask."""
         self._asker = Asker(self.host.back_end, self)
         self.watch(self.app, "view", self._view_changed, init=False)
-        self.set_interval(self.host.display_settings.refresh, self._tick)
+        self.set_interval(LOOK_S, self._tick)
         self.set_interval(FIRST_LOOK, self._look_for_the_first)
         self.set_interval(0.5, self.show_edges)
         self.set_interval(0.5, self._show_names)
@@ -86,6 +118,11 @@ class InvestigationScreen(ShellScreen):
         """Ask as soon as the screen is seen."""
         self.ask()
 
+    def on_screen_suspend(self, _: events.ScreenSuspend) -> None:
+        """Ask no more: another screen's question has its turn."""
+        if self._asker is not None:
+            self._asker.give_up()
+
     def ask(self) -> None:
         """Ask for what the shared view shows now."""
         if self._asker is not None:
@@ -94,7 +131,7 @@ class InvestigationScreen(ShellScreen):
             self.show_edges()
 
     def _tick(self) -> None:
-        if self._asker is None or not self.is_current or self._asker.busy:
+        if self._asker is None or not self.is_current or self._asker.busy or not self.due():
             return
         if self.view.follows or self.problem:
             self.ask()
@@ -103,8 +140,9 @@ class InvestigationScreen(ShellScreen):
 
     def _look_for_the_first(self) -> None:
         """Ask more often while there is nothing yet: an empty store costs nothing to look at, and the first flows are awaited."""
-        if self.answer is not None and not self.answer.total.flows and self.view.follows:
-            self._tick()
+        empty = self.answer is not None and not self.answer.total.flows and self.view.follows
+        if empty and self.is_current and self._asker is not None and not self._asker.busy:
+            self.ask()
 
     def _view_changed(self) -> None:
         if self.is_current:
@@ -116,16 +154,24 @@ class InvestigationScreen(ShellScreen):
         assert self._asker is not None
         self.collector = understand(message.status, self.host.clock())
         self.heard = True
-        current = message.query == self.asked and self.is_current
-        if current and message.query is not None:
+        current = message.question == self.asked and self.is_current
+        if current and message.question is not None:
             self.problem = message.problem
-            self.answer = message.answer or self.answer
-        elif message.query is None and message.problem:
+            self.reply = message.reply or self.reply
+        elif message.question is None and message.problem:
             self.problem = message.problem
         self._asker.done()
         if current:
             self.show_answer()
         self.show_edges()
+
+    @on(Growing)
+    def _growing(self, message: Growing) -> None:
+        message.stop()
+        if message.question == self.asked and self.is_current:
+            self.problem, self.reply = "", message.reply
+            self.show_answer()
+            self.show_edges()
 
     def show_edges(self) -> None:
         """Show the lines at the edges: tabs and state, filter and range, keys."""
@@ -138,16 +184,19 @@ class InvestigationScreen(ShellScreen):
         view = self.view
         parts: list[Part] = []
         if self._asker is not None and self._asker.elapsed > BUSY_AFTER:
-            parts.append(Part(f"asking… {self._asker.elapsed:.0f}s  ", "accent"))
+            share = self._asker.share
+            words = f"scanned {share * 100:.0f} %" if share else f"asking… {self._asker.elapsed:.0f}s"
+            parts.append(Part(f"{words}  ", "accent"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
-        if self.answer is not None:
+        # A share that is told needs no sign.
+        if self.answer is not None and not (parts and self.answer.coverage.partial is not None):
             glyph, style = reading.glyph(self.answer.coverage)
             parts.append(Part(f"{glyph} ", style))
         if self.small:
             parts.insert(0, Part("80x24 shows more  ", "warn"))
         if view.follows:
-            parts.append(Part(f"LIVE {self.host.display_settings.refresh:g}s ", "good"))
+            parts += self.live_state()
         elif view.paused_at is not None:
             parts.append(Part(f"PAUSED {time_text(view.paused_at)} ", "warn"))
         else:
@@ -175,36 +224,11 @@ class InvestigationScreen(ShellScreen):
 
     def _filter_line(self) -> tuple[list[Part], list[Part]]:
         view = self.view
-        left = [Part(" filter: ", "dim"), Part(view.text, "accent") if view.text else Part("all flows", "text")]
-        for name in names_in(view.where):
-            if found := self.host.resolver.stands_for(name):
-                more = f" +{len(found) - 1}" if len(found) > 1 else ""
-                left.append(Part(f"  {name}: {str(found[0]).removesuffix('/32').removesuffix('/128')}{more}", "dim"))
-        right = [Part("  "), Part(view.range.label, "strong"), Part("  by ", "dim"), Part(view.by)]
+        left = self.filter_parts()
+        if view.without != filters.ANY:
+            left.append(Part("  own session hidden", "warn"))
+        right = [Part("  "), Part(view.range.label(self.host.clock()), "strong"), Part("  by ", "dim"), Part(view.by)]
         return left, [*right, Part("  unit ", "dim"), Part(f"{view.measure.value} ")]
-
-    # The filter
-
-    def action_filter(self) -> None:
-        """Edit the filter."""
-        self.query_one(Prompt).open(
-            "filter",
-            self.view.text,
-            self.host.filter_history,
-            filters.parse,
-            "Enter applies, Esc cancels, Up and Down: earlier filters",
-        )
-
-    def action_clear_filter(self) -> None:
-        """Show all flows again."""
-        self.view = replace(self.view, text="", where=filters.ANY, path=())
-
-    def entered(self, purpose: str, text: str) -> None:
-        """Take what was typed."""
-        if purpose == "filter":
-            self.view = replace(self.view, text=text.strip(), where=filters.parse(text), path=())
-        else:
-            super().entered(purpose, text)
 
     # The range
 
@@ -212,15 +236,15 @@ class InvestigationScreen(ShellScreen):
         """Choose the time range."""
         from nftui.screens.dialogs import Pick
 
-        labels = [(text, "all that is held" if text == "all" else f"last {text[1:]}") for text in PRESETS]
-        self.app.push_screen(
-            Pick("time range", labels, self.view.range.text, "or type -2h, 2026-11-23T10:00/2026-11-23T11:00", parse_range),
-            self._ranged,
-        )
+        def read(text: str) -> Range:
+            return presets.read_range(text, self.host.clock())
+
+        typed = "or type -2h, -3d, 2026-11-23T10:00/2026-11-23T11:00"
+        self.app.push_screen(Pick("time range", presets.ranges(), self.view.range.text, typed, read), self._ranged)
 
     def _ranged(self, text: str | None) -> None:
         if text is not None:
-            self.view = self.view.with_range(parse_range(text))
+            self.view = self.view.with_range(presets.read_range(text, self.host.clock()))
 
     def action_pause(self) -> None:
         """Freeze the range, or follow the clock again."""
@@ -239,7 +263,8 @@ class InvestigationScreen(ShellScreen):
         self.view = self.view.live()
 
     def action_refresh_now(self) -> None:
-        """Ask again now."""
+        """Ask again now, and paint all of it."""
+        self.paint_again()
         self.ask()
 
     # The breakdown and the order
@@ -248,30 +273,64 @@ class InvestigationScreen(ShellScreen):
         """Choose what to break down by."""
         from nftui.screens.dialogs import Pick
 
-        choices = [(name, f"{name:<9}{cells.DIMENSIONS.get(name, '')}") for name in KEYS]
-        self.app.push_screen(Pick("break down by", choices, self.view.by), self._chose_by)
+        typed = "or type several, as srcip,dstport or srcip4/24"
+        self.app.push_screen(Pick("break down by", presets.breakdowns(), self.view.by, typed, keys_of), self._chose_by)
 
     def _chose_by(self, name: str | None) -> None:
-        if name in KEYS:
-            self.view = replace(self.view, by=name)
+        if name is not None:
+            self.view = replace(self.view, by=name.replace(" ", ""))
+            self._elsewhere("by")
 
     def action_limit(self) -> None:
         """Choose how many groups are shown."""
         from nftui.screens.dialogs import Pick
 
-        choices = [(str(number), f"{number} groups") for number in LIMITS]
-        self.app.push_screen(
-            Pick("groups shown", choices, str(self.view.limit), "or type a number, 1 to 250", _limit), self._limited
-        )
+        title, words = self.LIMITED
+        choices = [(str(number), words.format(number)) for number in self.LIMITS]
+        pick = Pick(title, choices, str(self.view.limit), "or type a number, 1 to 250", presets.read_limit)
+        self.app.push_screen(pick, self._limited)
 
     def _limited(self, text: str | None) -> None:
         if text is not None:
-            self.view = replace(self.view, limit=_limit(text))
+            self.view = replace(self.view, limit=presets.read_limit(text))
+            self._elsewhere("limit")
+
+    def action_resolution(self) -> None:
+        """Choose how many samples a series has."""
+        from nftui.screens.dialogs import Pick
+
+        labels = [("", "auto      as many as there is room for")]
+        labels += [(name, f"{name:<10}{count} samples") for name, count in resolutions.SAMPLES.items()]
+        labels += [(name, f"{name:<10}one each {name.replace('daily', 'day').removesuffix('ly')}") for name in resolutions.CALENDAR]
+        pick = Pick("resolution", labels, self.view.resolution, "or type a number of samples", resolutions.check)
+        self.app.push_screen(pick, self._resolved)
+
+    def _resolved(self, text: str | None) -> None:
+        if text is not None:
+            self.view = replace(self.view, resolution=text)
+            self._elsewhere("resolution")
+
+    def action_others(self) -> None:
+        """Show or hide what the shown groups leave."""
+        self.view = replace(self.view, others=not self.view.others)
+        self.show_answer()
+        self._elsewhere("others", "on" if self.view.others else "off")
+
+    def action_compare(self) -> None:
+        """Tell the period before beside it, or no longer."""
+        self.view = replace(self.view, compare=not self.view.compare)
+        self._elsewhere("compare", "on" if self.view.compare else "off")
 
     def action_measure(self) -> None:
         """Chart octets, packets or flows in turn; the order follows."""
         measure = MEASURES[(MEASURES.index(self.view.measure) + 1) % len(MEASURES)]
         self.view = replace(self.view, measure=measure, order=measure)
+        self._elsewhere("measure", measure.value)
+
+    def _elsewhere(self, action: str, now: str = "") -> None:
+        """Say where it is seen what a key changed, where that isn't here."""
+        if action in self.ELSEWHERE:
+            self.say(f"{self.ELSEWHERE[action]}: {now}" if now else self.ELSEWHERE[action])
 
     def action_reverse(self) -> None:
         """Turn the order around."""
@@ -296,18 +355,24 @@ class InvestigationScreen(ShellScreen):
 
     def narrow(self, value: tuple[str, Any] | None, negation: str = "") -> bool:
         """Add a value to the filter, as a step that Esc undoes; tell whether it could be said."""
-        words = None if value is None else cells.term(*value)
+        return self.narrow_to(None if value is None else terms.term(*value), bool(negation))
+
+    def narrow_to(self, words: str | None, out: bool = False, by: str = "") -> bool:
+        """Add a term to the filter, or (`out`) its contrary, as a step that Esc undoes; tell whether it could be said.
+
+        With `by` the breakdown changes with it.
+        """
         if words is None:
             self.say("no filter can say this value", "warning")
             return False
-        added = negation + words
+        added = terms.negated(words) if out else words
         text = cells.also(self.view.text, added)
         try:
-            where = filters.parse(text)
+            where = self.narrowed(added)
         except FilterError as error:
             self.say(str(error), "error")
             return False
-        self.view = self.view.down(added, text, where, self.TAB, self.table.cursor)
+        self.view = replace(self.view.down(added, text, where, self.TAB, self.table.cursor), by=by or self.view.by)
         return True
 
     def action_up(self) -> None:
@@ -324,11 +389,35 @@ class InvestigationScreen(ShellScreen):
 
     def put_back(self) -> None:
         """Put the cursor back to where the step was taken that `up` undid."""
-        if self._row is not None and self.answer is not None and self.answer.query == self.asked:
+        if self._row is not None and self.answer is not None and self.asked is not None and self.answer.query == self.asked.main:
             row, self._row = self._row, None
             self.table.go(row)
 
-    # What there is to read
+    # The mouse
+
+    def order_by(self, name: str) -> None:
+        """Order by the column whose heading was clicked: a ranked list by its measure."""
+        if not self.RANKED:
+            super().order_by(name)
+        elif (measure := next((one for one in MEASURES if one.value == name), None)) is not None:
+            self.view = replace(self.view, order=measure)
+
+    @on(Legend.Picked)
+    def _picked_group(self, message: Legend.Picked) -> None:
+        message.stop()
+        if message.place < self.table.count:
+            self.table.go(message.place)
+
+    # What there is to write, and to read
+
+    def exports(self) -> Sequence[Exportable]:
+        """Return all that the answer holds; a table where there is none."""
+        if self.reply is None:
+            return super().exports()
+        from nftui.screens import exports
+
+        resolver = self.host.resolver if self.view.names else None
+        return list(exports.of_reply(self.reply, self.host.back_end, resolver, iec=self.iec))
 
     def action_names(self) -> None:
         """Show addresses, or what they are called."""
@@ -336,6 +425,43 @@ class InvestigationScreen(ShellScreen):
         self.show_answer()
         if self.view.names and not self.host.resolver.asks:
             self.say("names of your hosts file alone: names.resolve = true in the configuration has DNS asked")
+
+    def address_under_cursor(self) -> str | None:
+        """Return the address under the cursor; of a row in which it is on none, the first address."""
+        row, here = self.table.row() or {}, self.value_under_cursor()
+        values = [here] if here is not None and isinstance(here[1], bytes) and len(here[1]) == 16 else list(row.items())
+        found = (cells.address(value) for _, value in values if isinstance(value, bytes) and len(value) == 16)
+        return next(found, None)
+
+    def action_whois(self) -> None:
+        """Ask who the address under the cursor is registered to."""
+        address = self.address_under_cursor()
+        if address is None:
+            self.say("no address in this row", "warning")
+            return
+        self.say(f"asking whois {address}")
+        registries.ask(self, address)
+
+    @on(registries.Registered)
+    def _registered(self, message: registries.Registered) -> None:
+        message.stop()
+        if self.is_current:
+            self.app.push_screen(registries.page(message))
+
+    def action_own_session(self) -> None:
+        """Leave the SSH session that this is seen through out of the picture, or no longer."""
+        if self.view.without != filters.ANY:
+            self.view = replace(self.view, without=filters.ANY)
+        else:
+            errands.send("session", self, lambda: Own(session.own()), lambda words: Own(None, words))
+
+    @on(Own)
+    def _leave_out(self, message: Own) -> None:
+        message.stop()
+        if message.session is None:
+            self.say(message.problem or "no SSH session of yours is known here: SSH_CONNECTION isn't set")
+        else:
+            self.view = replace(self.view, without=filters.parse(message.session.filter))
 
     def action_side(self) -> None:
         """Show or hide the side panel."""
@@ -354,19 +480,16 @@ class InvestigationScreen(ShellScreen):
         if self.answer is None:
             return ("asking…",)
         asked = self.view.range
-        when = "" if asked == Range() else f" in the {asked.label}" if asked.length is not None else f" in {asked.label}"
+        label = asked.label(self.host.clock())
+        when = "" if asked == Range() else f" in the {label}" if asked.length is not None else f" in {label}"
         if self.view.text:
             return (f"no flows match the filter{when}", "F clears the filter, t chooses another range")
         if self.collector.problem:
             return ("the collector ended:", self.collector.problem, "r asks again, q leaves")
+        if asked.interval is not None:
+            return (f"no flows{when}", "0 returns to now, t chooses another range, all that is held among them")
         if self.collector.state == "running" and self.collector.exporters:
             sent = "1 exporter has sent" if self.collector.exporters == 1 else f"{self.collector.exporters} exporters have sent"
             return (f"no flows{when or ' yet'}, but {sent}:", "t, then all, shows flows of other times, if a clock is wrong")
         where = f"point an exporter at {self.host.listening}" if self.host.listening else "start `nftui collect`"
-        return (f"no flows yet: {where}, or run `nftui demo`", f"asked: {asked.label}; t chooses another range")
-
-
-def _limit(text: str) -> int:
-    if not text.strip().isascii() or not text.strip().isdigit() or not 1 <= int(text) <= 250:
-        raise UsageError(f"{text!r} is no number from 1 to 250")
-    return int(text)
+        return (f"no flows yet: {where}, or run `nftui demo`", f"asked: {label}; t chooses another range")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.text import Text
 from textual.screen import Screen
 
@@ -12,14 +14,17 @@ from nftui.screens.view import time_text, zone_name
 from nftui.units import octets
 
 GROUPS = (
-    ("view", "what is shown"), ("table", "in a table"), ("live", "this screen"), ("flows", "this screen"),
-    ("sources", "this screen"), ("sheet", "in the details"), ("app", "everywhere"),
+    ("view", "what is shown"), ("table", "in a table"), ("chart", "in the chart"), ("live", "this screen"),
+    ("flows", "this screen"), ("summary", "this screen"), ("map", "this screen"), ("filters", "this screen"),
+    ("settings", "this screen"), ("sources", "this screen"), ("sheet", "in the details"), ("app", "everywhere"),
 )  # fmt: skip
 MOMENT = "%Y-%m-%d %H:%M:%S"
 
 
 def glyph(coverage: Coverage) -> tuple[str, str]:
     """Return the one sign that says how far an answer can be trusted, and its style."""
+    if coverage.partial is not None:
+        return "%", "accent"
     if coverage.unread or coverage.drops or coverage.lost:
         return "!", "warn"
     if coverage.sampled:
@@ -36,7 +41,9 @@ def keys(screen: Screen[None], signs: tuple[str, ...], colours: tuple[str, str])
         group = (binding.id or "").split(".")[0]
         if binding.id is None or group not in dict(GROUPS):
             continue
-        shown = found.setdefault(group, {}).setdefault(binding.id, ([], binding.tooltip))[0]
+        # Keys that differ by a number alone, as F1 to F9 do, take one line.
+        name = re.sub(r"_[0-9]+$", "_1", binding.id)
+        shown = found.setdefault(group, {}).setdefault(name, ([], binding.tooltip))[0]
         key = screen.app.get_key_display(binding)
         if key not in shown:
             shown.append(key)
@@ -47,7 +54,8 @@ def keys(screen: Screen[None], signs: tuple[str, ...], colours: tuple[str, str])
         page.append(f"{heading}\n", f"bold {title}")
         # What every screen has stands last.
         for name, (pressed, words) in sorted(found[group].items(), key=lambda item: item[0] in ("view.up", "view.help")):
-            page.append(f"  {' '.join(pressed):<10}")
+            listed = " ".join(pressed) if len(pressed) < 4 else f"{pressed[0]} … {pressed[-1]}"
+            page.append(f"  {listed:<10}")
             page.append(f"{printable(words):<44}")
             page.append(f"{name}\n", dim)
     for place, line in enumerate(signs):
@@ -69,7 +77,8 @@ def coverage(answer: Answer | None, collector: Collector, colours: tuple[str, st
             none = "all that is held" if name == "asked" else "no flows"
             words = none if interval is None else f"{time_text(interval.start, MOMENT)} to {time_text(interval.end, MOMENT)}"
             rows.append((name, words))
-        rows.append(("flows scanned", f"{held.flows_scanned:,}"))
+        so_far = "" if held.partial is None else f", of them {held.partial:.0%} so far: the rest is under way"
+        rows.append(("flows scanned", f"{held.flows_scanned:,}{so_far}"))
         rows.append(("files", f"{held.parts:,}, of them {held.parts_read:,} read for this answer, {octets(held.octets_read)}"))
         rows.append(("time taken", f"{held.seconds * 1000:.0f} ms"))
         rows.append(("sampling", "applied: sums are estimates" if held.sampled else "none: sums are exact"))

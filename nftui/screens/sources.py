@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import PurePath
 from typing import Any, ClassVar
 
@@ -14,18 +15,18 @@ from nftui.engine import filters
 from nftui.engine.account import entries, integer, real
 from nftui.errors import FilterError
 from nftui.printable import cell_width, printable
-from nftui.screens import cells, facts
+from nftui.screens import cells, facts, given_names
 from nftui.screens.collector import Event, understand
-from nftui.screens.exporters import ASCENDING, SCHEMA, Exporters, columns, full_name
+from nftui.screens.exporters import ASCENDING, SCHEMA, TREND, Exporters, columns, full_name
 from nftui.screens.facts import ExporterFacts
-from nftui.screens.shell import ShellScreen
+from nftui.screens.shell import LOOK_S, ShellScreen
 from nftui.screens.view import time_text
 from nftui.screens.watcher import Watched, Watcher
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Lines, Part
 from nftui.screens.widgets.prompt import Prompt
 from nftui.screens.widgets.sheet import Sheet
-from nftui.units import octets, scaled
+from nftui.units import address_octets, octets, scaled
 
 PANELS = ("", "-detail-only", "-table-only")
 LEAST_TABLE = 5
@@ -38,8 +39,8 @@ class SourcesScreen(ShellScreen):
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "sources.tcss"]
     FOOTER = (
         ("table.open", "Detail"), ("sources.filter", ""), ("sources.order", ""), ("table.find", ""), ("sources.panel", ""),
-        ("sources.pause", ""), ("view.up", ""), ("view.help", ""), ("app.quit", ""), ("table.copy", ""), ("sources.only", ""),
-        ("sources.reverse", ""), ("sources.maximise", ""), ("sheet.down", "Scroll"),
+        ("view.help", ""), ("view.export", ""), ("sources.pause", ""), ("view.up", ""), ("app.quit", ""), ("table.copy", ""),
+        ("sources.only", ""), ("sources.reverse", ""), ("sources.maximise", ""), ("sheet.down", "Scroll"),
     )  # fmt: skip
     SIGNS = (
         "columns",
@@ -57,6 +58,7 @@ class SourcesScreen(ShellScreen):
         Binding("r", "refresh_now", "Refresh", show=False, id="sources.refresh", tooltip="Look again now"),
         Binding("tab", "panel(1)", "Panel", key_display="tab", id="sources.panel", tooltip="To the next panel, where keys scroll"),
         Binding("shift+tab", "panel(-1)", "Panel before", show=False, id="sources.back", tooltip="To the panel before"),
+        Binding("a", "name", "Name it", show=False, id="sources.name", tooltip="Give this exporter a name"),
         Binding("z", "maximise", "Maximise", show=False, id="sources.maximise", tooltip="The details alone, the table alone, both"),
     ]
 
@@ -68,6 +70,8 @@ class SourcesScreen(ShellScreen):
         self._panel = 0
         self._shown = ""
         self._watcher: Watcher | None = None
+        self._naming = ""
+        self._rates: deque[dict[str, float]] = deque(maxlen=TREND)
 
     def compose(self) -> ComposeResult:
         """Yield the lines and panels, from the top."""
@@ -88,7 +92,7 @@ class SourcesScreen(ShellScreen):
     def on_mount(self) -> None:
         """Start to look."""
         self._watcher = Watcher(self.host.back_end, self)
-        self.set_interval(self.host.display_settings.refresh, self._look)
+        self.set_interval(LOOK_S, self._tick)
         self.call_after_refresh(self.show_all)
 
     def on_screen_resume(self, _: events.ScreenResume) -> None:
@@ -98,6 +102,10 @@ class SourcesScreen(ShellScreen):
     def on_resize(self, _: events.Resize) -> None:
         """Lay out for the new size."""
         self.call_after_refresh(self.show_all)
+
+    def _tick(self) -> None:
+        if self.due():
+            self._look()
 
     def _look(self) -> None:
         if self._watcher is not None and self.is_current:
@@ -110,6 +118,9 @@ class SourcesScreen(ShellScreen):
         self._watcher.done()
         if not self._paused or not self.heard:
             account = message.exporters.account
+            if message.exporters.now != self.exporters.now:
+                frame = message.exporters.frame
+                self._rates.append(dict(zip(frame["address"].to_list(), frame["flows_per_s"].to_list(), strict=True)))
             self.exporters, self.problem, self.heard = message.exporters, message.problem, True
             self.collector = understand(account.status, self.host.clock(), account.problem)
             self.show_all()
@@ -129,7 +140,9 @@ class SourcesScreen(ShellScreen):
         self.query_one("#refused", Line).show(refused)
         self.query_one("#totals", Line).show(*self._totals(status))
         self._show_table(1 + (stored is not None) + bool(refused))
-        self.query_one("#events", Lines).show(lambda width, height: facts.event_lines(self.collector.events, height))
+        self.query_one("#events", Lines).show(
+            lambda width, height: facts.event_lines(self.collector.events, height, self.host.clock())
+        )
         self.show_edges()
         self._show_detail()
 
@@ -142,7 +155,7 @@ class SourcesScreen(ShellScreen):
             parts.append(Part(f"{self.collector.label}  ", "warn"))
         if self._paused:
             return [*parts, Part(f"PAUSED {time_text(self.exporters.now)} ", "warn")]
-        return [*parts, Part(f"LIVE {self.host.display_settings.refresh:g}s ", "good")]
+        return [*parts, *self.live_state()]
 
     def _totals(self, status: dict[str, Any]) -> tuple[list[Part], list[Part]]:
         if self.problem:
@@ -177,7 +190,7 @@ class SourcesScreen(ShellScreen):
         elif table.styles.has_rule("height"):
             table.styles.clear_rule("height")
         ordered = self.exporters.ordered(self._by, ascending=self._ascending)
-        shown = columns(self.exporters.now, lambda name: self.app.theme_variables[name])
+        shown = columns(self.exporters.now, self._rates)
         table.show(ordered, shown, ("address",), self._by, self.empty_words())
 
     def empty_words(self) -> tuple[str, ...]:
@@ -214,8 +227,9 @@ class SourcesScreen(ShellScreen):
         place = f" {self.table.cursor + 1:,} of {self.table.count:,} " if entry is not None else ""
         row, name = self.table.row(), printable(address, 60)
         called = "" if row is None else printable(full_name(row), 100)
-        rule = "─" * max(self.size.width - cell_width(called) - len(place) - 6, 1)
-        title = [Part("── ", "rule"), Part(f"{called} ", "strong"), Part(rule, "rule"), Part(place, "dim")]
+        one = self.host.glyphs.horizontal
+        rule = one * max(self.size.width - cell_width(called) - len(place) - 6, 1)
+        title = [Part(f"{one * 2} ", "rule"), Part(f"{called} ", "strong"), Part(rule, "rule"), Part(place, "dim")]
         self.query_one("#title", Line).show(title if entry is not None else [Part(rule, "rule")])
         if entry is None:
             for sheet in sheets:
@@ -228,7 +242,9 @@ class SourcesScreen(ShellScreen):
         # What waits for a template is the first thing to look for where there is one panel.
         first = health if both else [*health[:2], *announced, *health[2:]]
         mine = [event for event in self.collector.events if event.text.startswith(f"{name}: ")]
-        self.query_one("#detail", Sheet).show(lambda width, height: [*facts.lines_of(first, width), *_events(mine, len(name) + 2)])
+        self.query_one("#detail", Sheet).show(
+            lambda width, height: [*facts.lines_of(first, width), *_events(mine, len(name) + 2, self.exporters.now)]
+        )
         self.query_one("#announced", Sheet).show(lambda width, height: facts.lines_of(announced, width))
 
     @on(FlowTable.Moved)
@@ -294,7 +310,34 @@ class SourcesScreen(ShellScreen):
 
     def action_refresh_now(self) -> None:
         """Look again now."""
+        self.paint_again()
         self._look()
+
+    def action_name(self) -> None:
+        """Give the exporter under the cursor a name, in the configuration."""
+        row = self.table.row()
+        if row is not None and address_octets(str(row["address"])) is None:
+            self.say("what is no address can't be named", "warning")
+        elif row is not None:
+            self._naming = str(row["address"])
+            hint = f"Enter names {printable(self._naming, 60)} in the configuration; empty for no name"
+            self.query_one(Prompt).open("name", str(row["name"]), [], hint)
+
+    def entered(self, purpose: str, text: str) -> None:
+        """Take what was typed."""
+        if purpose == "name":
+            given_names.give(self, self.host.config_path, self._naming, text.strip())
+        else:
+            super().entered(purpose, text)
+
+    @on(given_names.Named)
+    def _named(self, message: given_names.Named) -> None:
+        message.stop()
+        if message.problem:
+            self.say(message.problem, "error")
+        else:
+            now = message.name or "without a name"
+            self.say(f"{message.address} is {now} as soon as the collector reads its configuration again")
 
     def action_filter(self) -> None:
         """Show the flows of the exporter under the cursor alone."""
@@ -318,7 +361,7 @@ class SourcesScreen(ShellScreen):
             self.app.switch_mode("live")
 
 
-def _events(some: list[Event], prefix: int) -> list[list[Part]]:
+def _events(some: list[Event], prefix: int, now: int) -> list[list[Part]]:
     """Return the events of one exporter, without its name."""
     shown = [Event(event.time, event.text[prefix:]) for event in some[:20]]
-    return facts.event_lines(shown, len(shown))
+    return facts.event_lines(shown, len(shown), now)

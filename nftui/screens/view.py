@@ -10,9 +10,10 @@ import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from nftui.engine import ranges
-from nftui.engine.filters import ANY, Filter
+from nftui.engine import keys, ranges
+from nftui.engine.filters import ANY, Filter, Not, all_of
 from nftui.engine.query import KEYS, Interval, Kind, Measure, Query
+from nftui.engine.resolutions import CALENDAR, Resolution, resolution
 from nftui.units import SECOND, moment
 
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
@@ -23,9 +24,10 @@ WIDTHS = tuple(
     + [n * HOUR for n in (1, 2, 3, 4, 6, 12)]
     + [n * DAY for n in (1, 2, 7, 14, 28, 91, 182, 365)]
 )
-PRESETS = ("-5m", "-15m", "-1h", "-6h", "-24h", "-7d", "-30d", "all")
 ZOOMS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY)
 SHORTEST = 10 * SECOND
+DISPLAYS = ("area", "summary", "detailed", "data", "circle", "connections")
+"""Of the Live screen, in the order of `v`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +43,18 @@ class Range:
         if self.length is not None:
             return f"-{length_text(self.length)}"
         if self.interval is not None:
-            return "/".join(_local(edge).strftime("%Y-%m-%dT%H:%M:%S") for edge in (self.interval.start, self.interval.end))
+            return "/".join(local_time(edge).strftime("%Y-%m-%dT%H:%M:%S") for edge in (self.interval.start, self.interval.end))
         return "all"
 
-    @property
-    def label(self) -> str:
-        """The range in words that fit a status line: `last 15m`, `Nov 23 10:00:00-11:00:00`, `all`."""
+    def label(self, now: int) -> str:
+        """Return the range in words that fit a status line: `last 15m`, `Nov 23 10:00:00-11:00:00`; with its year, if another."""
         if self.length is not None:
             return f"last {length_text(self.length)}"
         if self.interval is None:
             return "all time"
-        start, end = _local(self.interval.start), _local(self.interval.end)
+        start, end = local_time(self.interval.start), local_time(self.interval.end)
+        if {start.year, end.year} != {local_time(now).year}:
+            return f"{start:%Y-%m-%d %H:%M}/{end:%Y-%m-%d %H:%M}"
         form = "%H:%M:%S" if self.interval.length < DAY else "%b %d %H:%M"
         day = "" if self.interval.length >= DAY else f"{start:%b %d} "
         return f"{day}{start.strftime(form)}-{end.strftime(form)}"
@@ -84,7 +87,7 @@ class View:
         range: The range of time.
         paused_at: The moment at which a relative range was frozen, microseconds; None while it follows the clock.
         home: The relative length that `back to live` returns to, microseconds.
-        by: The dimension, a key of `query.KEYS`.
+        by: The dimension: a name of `query.KEYS`, or words as `-A` takes them.
         measure: What the chart shows.
         order: What the top list is ranked by.
         ascending: Smallest first.
@@ -94,6 +97,12 @@ class View:
         bins: The most bins of a series.
         path: The steps taken down so far.
         names: Whether addresses are shown by their names, where these are known.
+        display: The display of the Live screen, a name of `DISPLAYS`.
+        resolution: How fine a series is, as `engine/resolutions.py` reads it; empty for as fine as there is room for.
+        compare: Whether the period before is told beside it.
+        others: Whether what the shown groups leave is shown as well.
+        saved: Name of the saved filter that was loaded last; empty where none was, or the filter was typed since.
+        without: Flows that are left out of every picture, beside the filter: those of one's own session.
     """
 
     range: Range = Range(15 * MINUTE)
@@ -109,6 +118,17 @@ class View:
     bins: int = 45
     path: tuple[Step, ...] = ()
     names: bool = False
+    display: str = "area"
+    resolution: str = ""
+    compare: bool = False
+    others: bool = True
+    saved: str = ""
+    without: Filter = ANY
+
+    @property
+    def taken(self) -> Filter:
+        """The filter as it is asked: without what is left out of every picture."""
+        return self.where if self.without == ANY else all_of(self.where, Not(self.without))
 
     @property
     def follows(self) -> bool:
@@ -123,28 +143,54 @@ class View:
         end = -(-(now if self.paused_at is None else self.paused_at) // width) * width
         return Interval(end - -(-self.range.length // width) * width, end)
 
-    def groups(self, now: int) -> Query:
-        """Return the question of a ranked list with its series."""
-        interval = self.interval(now)
-        bins = self.bins
-        if interval is not None:
+    def sampled(self, now: int, held: Interval | None = None) -> Resolution:
+        """Return the asked interval with the bins of its series.
+
+        Args:
+            now: The end of relative ranges, microseconds.
+            held: All that is held, where that is known: the calendar of a range without edges.
+        """
+        length = self.range.length
+        if not self.resolution:
+            interval = self.interval(now)
+            if interval is None:
+                return Resolution(None, self.bins)
             width = bin_width(interval.length, self.bins)
-            bins = interval.length // width if interval.length % width == 0 else self.bins
+            return Resolution(interval, max(interval.length // width if interval.length % width == 0 else self.bins, 1))
+        if length is None:
+            return resolution(self.resolution, self.range.interval, held)
+        end = now if self.paused_at is None else self.paused_at
+        if self.resolution in CALENDAR:
+            # The hour or day of the end, and as many before it as the range has: not one more where it begins within one.
+            each = HOUR if self.resolution == "hourly" else DAY
+            return resolution(self.resolution, Interval(end - (max(-(-length // each), 1) - 1) * each, end + 1), held)
+        bins = resolution(self.resolution, None, None).bins
+        width = -(-length // bins)
+        end = -(-end // width) * width
+        return Resolution(Interval(end - bins * width, end), bins)
+
+    def groups(self, now: int, held: Interval | None = None) -> Query:
+        """Return the question of a ranked list with its series; the arguments are those of `sampled`."""
+        sampled = self.sampled(now, held)
         return Query(
-            interval,
+            sampled.interval,
             Kind.GROUPS,
-            KEYS[self.by],
-            self.where,
+            keys_of(self.by),
+            self.taken,
             self.measure,
             self.order.value,
             self.ascending,
             self.limit,
-            max(bins, 1),
+            sampled.bins,
         )
+
+    def before(self, interval: Interval) -> Interval:
+        """Return the period of the same length before an interval."""
+        return Interval(interval.start - interval.length, interval.start)
 
     def flows(self, now: int, order: str, ascending: bool, limit: int) -> Query:
         """Return the question of flow records."""
-        return Query(self.interval(now), Kind.FLOWS, (), self.where, self.measure, order, ascending, limit)
+        return Query(self.interval(now), Kind.FLOWS, (), self.taken, self.measure, order, ascending, limit)
 
     def pan(self, now: int, direction: int) -> View:
         """Move the range by half its length; into the future means back to live."""
@@ -199,6 +245,15 @@ class View:
         return replace(self, text=step.text, where=step.where, path=self.path[:-1])
 
 
+def keys_of(by: str) -> tuple[str, ...]:
+    """Return the keys of a dimension: of the six of `query.KEYS`, or others joined by commas as `-A` takes them.
+
+    Raises:
+        UsageError: A word is no key.
+    """
+    return KEYS[by] if by in KEYS else keys.parse(by, "group-by")
+
+
 def bin_width(length: int, bins: int) -> int:
     """Return the smallest round width of which no more than `bins` cover a length, microseconds."""
     return next((width for width in WIDTHS if -(-length // width) <= bins), WIDTHS[-1])
@@ -236,12 +291,12 @@ def time_form(length: int) -> str:
 
 def time_text(microseconds: int, form: str = "%H:%M:%S") -> str:
     """Return a moment in the local time of this machine: the only place where times become text on the screens."""
-    return _local(microseconds).strftime(form)
+    return local_time(microseconds).strftime(form)
 
 
 def zone_offset(microseconds: int) -> int:
     """Return by how much local time is ahead of UTC at a moment, microseconds."""
-    shift = _local(microseconds).utcoffset()
+    shift = local_time(microseconds).utcoffset()
     return 0 if shift is None else int(shift.total_seconds()) * SECOND
 
 
@@ -251,7 +306,8 @@ def zone_name() -> str:
     return f"{now:%Z} (UTC{now.isoformat()[-6:]})"
 
 
-def _local(microseconds: int) -> datetime:
+def local_time(microseconds: int) -> datetime:
+    """Return a moment in the local time of this machine; in UTC where that has none for it."""
     try:
         return moment(microseconds).astimezone()
     except (OverflowError, ValueError, OSError):

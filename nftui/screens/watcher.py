@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from dataclasses import dataclass
 
 from textual.message import Message
@@ -11,6 +9,7 @@ from textual.message_pump import MessagePump
 
 from nftui.engine.account import Account
 from nftui.engine.query import BackEnd
+from nftui.screens import errands
 from nftui.screens.exporters import Exporters
 
 
@@ -34,22 +33,17 @@ class Watcher:
         """Read the account, unless that is being done."""
         if not self._busy:
             self._busy = True
-            threading.Thread(target=self._run, name="nftui-account", daemon=True).start()
+            errands.send("account", self._to, self._read, lambda words: Watched(self._last, words))
 
     def done(self) -> None:
         """Take note that a reading was received."""
         self._busy = False
 
-    def _run(self) -> None:
-        problem = ""
-        try:
-            account = self._back_end.account()
-            if not _same(account, self._last.account):
-                self._last = Exporters.of(account)
-        except Exception as error:  # noqa: BLE001  the edge of a thread: whatever it was, the screen says so and looks again
-            problem = f"{type(error).__name__}: {error}"
-        with contextlib.suppress(RuntimeError):  # the program is being left, and with it the loop
-            self._to.post_message(Watched(self._last, problem))
+    def _read(self) -> Watched:
+        account = self._back_end.account()
+        if not _same(account, self._last.account):
+            self._last = Exporters.of(account)
+        return Watched(self._last)
 
 
 def _same(one: Account, other: Account) -> bool:

@@ -100,7 +100,7 @@ def press(terminal: Terminal, key: Key, times: Times, dice: random.Random) -> No
     """Press a key and take its time."""
     while terminal.read(0):
         pass
-    before, here = key.effect(terminal.screen), str(tab(terminal.screen))[2:]
+    before, here = key.effect(terminal.screen), str(tab(terminal.screen))[1:].strip()
     step = "j" if cursor(terminal.screen) < FIRST else "k" if cursor(terminal.screen) > LAST else dice.choice("jk")
     pressed = terminal.press(key.keys or step)
     seen = terminal.wait(lambda screen: key.effect(screen) != before, PATIENCE_S)
@@ -114,7 +114,7 @@ def type_keys(terminal: Terminal, number: int) -> Times:
     """Press keys on both screens, half of them on each, at irregular times."""
     times, dice = Times(), random.Random(1)
     for here, keys in ((LIVE, ON_LIVE), (FLOWS, ON_FLOWS)):
-        if tab(terminal.screen) != {"1": "1 Live", "2": "2 Flows"}[here.keys]:
+        if tab(terminal.screen) != {"1": "1Live", "2": "2Flows"}[here.keys]:
             press(terminal, here, times, dice)
         terminal.listen(1.5)
         for key in islice(cycle(keys), number // 2):
@@ -130,7 +130,7 @@ def first_paint(data: Path) -> tuple[float, float]:
     """Return seconds from the start of the dashboard to its first whole frame, and to its first answer."""
     terminal = Terminal(processes.nftui("--no-collect", "--data", data))
     try:
-        painted = terminal.wait(lambda screen: "[1 Live]" in screen.line(0) and "Quit" in screen.line(-1))
+        painted = terminal.wait(lambda screen: "[1Live]" in screen.line(0) and "f Filter" in screen.line(-1))
         answered = terminal.last if terminal.screen.shows("avg over") else terminal.wait(lambda screen: screen.shows("avg over"))
         if painted is None or answered is None:
             raise RuntimeError("no first frame:\n" + "\n".join(terminal.screen.lines()))

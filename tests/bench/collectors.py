@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -55,7 +56,8 @@ class Nftui(Collector):
 
     def command(self, data: Path, port: int) -> list[str]:
         """Return the command line; its receive buffer is the default, 32 MiB."""
-        return processes.nftui("collect", "--data", data, "--listen", f"127.0.0.1:{port}", "--processes", self._number)
+        with_us = ("--with-parent", os.getpid())  # so that it doesn't outlive this process, however that ends
+        return processes.nftui("collect", "--data", data, "--listen", f"127.0.0.1:{port}", "--processes", self._number, *with_us)
 
     def receives(self, process: int) -> bool:
         """Return whether a process receives: all but the one that seals."""
@@ -97,7 +99,7 @@ def known(protocol: str = "v9") -> list[Collector]:
 @contextmanager
 def running(collector: Collector, data: Path, port: int, *, pin: bool = True) -> Iterator[Running]:
     """A collector, on the second CPU unless told otherwise, ready to receive; ended hard where the block leaves it running."""
-    data.mkdir(parents=True)
+    data.mkdir(parents=True, exist_ok=True)
     with processes.pinned(processes.processors()[1]) if pin else nullcontext():
         one = Running(collector.command(data, port), data.with_suffix(".log"))
     try:
@@ -110,6 +112,7 @@ def running(collector: Collector, data: Path, port: int, *, pin: bool = True) ->
 
 def _sender(recording: Path, port: int, rate: float, *, pin: bool = True) -> list[str]:
     words = [sys.executable, "-m", "tests.bench.sender", str(recording), f"127.0.0.1:{port}", "--rate", str(rate)]
+    words += ["--with-parent", str(os.getpid())]
     return [*words, "--cpu", str(processes.processors()[0])] if pin else words
 
 

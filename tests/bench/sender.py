@@ -23,6 +23,7 @@ from types import FrameType
 import numpy as np
 from numpy.typing import NDArray
 
+from nftui.engine.child import die_with_parent
 from tests.bench.traffic import Recording
 
 # Where the header has its sequence number and its seconds since 1970.
@@ -187,7 +188,10 @@ def main() -> None:
     parser.add_argument("--cpu", type=int, help="the CPU to stay on")
     parser.add_argument("--sources", type=int, default=1, help="exporters, each with an address of its own")
     parser.add_argument("--now", action="store_true", help="headers tell the present time (v5, v9, sflow)")
+    parser.add_argument("--with-parent", type=int, metavar="PID", help="end when this process ends")
     options = parser.parse_args()
+    if options.with_parent:
+        die_with_parent(options.with_parent)
     if options.cpu is not None:
         os.sched_setaffinity(0, {options.cpu})
     recording = Recording.read(options.file)

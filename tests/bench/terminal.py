@@ -1,4 +1,4 @@
-"""A terminal of 80 columns and 24 lines around a program: what it writes, when, and what that looks like."""
+"""A terminal around a program: what it writes, when, and what that looks like."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tests.bench import processes
 
 COLUMNS, LINES = 80, 24
 PLAIN = ""
+ASKED = b"\x1b[6n"
 _TOKEN = re.compile(
     r"\x1b\[([0-9;:<=>?]*)[ -/]*([@-~])"  # a control sequence: parameters and its last character
     r"|\x1b[\]P_^X][^\x07\x1b]*(?:\x07|\x1b\\)"  # strings for the terminal itself, such as its title
@@ -36,9 +37,10 @@ class Screen:
         behind: The background of each cell, as the program named it.
     """
 
-    def __init__(self) -> None:
-        self.text = [[" "] * COLUMNS for _ in range(LINES)]
-        self.behind = [[PLAIN] * COLUMNS for _ in range(LINES)]
+    def __init__(self, columns: int = COLUMNS, lines: int = LINES) -> None:
+        self.columns, self.height = columns, lines
+        self.text = [[" "] * columns for _ in range(lines)]
+        self.behind = [[PLAIN] * columns for _ in range(lines)]
         self._line = self._column = 0
         self._pen = PLAIN
         self._rest = ""
@@ -55,7 +57,7 @@ class Screen:
             elif token == "\r":
                 self._column = 0
             elif token == "\n":
-                self._line = min(self._line + 1, LINES - 1)
+                self._line = min(self._line + 1, self.height - 1)
             elif token >= " ":
                 self._put(token)
         self._rest = data[at:]
@@ -74,7 +76,7 @@ class Screen:
 
     def _put(self, text: str) -> None:
         for character in text:
-            if self._column < COLUMNS:
+            if self._column < self.columns:
                 self.text[self._line][self._column] = character
                 self.behind[self._line][self._column] = self._pen
                 self._column += 1
@@ -85,22 +87,22 @@ class Screen:
         if last == "m":
             self._paint(numbers)
         elif last in "Hf":
-            self._line = min(first, LINES) - 1
-            self._column = min(max(numbers[1] if len(numbers) > 1 else 1, 1), COLUMNS) - 1
+            self._line = min(first, self.height) - 1
+            self._column = min(max(numbers[1] if len(numbers) > 1 else 1, 1), self.columns) - 1
         elif last == "G":
-            self._column = min(first, COLUMNS) - 1
+            self._column = min(first, self.columns) - 1
         elif last == "C":
-            self._column = min(self._column + first, COLUMNS - 1)
+            self._column = min(self._column + first, self.columns - 1)
         elif last == "K":
             self._clear(self._line, self._column)
         elif last == "J":
             self._clear(self._line, 0 if numbers[0] == 2 else self._column)
-            for line in range(0 if numbers[0] == 2 else self._line + 1, LINES):
+            for line in range(0 if numbers[0] == 2 else self._line + 1, self.height):
                 self._clear(line, 0)
 
     def _clear(self, line: int, column: int) -> None:
-        self.text[line][column:] = [" "] * (COLUMNS - column)
-        self.behind[line][column:] = [self._pen] * (COLUMNS - column)
+        self.text[line][column:] = [" "] * (self.columns - column)
+        self.behind[line][column:] = [self._pen] * (self.columns - column)
 
     def _paint(self, numbers: list[int]) -> None:
         at = 0
@@ -115,7 +117,7 @@ class Screen:
 
 
 class Terminal:
-    """A program in a terminal of its own. It gets no answers to what it asks the terminal, as on a plain line.
+    """A program in a terminal of its own. Of what it asks the terminal it is told where the cursor is, as on every terminal.
 
     Attributes:
         process: The program.
@@ -125,11 +127,11 @@ class Terminal:
         last: When it last wrote.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], columns: int = COLUMNS, lines: int = LINES) -> None:
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
-        environment = {**processes.ENVIRONMENT, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-        self.screen, self.octets = Screen(), 0
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        environment = {**processes.ENVIRONMENT, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
+        self.screen, self.octets = Screen(columns, lines), 0
         self.began = self.last = time.perf_counter()
         self.process = subprocess.Popen(
             words, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=processes.ROOT, start_new_session=True
@@ -147,6 +149,8 @@ class Terminal:
         self.last = time.perf_counter()
         self.octets += len(octets)
         self.screen.write(octets)
+        for _ in range(octets.count(ASKED)):
+            os.write(self._master, b"\x1b[1;1R")
         return True
 
     def wait(self, condition: Callable[[Screen], bool], seconds: float = 20.0) -> float | None:

@@ -18,7 +18,7 @@ from nftui.config import CollectorSettings
 from nftui.engine.collector import Collector
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Kind, Query
-from nftui.engine.writer import POOL_NICENESS
+from nftui.engine.urgency import NICENESS
 from tests.capture import build
 from tests.real import kills
 from tests.running import Collecting, answer, collecting, free_port, netflow5, nftui, payloads, send, wait_for
@@ -252,7 +252,7 @@ def test_what_encodes_and_writes_is_less_urgent_than_what_receives(tmp_path: Pat
             name, _, rest = (task / "stat").read_text().partition("(")[2].rpartition(") ")
             niceness.setdefault(name.partition("-")[0], set()).add(int(rest.split()[16]))
     urgent = os.getpriority(os.PRIO_PROCESS, 0)
-    less = {min(urgent + POOL_NICENESS, 19)}
+    less = {min(urgent + NICENESS, 19)}
     assert (niceness["polars"] - {urgent}, niceness["async"]) == (less, less)
     assert all(urgent in values for name, values in niceness.items() if name.startswith(("nftui", "python")))
 

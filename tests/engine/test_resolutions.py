@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nftui.engine.query import Answer, Coverage, Interval, Query, Totals
-from nftui.engine.resolutions import HOUR, MOST_BINS, chart_note, charted, folded, resolution
+from nftui.engine.resolutions import HOUR, MOST_BINS, charted, folded, resolution
 from nftui.engine.series import nearest_rank, statistics
 from nftui.errors import UsageError
 from nftui.schema import TIME
@@ -108,7 +108,6 @@ def test_a_chart_takes_so_many_points_and_keeps_the_sum(height: int, most: int) 
     assert drawn.height <= most or drawn.height == height <= most
     assert drawn.drop("time").sum().row(0) == series.drop("time").sum().row(0)
     assert drawn["time"][0] == series["time"][0]
-    assert (chart_note(height, drawn.height) == "") == (drawn.height == height)
 
 
 @pytest.mark.row("K07")
@@ -117,7 +116,6 @@ def test_720_hours_of_which_a_chart_takes_80() -> None:
     assert series is not None
     drawn = charted(series, 80)
     assert (drawn.height, set(drawn["g0"])) == (80, {9})
-    assert chart_note(720, 80) == "720 points asked for, 80 drawn: display.maximum_chart_resolution is the limit"
 
 
 def test_statistics_are_those_of_the_nearest_rank() -> None:

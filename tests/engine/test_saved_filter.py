@@ -196,3 +196,65 @@ def test_any_text_survives_a_file(tmp_path_factory: pytest.TempPathFactory, desc
     assert filters.load("one") == saved
     filters.save("one", saved)
     assert filters.load("one") == saved
+
+
+def test_a_key_has_one_filter(tmp_path: Path) -> None:
+    files = SavedFilters(tmp_path)
+    files.save("a", SavedFilter(expression="port 1", quick=1))
+    files.save("b", SavedFilter(expression="port 2"))
+    files.assign("b", 1)
+    assert (files.load("a").quick, files.load("b").quick) == (0, 1)
+    files.assign("b", 0)
+    assert files.load("b").quick == 0 and "quick" not in files.path("b").read_text()
+    (tmp_path / "c.toml").write_text("quick = 10\n")
+    with pytest.raises(ConfigError, match="quick is 10"):
+        files.load("c")
+
+
+def test_a_key_keeps_what_a_hand_wrote(tmp_path: Path) -> None:
+    files = SavedFilters(tmp_path)
+    files.path("a").write_text("# mine\n[fields]\nsource_port = '1'  # one\n")
+    files.assign("a", 3)
+    assert files.load("a") == SavedFilter(fields=BasicFilter(source_port="1"), quick=3)
+    assert "# mine" in files.path("a").read_text() and "# one" in files.path("a").read_text()
+
+
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        ("port 1 # one\n\n  and port 2", "port 1 and port 2"), ("app name '#1' # x", "app name '#1'"),
+        ('app name "it\'s # 1"', 'app name "it\'s # 1"'), ("# nothing", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_line(written: str, line: str) -> None:
+    assert SavedFilter(expression=written).line == line
+    assert parse(line) == parse(written)
+
+
+def test_saving_a_line(tmp_path: Path) -> None:
+    files = SavedFilters(tmp_path)
+    files.save_line("a", "port 1", "srcip", new=True)
+    with pytest.raises(ConfigError, match="already"):
+        files.save_line("a", "port 2", "srcip", new=True)
+    with pytest.raises(ConfigError, match="no saved filter"):
+        files.save_line("b", "port 2", "srcip", new=False)
+    files.save("c", SavedFilter("about", "dstip", 2, "", BasicFilter(source_port="1")))
+    files.save_line("c", "(src port 1)", "proto", new=False)
+    assert files.load("c") == SavedFilter("about", "proto", 2, "", BasicFilter(source_port="1"))
+    files.save_line("c", "src port 2", "proto", new=False)
+    assert files.load("c") == SavedFilter("about", "proto", 2, "src port 2")
+
+
+def test_duplicates_get_numbers(tmp_path: Path) -> None:
+    files = SavedFilters(tmp_path)
+    files.save("a", SavedFilter(expression="port 1", quick=1))
+    assert [files.duplicate(name) for name in ("a", "a 2", "a")] == ["a 2", "a 3", "a 4"]
+    assert files.load("a 4") == SavedFilter(expression="port 1")
+
+
+def test_what_may_be_included_is_no_saved_filter(tmp_path: Path) -> None:
+    files = SavedFilters(tmp_path)
+    files.save("a", SavedFilter())
+    (tmp_path / "servers").write_text("port 1")
+    (tmp_path / ".hidden").write_text("")
+    assert files.includable() == ["servers"]

@@ -42,7 +42,7 @@ def traffic(screen: Screen) -> bool:
 
 def path(screen: Screen) -> str:
     """Return the line of the Flows screen that says where one is."""
-    return screen[2] if len(screen) > 2 and "[2 Flows]" in screen[0] else ""
+    return screen[2] if len(screen) > 2 and "Flows]" in screen[0] else ""
 
 
 def all_running(mark: Mark) -> bool:
@@ -80,9 +80,9 @@ def check_live(console: Terminal) -> None:
 def edges(screen: Screen) -> bool:
     """Return whether the first two lines of the Live screen, and the last one, are as they should be."""
     first, second, *_, last = screen
-    tabs = first.startswith("[1 Live] 2 Flows  7 Sources   demo: simulated exporters") and first.endswith("LIVE 1s")
-    keys = last.startswith(" f Filter t Time b By") and "? Help q Quit" in last
-    return tabs and second.startswith(" filter: all flows") and keys
+    tabs = re.match(r"\[1 ?Live\] 2 ?Flows .* 8 ?Set.*  demo", first) and first.endswith("LIVE 1s")
+    keys = last.startswith(" f Filter t Time b By") and "? Help" in last
+    return bool(tabs) and second.startswith(" filter: all flows") and keys
 
 
 def check_colours(console: Terminal, theme: str) -> None:
@@ -110,23 +110,23 @@ def check_keys(console: Terminal) -> None:
     console.wait(lambda screen: re.match(r" path: all .*of [\d,]+ flows", path(screen)), "all flows")
     console.check_width()
     console.press("1")
-    console.wait(lambda screen: screen[0].startswith("[1 Live]") and traffic(screen), "Live again")
+    console.wait(lambda screen: "Live]" in screen[0] and traffic(screen), "Live again")
     console.press("Enter")
     console.wait(lambda screen: re.match(r" path: all > dst ip \S+ .* flows ", path(screen)), "the flows of a group")
     assert console.screen()[1].startswith(" filter: dst ip ")
     console.check_width()
     console.press("Escape")
-    console.wait(lambda screen: screen[0].startswith("[1 Live]") and "filter: all flows" in screen[1], "Live, all flows")
+    console.wait(lambda screen: "Live]" in screen[0] and "filter: all flows" in screen[1], "Live, all flows")
     console.wait(traffic, "traffic of all")
     console.press("f")
-    console.shows("Enter applies, Esc cancels")
+    console.shows("Apply esc Cancel")
     console.type("proto udp and dst port 53")
     console.press("Enter")
     console.wait(lambda screen: screen[1].startswith(" filter: proto udp and dst port 53 ") and traffic(screen), "what is filtered")
     console.press("2")
     console.wait(lambda screen: all(" UDP " in line and " 53 " in line for line in _rows(screen)), "only such flows")
     console.press("1")
-    console.wait(lambda screen: screen[0].startswith("[1 Live]"), "Live again")
+    console.wait(lambda screen: "Live]" in screen[0], "Live again")
     check_sources(console)
     console.press("?")
     console.shows("keys of live")
@@ -148,9 +148,9 @@ def check_sources(console: Terminal) -> None:
     console.press("f")
     console.wait(lambda screen: screen[1].startswith(" filter: exporter ip 127.0.10.2 ") and traffic(screen), "its flows")
     console.press("Escape")
-    console.wait(lambda screen: "[7 Sources]" in screen[0], "Sources again")
+    console.wait(lambda screen: "[7" in screen[0], "Sources again")
     console.press("1")
-    console.wait(lambda screen: screen[0].startswith("[1 Live]") and traffic(screen), "Live again")
+    console.wait(lambda screen: "Live]" in screen[0] and traffic(screen), "Live again")
 
 
 def _rows(screen: Screen) -> list[str]:

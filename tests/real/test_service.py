@@ -69,7 +69,7 @@ def test_the_unit_of_instances_is_understood(tmp_path: Path) -> None:
 @pytest.mark.row("K13")
 def test_sflow_may_have_a_path_an_interval_and_a_lifespan_of_its_own(tmp_path: Path) -> None:
     configs = {}
-    for name, port, interval in (("main", free_port(), 300), ("sflow", free_port(), 2)):
+    for name, port, interval in (("main", free_port(), 86_400), ("sflow", free_port(), 2)):
         configs[name] = tmp_path / f"{name}.toml"
         configs[name].write_text(
             f"[collector]\nlisten = ['127.0.0.1:{port}']\ninterval = {interval}\n"
@@ -88,7 +88,7 @@ def test_sflow_may_have_a_path_an_interval_and_a_lifespan_of_its_own(tmp_path: P
             wait_for(partial(_has_stored, store))
         wait_for(lambda: list((tmp_path / "sflow" / "flows").rglob("*.parquet")))
         assert not list((tmp_path / "main" / "flows").rglob("*.parquet"))
-        assert [(Store(tmp_path / name).status() or {})["interval"] for name in configs] == [300, 2]
+        assert [(Store(tmp_path / name).status() or {})["interval"] for name in configs] == [86_400, 2]
     finally:
         for process in processes:
             process.terminate()
@@ -280,7 +280,7 @@ def test_switched_off_the_dashboard_only_reads(tmp_path: Path) -> None:
     config.write_text("[collector]\nenabled = false\n")
     mark = Mark()
     with terminal(marked(mark, "--data", tmp_path / "store", "--config", config)) as console:
-        console.shows("1 Live")
+        console.shows("1Live")
         console.shows("no collector")
         assert mark.named("collect") == []
         assert not (tmp_path / "store" / "lock").exists()

@@ -91,7 +91,7 @@ def dashboard(tmp_path: Path, store: Path, columns: int = 80, lines: int = 24) -
     there = marked(mark, "--no-collect", "--data", store, "--config", config, temporary=tmp_path)
     before = files(store)
     with server(tmp_path / "ssh") as sshd:
-        command = sshd.command(f"cd {shlex.quote(str(ROOT))} && exec {shlex.join(there)}")
+        command = sshd.command(f"cd {shlex.quote(str(ROOT))} && LANG=C.UTF-8 exec {shlex.join(there)}")
         with terminal(command, columns, lines) as console:
             console.wait(shown, "the ten flows", 30)
             print(f"\n{columns}x{lines}: shown {time.monotonic() - console.started:.1f} s after ssh was started")
@@ -108,7 +108,7 @@ def shown(screen: Screen) -> bool:
     """Return whether the Live screen shows the flows of the fixture."""
     return (
         len(screen) > 3
-        and screen[0].startswith("[1 Live]")
+        and screen[0].startswith(("[1Live]", "[1 Live]"))
         and " 10 flows " in screen[2]
         and any("192.168.0.1" in line for line in screen)
     )
@@ -117,11 +117,10 @@ def shown(screen: Screen) -> bool:
 def test_the_dashboard_over_ssh(tmp_path: Path, store: Path) -> None:
     with dashboard(tmp_path, store) as (console, mark):
         console.check_width()
-        assert str(store)[:20] in console.screen()[0]
         console.press("2")
-        console.wait(lambda screen: "[2 Flows]" in screen[0] and "10 flows" in screen[2], "the Flows screen")
+        console.wait(lambda screen: "Flows]" in screen[0] and "10 flows" in screen[2], "the Flows screen")
         console.press("f")
-        console.shows("Enter applies")
+        console.shows("Apply esc Cancel")
         console.type("dst port 443")
         console.press("Enter")
         console.wait(lambda screen: screen[1].startswith(" filter: dst port 443 ") and "10 flows" not in screen[2], "fewer flows")
@@ -147,7 +146,7 @@ def test_a_terminal_that_changes_its_size(tmp_path: Path, store: Path) -> None:
         for columns, lines in ((132, 43), (80, 24)):
             console.resize(columns, lines)
             console.wait(
-                lambda screen, lines=lines: len(screen) == lines and shown(screen) and "q Quit" in screen[-1], "the new size"
+                lambda screen, lines=lines: len(screen) == lines and shown(screen) and "? Help" in screen[-1], "the new size"
             )
             console.wait(lambda screen, columns=columns: len(screen[0]) > columns - 5, "the whole width")
             console.check_width()

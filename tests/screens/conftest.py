@@ -20,7 +20,8 @@ from nftui.app import NftuiApp
 from nftui.config import DisplaySettings
 from nftui.engine.account import Account
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.query import Answer, BackEnd, Query
+from nftui.engine.query import Answer, BackEnd, Interval, Query
+from nftui.engine.watch import Watch
 from nftui.engine.writer import StoreWriter
 from nftui.schema import POLARS
 from nftui.screens.investigation import InvestigationScreen
@@ -104,20 +105,28 @@ class Scripted:
         self.behind, self.told = behind, told
         self.asked: list[Query] = []
         self.error: Exception | None = None
+        self.gives_up = True
         self.gate = threading.Event()
         self.gate.set()
 
-    def answer(self, query: Query) -> Answer:
-        """Answer, fail, or wait until the gate opens."""
+    def answer(self, query: Query, watch: Watch | None = None) -> Answer:
+        """Answer, fail, or wait until the gate opens, or until it is given up."""
         self.asked.append(query)
-        self.gate.wait(10)
+        until = time.monotonic() + 10
+        while not self.gate.wait(0.01) and time.monotonic() < until:
+            if watch is not None and self.gives_up:
+                watch.check()
         if self.error is not None:
             raise self.error
-        return self.behind.answer(query)
+        return self.behind.answer(query, watch)
 
     def status(self) -> dict[str, Any] | None:
         """Return what it was told to say of the collector."""
         return self.told
+
+    def held(self) -> Interval | None:
+        """Return what the one behind holds."""
+        return self.behind.held()
 
     def account(self) -> Account:
         """Return the same as an account."""
@@ -133,7 +142,9 @@ async def settled(pilot: Pilot[None]) -> InvestigationScreen:
         screen = pilot.app.screen
         if not isinstance(screen, InvestigationScreen):
             break
-        heard = screen.problem or (screen.answer is not None and screen.answer.query == screen.asked)
+        heard = screen.problem or (
+            screen.answer is not None and screen.asked is not None and screen.answer.query == screen.asked.main
+        )
         if heard and screen._asker is not None and not screen._asker.busy:
             break
     await pilot.pause(0.05)
@@ -144,6 +155,15 @@ async def settled(pilot: Pilot[None]) -> InvestigationScreen:
 def lines(app: NftuiApp) -> list[str]:
     """Return the characters of the screen."""
     return [strip.text for strip in app.screen._compositor.render_strips()]
+
+
+def box(app: NftuiApp) -> list[str]:
+    """Return the characters of the window that lies over a screen, without the screen below."""
+    shown = lines(app)
+    top = next(n for n, line in enumerate(shown) if "╭" in line)
+    left, right = shown[top].index("╭"), shown[top].index("╮")
+    bottom = next(n for n, line in enumerate(shown) if n > top and line[left : left + 1] == "╰")
+    return [line[left : right + 1] for line in shown[top : bottom + 1]]
 
 
 def against_golden(name: str, shown: list[str]) -> None:

@@ -9,17 +9,24 @@ from textual.dom import DOMNode
 
 from nftui.app import NftuiApp
 from nftui.screens import keys
+from nftui.screens.filtered import FilteredScreen
+from nftui.screens.filters import FiltersScreen
 from nftui.screens.flows import FlowsScreen
 from nftui.screens.investigation import InvestigationScreen
 from nftui.screens.live import LiveScreen
+from nftui.screens.maps import MapScreen
+from nftui.screens.settings import SettingsScreen
 from nftui.screens.shell import ShellScreen
 from nftui.screens.sources import SourcesScreen
+from nftui.screens.summary import SummaryScreen
 from nftui.screens.widgets.flow_table import FlowTable
+from nftui.screens.widgets.picture import Picture
 from nftui.screens.widgets.sheet import Sheet
 from tests.screens.conftest import against_golden, lines, settled
 
 OWNERS: tuple[type[DOMNode], ...] = (NftuiApp, *keys.owners())
-SCREENS: tuple[type[ShellScreen], ...] = (LiveScreen, FlowsScreen, SourcesScreen)
+INVESTIGATIONS: tuple[type[ShellScreen], ...] = (LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen)
+SCREENS: tuple[type[ShellScreen], ...] = (*INVESTIGATIONS, SourcesScreen, SettingsScreen)
 NEVER = {"ctrl+s", "ctrl+q", "ctrl+b", "ctrl+a"}
 
 
@@ -39,7 +46,7 @@ def test_each_binding_has_an_id_of_its_own_and_words() -> None:
 def test_each_binding_has_an_action() -> None:
     for owner, binding in bindings():
         name = binding.action.split("(")[0]
-        owners = {InvestigationScreen: SCREENS[:2], ShellScreen: SCREENS}.get(owner, (owner,))
+        owners = {FilteredScreen: INVESTIGATIONS, InvestigationScreen: INVESTIGATIONS, ShellScreen: SCREENS}.get(owner, (owner,))
         assert all(hasattr(each, f"action_{name}") for each in owners), f"{binding.id}: {binding.action}"
 
 
@@ -51,10 +58,22 @@ def test_no_key_that_a_terminal_keeps_for_itself() -> None:
 
 def test_no_key_twice_on_one_screen() -> None:
     for screen in SCREENS:
-        for widget in (FlowTable, Sheet):
-            owners = {NftuiApp, widget, *screen.__mro__}
-            pressed = [key for owner, binding in bindings() if owner in owners for key in binding.key.split(",")]
+        for widget in (FlowTable, Picture, Sheet):
+            owners, replaced = {NftuiApp, widget, *screen.__mro__}, getattr(screen, "REPLACED", ())
+            own = [binding for owner, binding in bindings() if owner in owners and binding.id not in replaced]
+            pressed = [key for binding in own for key in binding.key.split(",")]
             assert sorted(pressed) == sorted(set(pressed))
+
+
+async def test_a_replaced_key_does_what_the_screen_says(make: Callable[..., NftuiApp]) -> None:
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("5")
+        screen = await settled(pilot)
+        active = {one.binding.id for one in screen.active_bindings.values()}
+        assert not active & FiltersScreen.REPLACED
+        assert {one.id for one in keys.own(FiltersScreen)} <= active
 
 
 def test_the_keys_are_pinned() -> None:
@@ -75,14 +94,3 @@ async def test_help_is_made_of_the_bindings(make: Callable[..., NftuiApp]) -> No
         await pilot.press("q")
         await pilot.pause(0.1)
         assert isinstance(app.screen, LiveScreen), "q closes a window before it leaves the program"
-
-
-async def test_palette_has_the_keys_of_the_screen(make: Callable[..., NftuiApp]) -> None:
-    app = make()
-    async with app.run_test(size=(80, 24)) as pilot:
-        screen = await settled(pilot)
-        titles = [command.title for command in app.get_system_commands(screen)]
-        assert "Pause (␣)" in titles and "Picture (SVG)" in titles
-        await pilot.press("colon", *"unit", "enter", "enter")
-        await pilot.pause(0.5)
-        assert app.view.measure.value == "packets"

@@ -35,18 +35,6 @@ def test_narrowed_filters_stay_filters(text: str) -> None:
     assert filters.parse(narrowed) == filters.parse(f"({text.partition('#')[0]}) and proto 6" if text else "proto 6")
 
 
-@pytest.mark.parametrize("name", cells.TERMS)
-def test_each_term_is_one_of_the_filter_language(name: str) -> None:
-    value = b"\0" * 10 + b"\xff\xff\x0a\0\0\x01" if "address" in name or "hop" in name else 1
-    words = cells.term(name, value)
-    assert words is not None and filters.parse(words) != filters.ANY
-
-
-def test_no_term_for_what_is_absent() -> None:
-    assert cells.term("source_port", None) is None
-    assert cells.term("user_name", "x") is None
-
-
 def test_status_is_not_trusted() -> None:
     now = 1_000 * SECOND
     assert understand(None, now).label == "no collector"

@@ -77,3 +77,19 @@ async def test_a_table_of_any_length_paints_what_is_in_sight() -> None:
         assert table.render_line(9).text.startswith("▌199999")
         await pilot.press("g", "pagedown", "ctrl+d", "k")
         assert table.cursor == 9 + 4 - 1
+
+
+async def test_a_number_is_left_away_rather_than_cut() -> None:
+    columns = [
+        TableColumn("name", "name", 10, lambda n, row: str(row["name"])),
+        *(TableColumn(name, name, 8, lambda n, row: "12345678", True) for name in ("one", "two", "three")),
+    ]
+    app = TableApp()
+    async with app.run_test(size=(60, 10)) as pilot:
+        table = app.query_one(FlowTable)
+        table.show(frame("a"), columns)
+        for width in range(14, 44):
+            await pilot.resize_terminal(width, 10)
+            await pilot.pause()
+            row = table._strips[1].text
+            assert row.count("12345678") == len(row[12:].split()) == min((width - 13) // 9, 3), (width, row)

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 from textual._compositor import ChopsUpdate
+from textual.app import App
 from textual.strip import Strip
 
 from nftui.app import NftuiApp
-from nftui.screens.frugal import FrugalCompositor, FrugalUpdate
+from nftui.screens.frugal import FrugalUpdate
 from nftui.screens.investigation import InvestigationScreen
+from nftui.screens.shown import Cell, Shown, cells
 from tests.screens.conftest import settled
-
-Cell = tuple[str, str]
 
 
 class Terminal:
     """As much of a terminal as the updates use: a cursor, attributes, characters of one cell."""
 
     def __init__(self, rows: list[Strip], console: Console) -> None:
-        self.cells: list[list[Cell]] = [[("", "")] * 80 for _ in rows]
+        self.cells: list[list[tuple[str, str]]] = [[("", "")] * 80 for _ in rows]
         for y, strip in enumerate(rows):
             self.write(f"\x1b[{y + 1};1H{strip.render(console)}")
 
@@ -56,11 +59,10 @@ async def test_updates_leave_the_terminal_as_painted(make: Callable[..., NftuiAp
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await settled(pilot)
         compositor = screen._compositor
-        assert isinstance(compositor, FrugalCompositor)
         terminal = Terminal(compositor.render_strips(), console)
         frugal = full = 0
 
-        def show(shown: object, update: object) -> None:
+        def show(app: object, shown: object, update: object) -> None:
             nonlocal frugal, full
             if isinstance(update, FrugalUpdate):
                 text = update.render_segments(console)
@@ -69,7 +71,7 @@ async def test_updates_leave_the_terminal_as_painted(make: Callable[..., NftuiAp
             else:
                 assert update is None, "a key repaints what it changes, never all"
 
-        monkeypatch.setattr(app, "_display", show)
+        monkeypatch.setattr(App, "_display", show)
         for key in ("j", "j", "l", "u", "S", "s", "k", "G", "g"):
             await pilot.press(key)
             await settled(pilot)
@@ -83,3 +85,66 @@ async def test_updates_leave_the_terminal_as_painted(make: Callable[..., NftuiAp
         ]
         assert differing == []
         assert 0 < frugal < full / 2
+
+
+class Glass:
+    """A terminal of one line, on which half a wide character can't stay."""
+
+    def __init__(self) -> None:
+        self.cells = [" "] * 24
+
+    def write(self, x: int, wanted: Sequence[Cell]) -> None:
+        at = x
+        for text, _ in wanted:
+            if not text:
+                continue
+            width = cell_len(text)
+            if self.cells[at] == "":
+                self.cells[at - 1] = " "
+            if self.cells[at + width] == "":
+                self.cells[at + width] = " "
+            self.cells[at : at + width] = [text, ""][:width]
+            at += width
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 12), st.text(st.sampled_from("ab─東́ "), max_size=6)), max_size=12))
+def test_what_was_painted_last_is_shown(paints: list[tuple[int, str]]) -> None:
+    glass, shown = Glass(), Shown()
+    for x, text in paints:
+        wanted = list(cells(text, ("", "", "")))
+        for start, end in shown.changes(0, x, wanted):
+            glass.write(x + start, wanted[start:end])
+        assert glass.cells[x : x + len(wanted)] == [one for one, _ in wanted]
+        assert list(shown.changes(0, x, wanted)) == [], "nothing is sent twice"
+
+
+async def test_a_window_costs_its_own_cells(make: Callable[..., NftuiApp], monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(force_terminal=True, color_system="truecolor")
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        terminal, sent = Terminal(app.screen._compositor.render_strips(), console), 0
+
+        def show(app: object, shown: object, update: object) -> None:
+            nonlocal sent
+            if update is not None:
+                text = update.render_segments(console)  # type: ignore[attr-defined]
+                sent += len(text)
+                terminal.write(text)
+
+        monkeypatch.setattr(App, "_display", show)
+        await pilot.press("r")
+        await pilot.pause(0.1)
+        whole, sent = sent, 0
+        for key in ("t", "escape"):
+            await pilot.press(key)
+            await pilot.pause(0.2)
+            assert 0 < sent < whole * 2 / 3, key
+            sent = 0
+        await settled(pilot)
+        assert terminal.cells == Terminal(app.screen._compositor.render_strips(), console).cells
+        terminal = Terminal([Strip.blank(80)] * 24, console)
+        await pilot.press("r")
+        await settled(pilot)
+        assert terminal.cells == Terminal(app.screen._compositor.render_strips(), console).cells, "r mends what others wrote over"

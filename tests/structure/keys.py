@@ -24,12 +24,19 @@ TITLES = {
     "view": "Every screen",
     "live": "Live",
     "flows": "Flows",
+    "summary": "Summary",
+    "map": "Map",
+    "filters": "Filters",
     "sources": "Sources",
+    "settings": "Settings",
     "table": "Tables",
+    "picture": "Pictures",
     "sheet": "Details that are longer than their place",
     "prompt": "Lines to type in",
     "pick": "Lists to choose from",
     "page": "Pages to read",
+    "export": "Writing a file",
+    "palette": "The palette",
 }
 
 

@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from nftui import cli, config
@@ -53,9 +54,31 @@ def test_configuration_is_the_default(block: str) -> None:
     assert config.parse(block.encode(), "docs") == config.Config()
 
 
+def test_every_setting_is_in_the_manual() -> None:
+    told = "\n".join(block for _, block in _blocks("toml"))
+    sections = {field.name: getattr(config.Config(), field.name) for field in msgspec.structs.fields(config.Config)}
+    assert [name for name in sections if not re.search(rf"^(# )?\[{name}\b", told, re.MULTILINE)] == []
+    names = [
+        (section, field.name)
+        for section, one in sections.items()
+        if isinstance(one, msgspec.Struct)
+        for field in msgspec.structs.fields(one)
+    ]
+    missing = [
+        (section, name) for section, name in names if not re.search(rf"^({name} = |\[{section}\.{name}\])", told, re.MULTILINE)
+    ]
+    assert len(names) > 30 and missing == []
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "images").glob("*.svg")), ids=lambda path: path.name)
+def test_pictures_are_shown_and_load_nothing(picture: Path) -> None:
+    assert any(f"images/{picture.name})" in text for text in TEXTS.values())
+    assert re.findall(r"(?:href|src|url)[=(][\"']?(?!#)|@import|<script", picture.read_text("utf-8")) == []
+
+
 @pytest.mark.parametrize(("name", "text"), TEXTS.items(), ids=TEXTS)
 def test_links_lead_somewhere(name: str, text: str) -> None:
-    links = [link for link in re.findall(r"\]\(([^)#:\s]+)\)", text) if not link.endswith(".svg")]
+    links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text)
     assert [link for link in links if not (ROOT / Path(name).parent / link).exists()] == []
 
 

@@ -56,6 +56,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "demo", "engine"),
+    "serving": ("dashboard",),
     "arguments": (),
     "cli": (
         "arguments",
@@ -71,6 +72,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "output",
         "protocols",
         "series",
+        "serving",
         "statistics",
     ),
     "__main__": ("cli",),
@@ -83,7 +85,10 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "msgspec": ("config", "collecting", "demo.network", "engine", "filters", "naming"),
     "tomlkit": ("engine.saved_filter", "engine.settings"),
     "platformdirs": ("config",),
+    "aiohttp": ("serving",),
+    "textual_serve": ("serving",),
     "socket": (
+        "serving",
         "capture",
         "demo",
         "dashboard",
@@ -94,7 +99,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "engine.workers",
     ),
     # a version; collector, exporters; keeper, asker; workers
-    "subprocess": ("checks.nfdump", "dashboard", "engine.child", "engine.workers"),
+    "subprocess": ("checks.nfdump", "dashboard", "engine.child", "engine.session", "engine.whois", "engine.workers"),
 }
 """Library -> the parts that may use it."""
 

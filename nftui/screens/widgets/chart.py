@@ -2,33 +2,42 @@
 
 plotext fills areas with one colour a cell, so edges jump by whole cells; here a cell on an edge shows the series below in the
 foreground of a partial block and the series above in its background: eight steps a cell. Each column stands for the mean of the
-bins that lie in it, so the painted area is the sum that was counted.
+bins that lie in it, so the painted area is the sum that was counted. Where colours don't tell series apart, letters do; what still
+settles is hatched, or in small letters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.strip import Strip
 
 from nftui.printable import printable
-from nftui.screens.view import WIDTHS, time_form, time_text, zone_offset
+from nftui.screens import glyphs
+from nftui.screens.view import time_form
+from nftui.screens.widgets import axes
 from nftui.screens.widgets.painted import Painted, fit, piece
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-BLOCKS = " ▁▂▃▄▅▆▇█"
-STEPS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+BLOCKS = glyphs.BLOCKS.rising
 FADE = 0.5
 """How much of a colour is left where more flows are to be expected."""
+HATCH = 2
+"""The place among the shades of the one that is drawn there."""
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+FAST = 10
+"""Bins that a fast step of the cursor goes."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,10 @@ class Areas:
         factor: What turns a sum into the shown rate.
         label: Turns a rate into the text of a scale.
         settling: The time after which more flows are to be expected; None where nothing is.
+        unit: Of the scale, in at most 6 characters.
+        before: The total of each bin in the period before, drawn as a line, None where that isn't held; empty for no line.
+        marks: Moments with a mark, microseconds, in order.
+        partial: How much of what has to be read was read, 0 to 1; None where that is all.
     """
 
     series: pl.DataFrame
@@ -50,56 +63,254 @@ class Areas:
     factor: float
     label: Callable[[float], str]
     settling: int | None = None
+    unit: str = ""
+    before: Sequence[int | None] = ()
+    marks: tuple[int, ...] = ()
+    partial: float | None = None
 
     @property
     def end(self) -> int:
         """Of the last bin, microseconds."""
         return self.start + self.width * self.series.height
 
+    def place(self, moment: int) -> int:
+        """Return the bin of a moment, or the nearest there is."""
+        return min(max((moment - self.start) // self.width, 0), self.series.height - 1)
 
-class AreaChart(Painted):
-    """A stacked area over time."""
+
+class AreaChart(Painted, can_focus=True):
+    """A stacked area over time, with a cursor on one bin while it has the keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "step(-1)", "Earlier", show=False, id="chart.left", tooltip="The cursor to the bin before"),
+        Binding("right,l", "step(1)", "Later", show=False, id="chart.right", tooltip="The cursor to the next bin"),
+        Binding("H,pageup", f"step(-{FAST})", "Back", show=False, id="chart.faster_left", tooltip="The cursor ten bins back"),
+        Binding("L,pagedown", f"step({FAST})", "On", show=False, id="chart.faster_right", tooltip="The cursor ten bins on"),
+        Binding("g,home", "edge(0)", "First", show=False, id="chart.first", tooltip="The cursor to the first bin"),
+        Binding("G,end", "edge(-1)", "Last", show=False, id="chart.last", tooltip="The cursor to the last bin"),
+        Binding("J", "rise", "Rise", id="chart.rise", tooltip="The steepest rise before: since when?"),
+        Binding(
+            "enter", "open", "Zoom", key_display="⏎", show=False, id="chart.open", tooltip="Zoom to the bins around the cursor"
+        ),
+        Binding("escape", "leave", "Leave", show=False, id="chart.leave", tooltip="Back to the table"),
+    ]
+
+    @dataclass
+    class Moved(Message):
+        """The cursor came to another moment, or is no longer there."""
+
+        chart: AreaChart
+
+    @dataclass
+    class Opened(Message):
+        """Enter was pressed, or the mouse clicked twice."""
+
+        chart: AreaChart
+
+    @dataclass
+    class Left(Message):
+        """The keys are wanted elsewhere."""
+
+        chart: AreaChart
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._areas: Areas | None = None
+        self.areas: Areas | None = None
         self._notice: tuple[str, ...] = ()
         self._top = 0.0
+        self._gutter = 0
+        self._moment: int | None = None
 
     def show(self, areas: Areas | None, *notice: str) -> None:
         """Replace what is drawn; with nothing to draw, lines of text in its place."""
-        self._areas, self._notice = areas, notice
+        self.areas, self._notice = areas, notice
         self.repaint()
+
+    # The cursor
+
+    @property
+    def place(self) -> int | None:
+        """The bin under the cursor, of those drawn; None without a cursor."""
+        if self.areas is None or self._moment is None or self.areas.series.is_empty():
+            return None
+        return self.areas.place(self._moment)
+
+    @property
+    def moment(self) -> int | None:
+        """Where the bin under the cursor begins, microseconds; None without a cursor."""
+        place = self.place
+        return None if place is None or self.areas is None else self.areas.start + place * self.areas.width
+
+    def go(self, moment: int | None) -> None:
+        """Put the cursor on a moment; None takes it away."""
+        if moment != self._moment:
+            self._moment = moment
+            self.repaint()
+            self.post_message(self.Moved(self))
+
+    def action_step(self, bins: int) -> None:
+        """Move the cursor by bins."""
+        if self.areas is not None and (place := self.place) is not None:
+            self._go_to(place + bins)
+
+    def action_edge(self, place: int) -> None:
+        """Move the cursor to the first (0) or the last (-1) bin."""
+        if self.areas is not None:
+            self._go_to(place % max(self.areas.series.height, 1))
+
+    def action_rise(self) -> None:
+        """Move the cursor to the steepest rise of the total before it; where nothing rises before, to that of all."""
+        if self.areas is None or self.areas.series.is_empty():
+            return
+        totals = _layers(self.areas.series).sum(axis=0)
+        place = self.place
+        found = steepest(totals, len(totals) if place is None else place)
+        if found is None:
+            found = steepest(totals, len(totals))
+        if found is None:
+            self.notify("nothing rises in this range", timeout=3, markup=False)
+        else:
+            self._go_to(found)
+
+    def _go_to(self, place: int) -> None:
+        if self.areas is not None and not self.areas.series.is_empty():
+            self.go(self.areas.start + min(max(place, 0), self.areas.series.height - 1) * self.areas.width)
+
+    def action_open(self) -> None:
+        """Zoom to the cursor."""
+        if self.place is not None:
+            self.post_message(self.Opened(self))
+
+    def action_leave(self) -> None:
+        """Give the keys back."""
+        self.post_message(self.Left(self))
+
+    def on_focus(self, _: events.Focus) -> None:
+        """Begin on the last bin that has settled."""
+        if self.areas is not None and self._moment is None and not self.areas.series.is_empty():
+            settling = self.areas.end if self.areas.settling is None else self.areas.settling
+            self._go_to((min(settling, self.areas.end) - self.areas.start) // self.areas.width - 1)
+
+    def on_blur(self, _: events.Blur) -> None:
+        """Take the cursor away: what stands beside tells of the whole range again."""
+        self.go(None)
+
+    def on_click(self, event: events.Click) -> None:
+        """Put the cursor where the mouse is; a second click zooms."""
+        if self.areas is None or event.x < self._gutter:
+            return
+        columns = max(self.size.width - self._gutter, 1)
+        self._go_to((event.x - self._gutter) * self.areas.series.height // columns)
+        if event.chain == 2:
+            self.action_open()
+
+    # The picture
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """Return the lines of the chart."""
-        if self._areas is None or self._areas.series.is_empty() or width < 16 or height < 4:
+        if self.areas is None or self.areas.series.is_empty() or width < 16 or height < 4:
             return self._notice_lines(width, height)
-        areas = self._areas
+        areas = self.areas
         layers = _layers(areas.series) * areas.factor
-        self._top = _scale_top(_greatest(layers, areas), self._top)
-        values, labels = _ticks(self._top, height - 2, areas.label)
-        gutter = max(map(len, labels)) + 1
-        columns = width - gutter
+        self._top = axes.scale_top(_greatest(layers, areas), self._top)
+        values, labels = axes.ticks(self._top, height - 2, areas.label)
+        columns = width - max(map(len, labels)) - 1
         form = time_form(areas.end - areas.start)
-        places, times = _time_ticks(areas.start, areas.end, columns, form)
-        frame = plotext_frame(width, height, (0.0, self._top), values, labels, places, times)
-        gutter = _gutter(frame)
-        body = _body(_resample(layers, width - gutter), self._top, height - 2)
-        settled = width - gutter
+        places, times = axes.time_ticks(areas.start, areas.end, columns, form)
+        frame = list(axes.plotext_frame(width, height, (0.0, self._top), values, labels, places, times))
+        self._gutter = gutter = axes.gutter(tuple(frame))
+        frame[-1] = areas.unit[:gutter].rjust(gutter - 1).ljust(gutter) + frame[-1][gutter:]
+        cells = self._cells(layers, width - gutter, height - 2)
+        self._draw_before(cells)
+        self._draw_marks(cells)
+        self._tell_share(cells)
+        strips = [Strip([Segment(line[:gutter], self.ink.dim), *row]) for line, row in zip(frame, cells, strict=False)]
+        below = [Segment(character, self.ink.dim) for character in frame[height - 2]]
+        if (cursor := self._column(self.moment)) is not None:
+            below[gutter + cursor] = Segment(self.glyphs.up, self.ink.title)
+        return [*strips, Strip(below), *(Strip([Segment(line, self.ink.dim)]) for line in frame[height - 1 :])]
+
+    def _cells(self, layers: np.ndarray[Any, Any], columns: int, rows: int) -> list[list[Segment]]:
+        """Return the cells of the body, row by row from the top."""
+        areas = self.areas
+        assert areas is not None
+        settled = columns
         if areas.settling is not None:
-            settled = round((areas.settling - areas.start) / (areas.end - areas.start) * (width - gutter))
+            settled = round((areas.settling - areas.start) / (areas.end - areas.start) * columns)
         count = areas.series.width - 2
         bright = [*(self.ink.layer(n, count) for n in range(count + 1)), self.ink.ground]
-        faded = [_mixed(colour, self.ink.ground) for colour in bright]
-        strips = []
-        for y, line in enumerate(frame[:height]):
-            if y < height - 2:
-                cells = [_segment(cell, bright if x < settled else faded) for x, cell in enumerate(body[y])]
-                strips.append(Strip([Segment(line[:gutter], self.ink.dim), *cells]))
-            else:
-                strips.append(Strip([Segment(line, self.ink.dim)]))
-        return strips
+        body = _body(_resample(layers, columns), self._top, rows)
+        if self.ink.letters:
+            return [[_lettered(cell, bright, x >= settled) for x, cell in enumerate(row)] for row in body]
+        faded = [self.ink.mixed(colour, FADE) for colour in bright]
+        shade = self.glyphs.shades[min(HATCH, len(self.glyphs.shades) - 1)]
+        return [
+            [_segment(cell, bright) if x < settled else _hatched(cell, bright, faded, shade) for x, cell in enumerate(row)]
+            for row in body
+        ]
+
+    def _draw_before(self, cells: list[list[Segment]]) -> None:
+        """Draw the total of the period before as a line."""
+        import numpy as np
+
+        areas = self.areas
+        assert areas is not None
+        if not len(areas.before):
+            return
+        rows, columns, bins = len(cells), len(cells[0]), len(areas.before)
+        line = _resample(np.asarray([[value or 0 for value in areas.before]], dtype=np.float64) * areas.factor, columns)[0]
+        for x, value in enumerate(line.tolist()):
+            if areas.before[x * bins // columns] is None:
+                continue
+            y = min(max(rows - 1 - int(value / self._top * rows), 0), rows - 1)
+            cells[y][x] = self._over(cells[y][x], self.glyphs.horizontal)
+
+    def _draw_marks(self, cells: list[list[Segment]]) -> None:
+        """Draw marks, with their numbers, where no area is; and the cursor."""
+        areas = self.areas
+        assert areas is not None
+        for number, mark in enumerate(areas.marks, 1):
+            if (x := self._column(mark)) is None:
+                continue
+            for row in cells:
+                if row[x].text == " ":
+                    row[x] = Segment(self.glyphs.vertical, self.ink.rule)
+            cells[0][x] = self._over(cells[0][x], str(number % 10))
+        if (x := self._column(self.moment)) is not None:
+            for row in cells:
+                row[x] = self._over(row[x], self.glyphs.vertical)
+
+    def _tell_share(self, cells: list[list[Segment]]) -> None:
+        """Say where nothing was read yet that more is to come: blank would look as if there had been nothing."""
+        areas = self.areas
+        assert areas is not None
+        if areas.partial is None:
+            return
+        y = len(cells) // 2
+        row = cells[y]
+        for words in (f"scanned {100 * areas.partial:.0f} %, the rest is being read", f"scanned {100 * areas.partial:.0f} %"):
+            text = f" {words} "
+            blank = "".join(" " if cell.text == " " else "x" for cell in row)
+            if (x := blank.find(" " * len(text))) >= 0:
+                x += (len(blank[x:]) - len(blank[x:].lstrip(" ")) - len(text)) // 2
+                row[x : x + len(text)] = [Segment(character, self.ink.accent) for character in text]
+                return
+
+    def _over(self, cell: Segment, character: str) -> Segment:
+        """Return a cell with a character over what it shows."""
+        ground, style = self.ink.ground, cell.style
+        if style is not None and cell.text in BLOCKS[1:]:
+            shown = style.color if BLOCKS.index(cell.text) >= len(BLOCKS) // 2 else style.bgcolor
+            ground = ground if shown is None else shown.name
+        return Segment(character, Style(color=self.ink.on(ground), bgcolor=ground, bold=True))
+
+    def _column(self, moment: int | None) -> int | None:
+        """Return the column of the body that shows a moment, None where it is outside."""
+        areas, columns = self.areas, self.size.width - self._gutter
+        if moment is None or areas is None or not areas.start <= moment < areas.end or columns < 1:
+            return None
+        middle = areas.start + (moment - areas.start) // areas.width * areas.width + areas.width // 2
+        return min((middle - areas.start) * columns // (areas.end - areas.start), columns - 1)
 
     def _notice_lines(self, width: int, height: int) -> list[Strip]:
         styles = self.ink
@@ -112,42 +323,6 @@ class AreaChart(Painted):
         return [blank] * above + lines
 
 
-@lru_cache(maxsize=8)
-def plotext_frame(
-    width: int,
-    height: int,
-    limits: tuple[float, float],
-    values: tuple[float, ...],
-    labels: tuple[str, ...],
-    places: tuple[int, ...],
-    times: tuple[str, ...],
-) -> tuple[str, ...]:
-    """Return the lines of an empty plot: axes, ticks and labels. Its figure is its own; plotext's global one is not touched."""
-    import plotext
-
-    terminal: Any = type(plotext.terminal)()
-    terminal.limit(False, False)
-    figure: Any = type(plotext.figure)(terminal)
-    figure.plot_size(width, height)
-    figure.canvas("default")
-    figure.axes(False, axis=0, side=1)
-    figure.axes(False, axis=1, side=1)
-    figure.legend(False)
-    rows = height - 2
-    low, high = limits
-    half = (high - low) / rows / 2
-    bottom, top = low + half, high - half
-    figure.ruler(1, 0).lim(bottom, top).ticks([min(max(value, bottom), top) for value in values], list(labels))
-    columns = width - max(map(len, labels)) - 1
-    figure.ruler(0, 0).lim(0, columns - 1).ticks(list(places), list(times))
-    lines = Text.from_ansi(figure.build().string()).plain.split("\n")
-    return tuple(line.ljust(width)[:width] for line in lines[:height])
-
-
-def _gutter(frame: tuple[str, ...]) -> int:
-    return max((line.find(mark) for line in frame[:1] for mark in "┤│"), default=-1) + 1
-
-
 def _layers(series: pl.DataFrame) -> np.ndarray[Any, Any]:
     """Return the sums, shape (layers, bins): the groups in order, then the others."""
     import numpy as np
@@ -158,46 +333,27 @@ def _layers(series: pl.DataFrame) -> np.ndarray[Any, Any]:
 def _greatest(layers: np.ndarray[Any, Any], areas: Areas) -> float:
     """Return the greatest stacked value, of the settled bins where there are enough of them."""
     stacked = layers.sum(axis=0)
+    line = max((value or 0 for value in areas.before), default=0) * areas.factor
     if areas.settling is not None:
         settled = (areas.settling - areas.start) // areas.width
         if settled >= 3:
-            return float(max(stacked[:settled].max(), stacked.max() * 0.999))
-    return float(stacked.max()) if stacked.size else 0.0
+            return float(max(stacked[:settled].max(), stacked.max() * 0.999, line))
+    return float(max(stacked.max(), line)) if stacked.size else 0.0
 
 
-def _scale_top(greatest: float, before: float) -> float:
-    """Return the top of the scale: the one before while it still serves, so that the picture doesn't jump."""
-    if greatest <= 0:
-        return before or 1.0
-    if greatest <= before <= 2 * greatest:
-        return before
-    power = 10.0 ** len(str(int(greatest))) / 10 if greatest >= 1 else 1.0
-    return next(step * power for step in (*STEPS, 20.0) if step * power >= greatest)
+def steepest(totals: np.ndarray[Any, Any], end: int) -> int | None:
+    """Return the bin before `end` whose total is above that of the bin before it by most, the latest of equals.
 
+    None where nothing rises. Where the flows that are held begin is no rise: nobody knows what was before.
+    """
+    import numpy as np
 
-def _ticks(top: float, rows: int, label: Callable[[float], str]) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    """Return the values of the scale and their labels, some four rows apart."""
-    parts = next((n for n in (5, 4, 2, 1) if rows >= 3 * n), 1)
-    values = tuple(top * n / parts for n in range(parts + 1))
-    labels = [label(value) for value in values]
-    widest = max(5, *map(len, labels))
-    return values, tuple(text.rjust(widest) for text in labels)
-
-
-def _time_ticks(start: int, end: int, columns: int, form: str) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Return columns and labels of the time axis: round local times, far enough apart."""
-    wide = len(time_text(start, form))
-    most = max(columns // (wide + 4), 1)
-    step = next((width for width in WIDTHS if (end - start) / width <= most), WIDTHS[-1])
-    offset = zone_offset(start)
-    first = -(-(start + offset) // step) * step - offset
-    places, times = [], []
-    for moment in range(first, end, step):
-        column = int((moment - start) / (end - start) * columns)
-        if wide // 2 <= column <= columns - wide // 2 - 1:
-            places.append(column)
-            times.append(time_text(moment, form))
-    return tuple(places), tuple(times)
+    held = totals.nonzero()[0]
+    rises = np.diff(totals[: max(end, 0)])
+    rises[: held[0] if held.size else 0] = 0
+    if not rises.size or rises.max() <= 0:
+        return None
+    return int(rises.size - rises[::-1].argmax())
 
 
 def _resample(layers: np.ndarray[Any, Any], columns: int) -> np.ndarray[Any, Any]:
@@ -242,19 +398,37 @@ def _segment(cell: tuple[int, int, int], colours: list[str]) -> Segment:
     elif eighths == 8:
         above = below
     if below == above:
-        return Segment(" " if below == ground else "█", _style(colours[below], colours[below]))
+        return Segment(" " if below == ground else BLOCKS[-1], _style(colours[below], colours[below]))
     return Segment(BLOCKS[eighths], _style(colours[below], colours[above]))
+
+
+def _hatched(cell: tuple[int, int, int], bright: list[str], faded: list[str], shade: str) -> Segment:
+    """Return a cell of what still settles: hatched where one series fills it, dimmer where there is an edge."""
+    eighths, below, above = cell
+    ground = len(bright) - 1
+    whole = above if eighths == 0 else below if eighths == 8 or below == above else None
+    if whole is None:
+        return _segment(cell, faded)
+    return Segment(" " if whole == ground else shade, _style(bright[whole], bright[ground]))
+
+
+def _lettered(cell: tuple[int, int, int], colours: list[str], settles: bool) -> Segment:
+    """Return the letter of the series in the middle of a cell, a small one where it still settles; `.` for the others."""
+    eighths, below, above = cell
+    ground = len(colours) - 1
+    layer = below if eighths >= 4 else above
+    style = _style(colours[min(layer, ground)], colours[ground])
+    if layer == ground:
+        return Segment("_" if eighths and below != ground else " ", _style(colours[below], colours[ground]))
+    if layer == ground - 1:
+        return Segment("," if settles else ".", style)
+    letter = LETTERS[layer % len(LETTERS)]
+    return Segment(letter.lower() if settles else letter, style)
 
 
 @lru_cache(maxsize=512)
 def _style(foreground: str, background: str) -> Style:
     return Style(color=foreground, bgcolor=background)
-
-
-@lru_cache(maxsize=64)
-def _mixed(colour: str, ground: str) -> str:
-    pairs = [(int(colour[n : n + 2], 16), int(ground[n : n + 2], 16)) for n in (1, 3, 5)]
-    return "#" + "".join(f"{round(a * FADE + b * (1 - FADE)):02x}" for a, b in pairs)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

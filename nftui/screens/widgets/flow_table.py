@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 Row = dict[str, Any]
+AT_A_TIME, PAUSE_S = 250, 0.001
+"""Rows that are looked at for words without a pause, some 10 ms, and the pause."""
+BETWEEN = "\N{SYMBOL FOR UNIT SEPARATOR}"
+"""Between the texts of columns, where no words to find go across."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ class TableColumn:
         text: Makes the text of a cell from the rank of the row and the row.
         right: Whether it is aligned to the right.
         grows: Its share of the room that is left over; 0 to stay as narrow as it is.
-        rank: Columns of the highest rank go first when there isn't room for all; 0 always stays.
-        colour: Gives a cell a colour of its own, from the rank of the row.
+        rank: Columns of the highest rank go first when there isn't room for all; 0 stays as long as numbers aren't cut.
+        colour: Gives a cell a colour of its own, from the rank of the row: that of a series, or `warn` or `dim` as styles of `Ink`.
         middle: Whether it is cut in the middle.
     """
 
@@ -81,10 +85,31 @@ class FlowTable(Painted, can_focus=True):
         table: FlowTable
 
     @dataclass
+    class Headed(Message):
+        """A heading was clicked."""
+
+        table: FlowTable
+        name: str
+
+    @dataclass
     class AtEnd(Message):
         """The cursor was sent to the last row."""
 
         table: FlowTable
+
+    @dataclass
+    class AtSide(Message):
+        """The cursor was sent beyond the first (-1) or the last (1) column that is shown."""
+
+        table: FlowTable
+        direction: int
+
+    @dataclass
+    class Found(Message):
+        """A search that took a while came to its end: the cursor is on a row with the words, or there is none."""
+
+        table: FlowTable
+        found: bool
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -97,11 +122,22 @@ class FlowTable(Painted, can_focus=True):
         self._top = 0
         self._identity: tuple[str, ...] = ()
         self._notice: tuple[str, ...] = ()
+        self._search = 0
 
     @property
     def count(self) -> int:
         """Rows in all."""
         return 0 if self.frame is None else self.frame.height
+
+    @property
+    def shown_names(self) -> list[str]:
+        """The names of the columns that there is room for."""
+        return [column.name for column, _ in self._shown]
+
+    @property
+    def cursor_seen(self) -> bool:
+        """Whether the row of the cursor is told from the others."""
+        return True
 
     def show(
         self,
@@ -141,20 +177,52 @@ class FlowTable(Painted, can_focus=True):
 
     def go(self, index: int) -> None:
         """Put the cursor on a row."""
+        self._search += 1
         self.cursor = min(max(index, 0), max(self.count - 1, 0))
         self.repaint()
         self.post_message(self.Moved(self))
 
-    def find(self, words: str, forward: bool = True) -> bool:
-        """Put the cursor on the next row in which a column shows the words, around the end; tell whether there was one."""
-        wanted = words.casefold()
-        for step in range(1, self.count + 1):
-            index = (self.cursor + (step if forward else -step)) % self.count
-            row = self.row(index)
-            if row is not None and any(wanted in printable(column.text(index, row)).casefold() for column in self.columns):
+    def find(self, words: str, forward: bool = True) -> bool | None:
+        """Put the cursor on the next row in which a column shows the words, around the end.
+
+        Rows become text by Python, so that of a long table some are looked at a time, with keys in between; whatever moves the
+        cursor or changes the words ends that.
+
+        Returns:
+            Whether there was one; None where it is still looked for, and `Found` tells.
+        """
+        self._search += 1
+        return self._find_on(self._search, words.casefold(), 1 if forward else -1, 1)
+
+    def _find_on(self, search: int, wanted: str, direction: int, first: int) -> bool | None:
+        """Look at some rows; `first` is how far the first of them is from the cursor."""
+        if search != self._search or not self.is_attached:
+            return None
+        steps = range(first, min(first + AT_A_TIME, self.count + 1))
+        places = [(self.cursor + direction * step) % self.count for step in steps]
+        rows = () if self.frame is None else self.frame[places].iter_rows(named=True)
+        for index, row in zip(places, rows, strict=False):
+            if self._shows(index, row, wanted):
                 self.go(index)
+                self._tell_found(first, True)
                 return True
+        if first + AT_A_TIME <= self.count:
+            self.set_timer(PAUSE_S, lambda: self._find_on(search, wanted, direction, first + AT_A_TIME))
+            return None
+        self._tell_found(first, False)
         return False
+
+    def _tell_found(self, first: int, found: bool) -> None:
+        if first > 1:
+            self.post_message(self.Found(self, found))
+
+    def _shows(self, index: int, row: Row, wanted: str) -> bool:
+        """Tell whether a column of a row shows the words."""
+        # One text for all columns is looked at, as most rows show nothing that has to be escaped.
+        text = BETWEEN.join([column.text(index, row) for column in self.columns])
+        if not text.isprintable():
+            text = BETWEEN.join([printable(column.text(index, row)) for column in self.columns])
+        return wanted in text.casefold()
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """Return the heading and the rows in sight."""
@@ -176,23 +244,23 @@ class FlowTable(Painted, can_focus=True):
         styles = self.ink
         parts = [Segment(" ", styles.dim)]
         for column, cells in self._shown:
-            label = f"{column.label}▾" if column.name == self.marked else column.label
+            label = f"{column.label}{self.glyphs.marked}" if column.name == self.marked else column.label
             parts.append(piece(fit(label, cells, column.right), styles.accent if column.name == self.marked else styles.dim))
             parts.append(Segment(" ", styles.dim))
         return Strip(parts).adjust_cell_length(width, styles.dim)
 
     def _line(self, index: int, row: Row, offset: int, room: int, width: int) -> Strip:
         styles = self.ink
-        here = index == self.cursor
-        ground = styles.cursor_ground if here else styles.ground
+        here = index == self.cursor and self.cursor_seen
         plain = styles.cursor if here else styles.text
-        parts = [Segment("▌" if here else " ", Style(color=styles.title.color, bgcolor=ground))]
+        pointed = plain if styles.few else Style(color=styles.title.color, bgcolor=styles.cursor_ground)
+        parts = [Segment(self.glyphs.pointer, pointed) if here else Segment(" ", plain)]
         for place, (column, cells) in enumerate(self._shown):
             text = column.text(index, row)
             text = fit(fit_middle(text, cells) if column.middle else text, cells, column.right)
             style = plain
             if column.colour is not None and (colour := column.colour(index, row)) is not None:
-                style = Style(color=colour, bgcolor=ground)
+                style = styles.coloured(colour, here)
             if here and place == self.cursor_column and self.has_focus and len(self._shown) > 1:
                 style += Style(bold=True, underline=True)
             parts.append(piece(text, style))
@@ -207,9 +275,18 @@ class FlowTable(Painted, can_focus=True):
             return Segment(" ", styles.rule)
         size = max(room * room // self.count, 1)
         start = round(self._top / (self.count - room) * (room - size))
-        return Segment(
-            "┃" if start <= offset < start + size else "│", styles.dim if start <= offset < start + size else styles.rule
-        )
+        if start <= offset < start + size:
+            return Segment(self.glyphs.thumb, styles.dim)
+        return Segment(self.glyphs.vertical, styles.rule)
+
+    def _place_of(self, x: int) -> int:
+        """Return the place of the column that a cell of a line belongs to."""
+        end = 1
+        for place, (_, cells) in enumerate(self._shown):
+            end += cells + 1
+            if x < end:
+                return place
+        return max(len(self._shown) - 1, 0)
 
     def _column_at(self, place: int) -> int:
         """Return a place within the columns; the cursor skips those at the left that have no heading."""
@@ -244,8 +321,14 @@ class FlowTable(Painted, can_focus=True):
         self.go(self.cursor - 3)
 
     def on_click(self, event: events.Click) -> None:
-        """Put the cursor where the mouse is; a second click opens."""
+        """Put the cursor where the mouse is; a second click opens. A click on a heading is one for its order."""
+        place = self._column_at(self._place_of(event.x))
+        if event.y == 0 and self._shown:
+            self.cursor_column = place
+            self.repaint()
+            self.post_message(self.Headed(self, self._shown[place][0].name))
         if event.y >= 1 and self._top + event.y - 1 < self.count:
+            self.cursor_column = place
             self.go(self._top + event.y - 1)
             if event.chain == 2:
                 self.action_open()
@@ -256,9 +339,9 @@ class FlowTable(Painted, can_focus=True):
 
     def action_column(self, columns: int) -> None:
         """Move the cursor by columns."""
-        self.cursor_column = self._column_at(self.cursor_column + columns)
+        before, self.cursor_column = self.cursor_column, self._column_at(self.cursor_column + columns)
         self.repaint()
-        self.post_message(self.Moved(self))
+        self.post_message(self.AtSide(self, columns) if before == self.cursor_column else self.Moved(self))
 
     def action_page(self, pages: float) -> None:
         """Move the cursor by pages."""
@@ -300,9 +383,13 @@ def _laid_out(columns: Sequence[TableColumn], width: int) -> list[tuple[TableCol
     kept = list(columns)
     while kept and sum(column.width + 1 for column in kept) > width:
         last = max(kept, key=lambda column: (column.rank, kept.index(column)))
-        if last.rank == 0:
+        if last.rank > 0:
+            kept.remove(last)
+        elif kept[-1].right and len(kept) > 1:
+            # A number that is cut is another number.
+            kept.pop()
+        else:
             break
-        kept.remove(last)
     spare = max(width - sum(column.width + 1 for column in kept), 0)
     shares = sum(column.grows for column in kept)
     laid = []

@@ -10,10 +10,13 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from nftui.printable import printable
+from nftui.screens.depth import Depth
+from nftui.screens.glyphs import BLOCKS, Glyphs
 from nftui.screens.themes import Ink, ink
 
 WIDEST = 4096
@@ -23,10 +26,17 @@ JOIN = 6
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a line: any text, made printable when painted, and the name of a style of `Ink`."""
+    """A piece of a line.
+
+    Attributes:
+        text: Any text, made printable when painted.
+        style: The name of a style of `Ink`.
+        does: Id of the key that a click stands for; empty for none.
+    """
 
     text: str
     style: str = "text"
+    does: str = ""
 
 
 def piece(text: str, style: Style) -> Segment:
@@ -60,7 +70,12 @@ class Painted(Widget):
     @property
     def ink(self) -> Ink:
         """The styles of the theme in use."""
-        return ink(self.app.theme_variables)
+        return ink(self.app.theme_variables, getattr(self.app, "depth", Depth.ALL))
+
+    @property
+    def glyphs(self) -> Glyphs:
+        """The characters that the terminal can show."""
+        return getattr(self.app, "glyphs", BLOCKS)
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """Return the lines, at most `height` of them; each is cut or filled to `width`."""
@@ -83,7 +98,9 @@ class Painted(Widget):
     def _fitted(self, strip: Strip, width: int, ground: Style) -> Strip:
         if strip.cell_length <= width:
             return strip.adjust_cell_length(width, ground)
-        return Strip.join([strip.crop(0, width - 1).adjust_cell_length(width - 1, ground), Strip([Segment("…", self.ink.dim)])])
+        return Strip.join(
+            [strip.crop(0, width - 1).adjust_cell_length(width - 1, ground), Strip([Segment(self.glyphs.ellipsis, self.ink.dim)])]
+        )
 
     def on_mount(self) -> None:
         """Paint again when the theme changes."""
@@ -101,15 +118,33 @@ class Painted(Widget):
 class Line(Painted):
     """One line: parts from the left, parts from the right; where both don't fit, the left gives way."""
 
+    @dataclass
+    class Clicked(Message):
+        """A part that stands for a key was clicked."""
+
+        does: str
+
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._left: tuple[Part, ...] = ()
         self._right: tuple[Part, ...] = ()
+        self._between = ""
 
-    def show(self, left: Iterable[Part], right: Iterable[Part] = ()) -> None:
-        """Replace what the line says."""
-        self._left, self._right = tuple(left), tuple(right)
+    def show(self, left: Iterable[Part], right: Iterable[Part] = (), between: str = "") -> None:
+        """Replace what the line says; `between` is the character of a rule between both sides, where there is one."""
+        self._left, self._right, self._between = tuple(left), tuple(right), between
         self.repaint()
+
+    def on_click(self, event: events.Click) -> None:
+        """Do what the part under the mouse stands for."""
+        x = 0
+        for part in self._left:
+            x += cell_len(printable(part.text, WIDEST))
+            if event.x < x:
+                if part.does:
+                    event.stop()
+                    self.post_message(self.Clicked(part.does))
+                return
 
     def paint(self, width: int, height: int) -> list[Strip]:
         """Return the one line."""
@@ -118,9 +153,29 @@ class Line(Painted):
         right = Strip([piece(part.text, getattr(styles, part.style)) for part in self._right]).crop(0, width)
         room = width - right.cell_length
         left = Strip([piece(part.text, getattr(styles, part.style)) for part in self._left])
+        if self._between and left.cell_length < room:
+            left = Strip.join([left, Strip([Segment(self._between * (room - left.cell_length), styles.rule)])])
         if left.cell_length > room:
-            left = Strip.join([left.crop(0, max(room - 2, 0)), Strip([Segment("… "[: max(room, 0)], styles.dim)])])
+            left = Strip.join(
+                [left.crop(0, max(room - 2, 0)), Strip([Segment(f"{self.glyphs.ellipsis} "[: max(room, 0)], styles.dim)])]
+            )
         return [Strip.join([left.adjust_cell_length(max(room, 0), ground), right])]
+
+
+def wrapped(parts: Sequence[Part], width: int) -> list[list[Part]]:
+    """Return parts as lines of a width at most, broken between parts; a label in `dim` stays with what it is of."""
+    lines: list[list[Part]] = [[]]
+    used, place = 0, 0
+    while place < len(parts):
+        group = list(parts[place : place + (2 if parts[place].style == "dim" else 1)])
+        size = sum(cell_len(printable(part.text, WIDEST)) for part in group)
+        if used + len(group[-1].text.rstrip()) - len(group[-1].text) + size > width and lines[-1]:
+            lines.append([Part(" ")])
+            used = 1
+        lines[-1] += group
+        used += size
+        place += len(group)
+    return [[*line[:-1], Part(line[-1].text.rstrip(), line[-1].style)] for line in lines if line]
 
 
 Rows = Sequence[Sequence[Part]]

@@ -1,0 +1,74 @@
+"""The lines of the Live screen: how much there is, what is listed in which order, and what must be known of it."""
+
+from __future__ import annotations
+
+from nftui.engine.matrix import Matrix
+from nftui.engine.query import Answer
+from nftui.screens import displays
+from nftui.screens.collector import Collector
+from nftui.screens.glyphs import BLOCKS
+from nftui.screens.investigation import MEASURES
+from nftui.screens.ranking import RATE_UNITS, Ranking
+from nftui.screens.view import MINUTE, View, time_text
+from nftui.screens.widgets.chart import Areas
+from nftui.screens.widgets.painted import Part
+from nftui.units import SECOND, duration, scaled
+
+Sides = tuple[list[Part], list[Part]]
+"""What stands at the left of a line, and at the right."""
+
+
+def totals(answer: Answer | None, ranking: Ranking | None, collector: Collector) -> Sides:
+    """Return the rates of all flows, and how many there are of what."""
+    if answer is None or ranking is None:
+        return [Part(" asking…", "dim")], []
+    left = [Part(" ")]
+    if answer.total.flows:
+        left += [Part(f"{ranking.rate_text(each)}  ", "strong" if each is ranking.measure else "text") for each in MEASURES]
+        left.append(Part(f"avg over {_rounded(ranking.elapsed)}", "dim"))
+        if ranking.total_change:
+            left.append(Part(f"  {ranking.total_change}", "accent"))
+    right = [Part(scaled(answer.total.flows)), Part(" flows", "dim")]
+    if (count := collector.exporters) is not None:
+        right += [Part(f"  {count}"), Part(" exporter" if count == 1 else " exporters", "dim")]
+    drops = collector.drops if collector.drops is not None else answer.coverage.drops
+    return left, [*right, Part("  drops ", "dim"), Part(f"{scaled(drops)} ", "error" if drops else "text")]
+
+
+def heading(view: View, display: str, answer: Answer | None, matrix: Matrix | None) -> Sides:
+    """Return what is listed, and its order."""
+    order = f" sort: {view.order.value} {BLOCKS.up if view.ascending else BLOCKS.down} "
+    listed = f"top {view.limit} by {view.by}"
+    if display == "data":
+        each = duration(answer.bin_width) if answer is not None and answer.bin_width else ""
+        return [Part(f"{view.measure.value} by {view.by} in each {each} ", "strong")], [Part(" newest first ", "dim")]
+    if display == "circle":
+        count = 0 if matrix is None else len(matrix.elements)
+        listed = f"pairs of the top {count} by {displays.pair_key(view.by)} "
+        return [Part(listed, "strong")], [Part(f" {RATE_UNITS[view.measure]}   > < by size ", "dim")]
+    if display == "connections":
+        listed = f"top {view.limit} connections"
+    count_text = f" of {answer.group_count:,}" if answer is not None and answer.query.keys and answer.group_count else ""
+    return [Part(f"{listed}{count_text} ", "strong")], [Part(order, "dim")]
+
+
+def notes(view: View, display: str, answer: Answer | None, ranking: Ranking | None, areas: Areas | None) -> list[Part]:
+    """Return what must be known of what is shown: that it has fewer points than asked for, what it is compared with."""
+    told: list[Part] = []
+    if areas is not None and answer is not None and answer.series is not None and areas.series.height < answer.series.height:
+        told.append(Part(f" {areas.series.height:,} of {answer.series.height:,} points drawn ", "warn"))
+    if not view.compare or answer is None or ranking is None:
+        return told
+    if display in ("connections", "circle") or answer.query.interval is None:
+        return [*told, Part(" nothing to compare with here ", "warn")]
+    if ranking.before is None or not ranking.comparable:
+        return [*told, Part(" no flows in the period before ", "warn")]
+    compared, bins = len(ranking.comparable), 0 if answer.series is None else answer.series.height
+    start = time_text(view.before(answer.query.interval).start)
+    partly = f", {compared} of {bins} bins" if compared < bins else ""
+    return [*told, Part(f" against {start}{partly} ", "accent")]
+
+
+def _rounded(length: int) -> str:
+    """Return a length of time without the seconds that would change all the while."""
+    return duration(round(length / MINUTE) * MINUTE if length >= 10 * MINUTE else length // SECOND * SECOND)
