@@ -281,12 +281,6 @@ class NftuiApp(App[None], inherit_bindings=False):
             event.prevent_default()
             entry._forward_event(events.Key(event.key, event.character))
 
-    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
-        """Return the screen as SVG that loads nothing from elsewhere: the fonts are those of the reader."""
-        from nftui.screens import exports
-
-        return exports.without_fonts(super().export_screenshot(title=title, simplify=simplify))
-
     def action_command_palette(self) -> None:
         """Find a command by its name, or go to what is typed."""
         from nftui.screens.palette import Palette

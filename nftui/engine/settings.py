@@ -115,10 +115,7 @@ def change(path: Path, name: str, text: str) -> Setting:
         UsageError: There is no such key.
         ConfigError: The value can't be used, or the file can't be edited.
     """
-    spread = resolved(name)
-    if spread is None:
-        raise UsageError(_unknown(name))
-    key, kind = spread
+    key, kind = _found(name)
     value = _value(text, kind)
     before = _read(path)
     try:
@@ -141,6 +138,13 @@ def change(path: Path, name: str, text: str) -> Setting:
     return Setting(key, tuple(value) if isinstance(value, list) else value, str(path))
 
 
+def _found(name: str) -> tuple[Key, Any]:
+    spread = resolved(name)
+    if spread is None:
+        raise UsageError(_unknown(name))
+    return spread
+
+
 def tried(holding: Config, name: str, text: str) -> Config:
     """Return a configuration with one key set, as `change` would have it; nothing is written.
 
@@ -148,10 +152,7 @@ def tried(holding: Config, name: str, text: str) -> Config:
         UsageError: There is no such key.
         ConfigError: The value can't be used.
     """
-    spread = resolved(name)
-    if spread is None:
-        raise UsageError(_unknown(name))
-    key, kind = spread
+    key, kind = _found(name)
     tree: dict[str, Any] = msgspec.to_builtins(holding)
     _put(tree, key, _value(text, kind))
     return config.of_tree(tree, "not saved")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
@@ -80,11 +79,6 @@ def picture(screen: Screen[None], title: str) -> str:
     ground = screen.app.theme_variables["background"]
     ground = ground if ground.startswith("#") else SVG_EXPORT_THEME.background_color.hex
     return svg(screen._compositor.render_strips(), screen.size.width, ground, title)
-
-
-def without_fonts(svg: str) -> str:
-    """Return an SVG without the fonts that it would fetch."""
-    return re.sub(r"\s*@font-face \{[^}]*\}", "", svg)
 
 
 def file_name(tab: str, what: str, form: str, moment: str) -> str:
