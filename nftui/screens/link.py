@@ -24,6 +24,8 @@ MEMORY_S = 20.0
 """For so long the slowest frame counts."""
 GIVE_UP_S = 15.0
 """After so long an answer is not waited for any more."""
+FIRST_S = 6.0
+"""For so long the first answer is waited for: until then, that a frame was written says nothing."""
 TRIES = 3
 """Questions without any answer after which the terminal is one that gives none."""
 SMALL, LARGE = 2048, 16384
@@ -100,11 +102,20 @@ class Link:
             self._late += 1
             if self.answers:
                 self._take(taken, now, GIVE_UP_S)
+        if self.answers and not self._asked and self._frames and now - self._frames[-1][1] > GIVE_UP_S:
+            # Frames from before the first answer, which no question followed.
+            self._take(self._handed, now, 0.0)
+        if self._unknown():
+            return
         while self._writes:
             written, when = self._writes.popleft()
             if not self.answers:
                 began = next((began for total, began in self._frames if total >= written), when)
                 self._take(written, when, max(when - began, 0.0))
+
+    def _unknown(self) -> bool:
+        """Return whether the first answer may still come."""
+        return not self.answers and bool(self._asked) and self._clock() - self._asked[0][1] < FIRST_S
 
     def _answered(self, when: float) -> None:
         if self._late:
@@ -126,7 +137,7 @@ class Link:
         now = self._clock()
         while self._lags and now - self._lags[0][0] > MEMORY_S:
             self._lags.popleft()
-        waiting = now - self._frames[0][1] - (self._least or 0.0) if self._frames else 0.0
+        waiting = now - self._frames[0][1] - (self._least or 0.0) if self._frames and not self._unknown() else 0.0
         return max(waiting, max((lag for _, lag in self._lags), default=0.0))
 
 

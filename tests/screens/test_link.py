@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nftui.screens.link import ASK, MEMORY_S, SMALL, STEPS, Link
+from nftui.screens.link import ASK, FIRST_S, MEMORY_S, SMALL, STEPS, Link
 from tests.screens.outlet import line
 
 
@@ -66,7 +66,7 @@ class Wire:
 def test_a_fast_line_is_left_alone(answers: bool) -> None:
     wire = Wire(1_000_000, 0.3, answers)
     for _ in range(60):
-        assert wire.frame(3000)
+        assert wire.frame(3000) or (not answers and wire.now < FIRST_S)
         wire.pass_time(1)
         assert wire.link.interval(1.0) == 1.0
     assert wire.link.interval(0.5) == 0.5
@@ -91,9 +91,9 @@ def test_a_slow_line_gets_fewer_frames_and_a_better_one_more_again(answers: bool
     assert wire.link.interval(1.0) == 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
-    st.floats(300, 1e6), st.floats(0, 1.5), st.booleans(),
+    st.floats(2000, 20_000) | st.floats(2000, 1e6), st.floats(0, 1.5), st.booleans(),
     st.lists(st.tuples(st.integers(1, 6000), st.floats(0, 2)), min_size=1, max_size=60),
 )  # fmt: skip
 def test_keys_never_queue_behind_more_than_a_frame(
@@ -105,7 +105,7 @@ def test_keys_never_queue_behind_more_than_a_frame(
         assert wire.queued <= 16384 + 6000 + 64
         wire.pass_time(pause)
         assert wire.link.interval(1.0) in (1.0, *STEPS)
-    wire.pass_time(60)
+    wire.pass_time(wire.queued / rate + 60)
     assert wire.link.clear
 
 
