@@ -14,21 +14,28 @@ import os
 import random
 import shutil
 import statistics
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from nftui.dashboard import end_with_terminal
 from tests.bench import collectors, figures, processes, traffic
-from tests.bench.bench_screen import cursor
+from tests.bench.bench_screen import cursor, tab
 from tests.bench.collectors import Nftui
 from tests.bench.figures import Figure
 from tests.bench.terminal import Screen, Terminal
 
-PATIENCE_S = 5.0
+PATIENCE_S = 2.0
 FIRST, LAST = 15, 18
 """Lines of the table between which the cursor is kept: a step beyond its first row would have no effect."""
+SCREENS = (
+    ("Flows", "2", "jjjkjk"), ("Summary", "3", "\tjjk"), ("Map", "4", "jjkhl"), ("Filters", "5", "jk"),
+    ("Sources", "7", "s"), ("Settings", "8", "jjkjk"),
+)  # fmt: skip
+"""Each screen, the key that opens it, and keys that move about in it."""
 Effect = Callable[[Screen], object]
 
 
@@ -86,6 +93,30 @@ def typing(terminal: Terminal, number: int, dice: random.Random) -> list[float |
     return found
 
 
+def body(screen: Screen) -> object:
+    """Return all between the edge lines: what a key on a screen without a table changes."""
+    return str(screen.text[2:-1]), str(screen.behind[2:-1])
+
+
+def screens(terminal: Terminal, number: int, dice: random.Random) -> Iterator[Figure]:
+    """Open each screen and move about in it; yield the figures of each, and those of the changes between them."""
+    changes: list[float | None] = []
+    for name, key, steps in SCREENS:
+        changes.append(timed(terminal, key, tab))
+        terminal.listen(2.5)
+        found: list[float | None] = []
+        for step in range(number):
+            found.append(timed(terminal, steps[step % len(steps)], body))
+            terminal.listen(dice.uniform(0.05, 0.25))
+        yield from figure(name, found)
+    for _, key, _ in SCREENS * 3:
+        changes.append(timed(terminal, key, tab))
+        terminal.listen(dice.uniform(0.3, 1.0))
+    terminal.press("1")
+    terminal.listen(2.0)
+    yield from figure("from screen to screen", changes)
+
+
 def close(terminal: Terminal) -> None:
     """Close whatever is open, the prompt and its list, and take away what was filtered by."""
     for _ in range(4):
@@ -113,6 +144,9 @@ def measure(data: Path, work: Path, rate: int, keys: int) -> list[Figure]:
     """Measure a dashboard on the store, with a collector that adds to it."""
     dice, port, configuration = random.Random(1), processes.free_port(), work / "nftui.toml"
     configuration.write_text('[display]\nrange = "-30d"\n')
+    for number, expression in enumerate(("dst port 443", "src net 10.0.0.0/8", "proto udp and bytes > 1500")):
+        saving = processes.nftui("--config", configuration, "filters", "save", f"filter {number}", expression)
+        subprocess.run(saving, check=True, capture_output=True)
     recording = work / "v9.datagrams"
     traffic.record(recording, "v9", 500_000)
     with ExitStack() as stack:
@@ -137,6 +171,16 @@ def measure(data: Path, work: Path, rate: int, keys: int) -> list[Figure]:
             terminal.listen(0.3)
         terminal.listen(4.0)
         found += figure(f"cursor, {terminal.screen.line(1)[-40:].strip()}", moves(terminal, keys, dice))
+        found += screens(terminal, keys // 2, dice)
+        terminal.press("t")
+        terminal.listen(1.0)
+        for key in "-30d\r":
+            terminal.press(key)
+        terminal.listen(8.0)
+        if "30" not in terminal.screen.line(1):
+            raise RuntimeError("the range was not taken:\n" + "\n".join(terminal.screen.lines()))
+        for one in screens(terminal, keys // 2, dice):
+            found.append(replace(one, what=one.what.replace(":", ", 30 days:")))
     return found
 
 
