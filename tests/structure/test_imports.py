@@ -99,7 +99,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "engine.workers",
     ),
     # a version; collector, exporters; keeper, asker; workers
-    "subprocess": ("checks.nfdump", "dashboard", "engine.child", "engine.session", "engine.whois", "engine.workers"),
+    "subprocess": ("checks.nfdump", "dashboard", "engine.child", "engine.crew", "engine.session", "engine.whois"),
 }
 """Library -> the parts that may use it."""
 
