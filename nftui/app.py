@@ -17,6 +17,7 @@ from textual.reactive import var
 from textual.screen import Screen
 
 from nftui.config import Config, DisplaySettings, NameSettings, filters_directory, themes_directory
+from nftui.engine.owners import Owners
 from nftui.engine.query import KEYS, BackEnd
 from nftui.engine.resolving import Resolver
 from nftui.engine.saved_filter import SavedFilters
@@ -118,6 +119,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         listening: str = "",
         demo: bool = False,
         resolver: Resolver | None = None,
+        owners: Owners | None = None,
         config: Config | None = None,
         config_path: Path | None = None,
         clock: Callable[[], int] = now,
@@ -132,6 +134,7 @@ class NftuiApp(App[None], inherit_bindings=False):
             listening: Where exporters should send to, `10.1.2.3:9995`, for the words shown while there are no flows.
             demo: Whether the exporters are simulated.
             resolver: Knows names of addresses; None for one that knows none.
+            owners: Knows the processes of this host; None for nobody.
             config: The whole configuration, for what shows it; `display` goes before its own.
             config_path: Its file, None for the default one: saved filters and themes of the user stand beside it.
             clock: Returns the present in microseconds since 1970.
@@ -144,7 +147,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.back_end, self.display_settings, self.clock = back_end, display, clock
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
-        self.resolver = resolver or Resolver(NameSettings())
+        self.resolver, self.owners = resolver or Resolver(NameSettings()), owners
         self.config, self.config_path = config or Config(display=display), config_path
         self.saved, self.unsaved = self.config, dict[str, str]()
         self.environ = _ABLE if environ is None else environ

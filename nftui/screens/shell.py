@@ -13,6 +13,7 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 
 from nftui.config import Config, DisplaySettings
+from nftui.engine.owners import Owners
 from nftui.engine.query import BackEnd
 from nftui.engine.resolving import Resolver
 from nftui.printable import printable
@@ -64,6 +65,7 @@ class Host(Protocol):
     marks: list[int]
     view: Reactive[View]
     resolver: Resolver
+    owners: Owners | None
     glyphs: Glyphs
     depth: Depth
     themes: Themes
