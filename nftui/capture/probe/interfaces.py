@@ -103,9 +103,9 @@ def interface(name: str) -> Interface | None:
 def own_address() -> str:
     """Return the address by which this machine is known elsewhere, most likely; nothing is sent."""
     for family, towards in _TOWARDS:
-        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as one:
-            one.connect((towards, 9))
-            return str(one.getsockname()[0])
+        with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as asked:
+            asked.connect((towards, 9))
+            return str(asked.getsockname()[0])
     for one in interfaces():
         if one.addresses and not one.loopback:
             return one.addresses[0]
