@@ -401,7 +401,7 @@ async def test_filter_to_a_probe(make: Make, data: Callable[..., LocalBackEnd]) 
         await opened(pilot)
         await pilot.press("j", "a")
         await pilot.pause(0.3)
-        assert "only exporters can be named" in text(app)
+        assert [one.message for one in app._notifications] == ["only exporters can be named"]
         await pilot.press("f")
         await pilot.pause(0.2)
         assert isinstance(app.screen, LiveScreen)
