@@ -6,6 +6,7 @@ import ctypes
 import os
 import socket
 import time
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ class WireSender:
         self._socket.setsockopt(_SOL_PACKET, _QDISC_BYPASS, 1)
         self._socket.bind((interface, 0))
 
-    def __enter__(self) -> WireSender:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.worker": ("engine", "capture"),  # the same as the collector
     "engine.rules": ("engine", "capture"),
     "engine.reload": ("engine", "capture"),
+    "engine.owners": ("engine", "capture"),  # the addresses of this host
     "engine.notify": (),
     "engine.flow_files": ("engine", "capture"),  # files that are asked without importing them
     "engine.importing": ("engine", "capture"),  # the same for files
