@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
+from textual import events, on
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -17,12 +17,14 @@ from textual.reactive import var
 from textual.screen import Screen
 
 from nftui.config import Config, DisplaySettings, NameSettings, filters_directory, themes_directory
+from nftui.engine.one_sided import Sidedness, Sides
+from nftui.engine.owners import Owners
 from nftui.engine.query import KEYS, BackEnd
 from nftui.engine.resolving import Resolver
 from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
-from nftui.screens import glyphs, keys, themes
+from nftui.screens import errands, glyphs, keys, side_watch, themes
 from nftui.screens.depth import Depth, depth
 from nftui.screens.driver import MeteredDriver
 from nftui.screens.frugal import Outlet, frugal
@@ -118,6 +120,8 @@ class NftuiApp(App[None], inherit_bindings=False):
         listening: str = "",
         demo: bool = False,
         resolver: Resolver | None = None,
+        owners: Owners | None = None,
+        sides: Sides | None = None,
         config: Config | None = None,
         config_path: Path | None = None,
         clock: Callable[[], int] = now,
@@ -132,6 +136,8 @@ class NftuiApp(App[None], inherit_bindings=False):
             listening: Where exporters should send to, `10.1.2.3:9995`, for the words shown while there are no flows.
             demo: Whether the exporters are simulated.
             resolver: Knows names of addresses; None for one that knows none.
+            owners: Knows the processes of this host; None for nobody.
+            sides: Looks whether only one direction of the traffic is seen; None for never.
             config: The whole configuration, for what shows it; `display` goes before its own.
             config_path: Its file, None for the default one: saved filters and themes of the user stand beside it.
             clock: Returns the present in microseconds since 1970.
@@ -144,7 +150,9 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.back_end, self.display_settings, self.clock = back_end, display, clock
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
-        self.resolver = resolver or Resolver(NameSettings())
+        self.resolver, self.owners = resolver or Resolver(NameSettings()), owners
+        self.sides: tuple[Sidedness, ...] = ()
+        self._sides = sides
         self.config, self.config_path = config or Config(display=display), config_path
         self.saved, self.unsaved = self.config, dict[str, str]()
         self.environ = _ABLE if environ is None else environ
@@ -165,9 +173,25 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.set_reactive(NftuiApp.view, replace(_first_view(display), names=self.resolver.asks))
 
     def on_mount(self) -> None:
-        """Say which of the user's themes can't be used."""
+        """Say which of the user's themes can't be used, and begin to watch."""
         for problem in self.themes.problems.values():
             self.notify(printable(problem), severity="warning", timeout=10, markup=False)
+        if self._sides is not None:
+            self.set_timer(side_watch.FIRST_S, self._look_at_sides)
+
+    def _look_at_sides(self) -> None:
+        assert self._sides is not None
+        look, now = self._sides.look, self.clock()
+        errands.send("sides", self, lambda: side_watch.Looked(look(now)), lambda words: side_watch.Looked(None))
+
+    @on(side_watch.Looked)
+    def _looked_at_sides(self, message: side_watch.Looked) -> None:
+        message.stop()
+        self.sides = self.sides if message.found is None else message.found
+        if isinstance(self.screen, ShellScreen):
+            self.screen.show_edges()
+        if self._sides is not None:
+            self.set_timer(side_watch.EACH_S, self._look_at_sides)
 
     def look_like(self, display: DisplaySettings) -> None:
         """Take theme, colours and characters from settings.

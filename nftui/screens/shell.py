@@ -13,6 +13,8 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 
 from nftui.config import Config, DisplaySettings
+from nftui.engine.one_sided import Sidedness
+from nftui.engine.owners import Owners
 from nftui.engine.query import BackEnd
 from nftui.engine.resolving import Resolver
 from nftui.printable import printable
@@ -64,6 +66,8 @@ class Host(Protocol):
     marks: list[int]
     view: Reactive[View]
     resolver: Resolver
+    owners: Owners | None
+    sides: tuple[Sidedness, ...]
     glyphs: Glyphs
     depth: Depth
     themes: Themes
