@@ -35,6 +35,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "export.netflow9": ("export",),
     "export.ipfix": ("export",),
     "export.sflow": ("export",),
+    **dict.fromkeys(("export.fields", "export.flow_columns", "export.patterns", "export.streams"), ("export",)),
+    "export.target": ("export",),
+    "export.exporter": ("export",),
     "demo": ("demo", "export"),
     "screens": ("screens", "engine", "export"),
     "app": ("app", "screens", "engine", "export"),
@@ -97,6 +100,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "engine.notify",
         "engine.resolving",
         "engine.workers",
+        "export.target",
     ),
     # a version; collector, exporters; keeper, asker; workers
     "subprocess": ("checks.nfdump", "dashboard", "engine.child", "engine.crew", "engine.session", "engine.whois"),
