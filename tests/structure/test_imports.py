@@ -27,6 +27,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.rules": ("engine", "capture"),
     "engine.reload": ("engine", "capture"),
     "engine.owners": ("engine", "capture"),  # the addresses of this host
+    "engine.packet_capture": ("engine", "capture"),  # packets of one flow, to files
+    "engine.local_interfaces": ("engine", "capture"),  # where a probe may look
     "engine.notify": (),
     "engine.flow_files": ("engine", "capture"),  # files that are asked without importing them
     "engine.importing": ("engine", "capture"),  # the same for files
