@@ -170,8 +170,9 @@ class Meter:
             return
         lane = None
         if self._lanes == 2:
-            seen.facts[KEY_FACT] = keys.one_way(packed)
-            seen.facts[OPENING] = seen.flags.astype(np.int64)
+            for name, values in ((KEY_FACT, keys.one_way(packed)), (OPENING, seen.flags.astype(np.int64))):
+                seen.facts.more[name] = np.zeros(len(block), np.int64)
+                seen.facts.more[name][seen.frame] = values
             packed, lane = keys.both_ways(packed)
         self._meter(packed, seen, lane)
 
