@@ -312,8 +312,9 @@ class Meter:
         self._table.remove(rows)
 
     def _retire(self, rows: Rows, reasons: npt.NDArray[np.int16]) -> None:
-        """Keep flows until they are fetched, as far as there is room for them."""
-        room = self._settings.waiting - self._waiting
+        """Keep flows until they are fetched, as far as there is room; those that had to leave take only a part of it."""
+        forced = bool(len(reasons)) and int(reasons[0]) == NO_ROOM
+        room = max(self._settings.waiting * (3 if forced else 4) // 4 - self._waiting, 0)
         if rows.size > room:
             lost = rows.take(np.arange(room, rows.size))
             self.counts.lost_flows += lost.size
