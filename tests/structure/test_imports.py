@@ -107,7 +107,13 @@ ONE_FILE = ("pyroute2", "scapy", "plotext", "pysnmp", "pyasn1")
 """Libraries that are behind one module of ours each."""
 
 WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
-IN_AND_OUT = ("capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams", "capture.pcap")
+IN_AND_OUT = (
+    "capture.sockets",
+    "capture.datagrams",
+    "capture.recvmmsg",
+    "capture.streams",
+    "capture.probe.capture_file",
+)
 """The modules of capture which touch the outside; the others are decoders: octets in, columns out."""
 
 # ---------------------------------------------------------------- the source
