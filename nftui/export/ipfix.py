@@ -6,11 +6,27 @@ Source: RFC 7011.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nftui.export.netflow import EMPTY, HEAD, TAIL, Columns, Datagrams, Field, Template, described, join, number, sets
+from nftui.export.netflow import (
+    EMPTY,
+    HEAD,
+    PAYLOAD,
+    TAIL,
+    Columns,
+    Datagrams,
+    Field,
+    Groups,
+    Template,
+    announced,
+    chosen,
+    join,
+    number,
+    sets,
+)
 from nftui.export.netflow import templates as make
 
 # RFC 7011, section 3.1. The sequence number counts the data records sent before, whatever their template.
@@ -43,19 +59,47 @@ def encode(columns: Columns, exported: NDArray[np.int64], *, domain: int, sequen
         return EMPTY._replace(sequence=sequence)
     made = make(columns, HEAD + TIMES, TAIL + REASON)
     milliseconds = {name: columns[name] // 1000 for name in ("flow_start", "flow_end") if name in columns}
-    parts = sets({**columns, **milliseconds}, made, exported, HEADER)
+    leading = announce(made, int(exported[0]), domain=domain, sequence=sequence) if templates else []
+    groups = chosen(columns, made)
+    return data({**columns, **milliseconds}, groups, exported, domain=domain, sequence=sequence, leading=leading)
+
+
+def data(
+    columns: Columns,
+    groups: Groups,
+    exported: NDArray[np.int64],
+    *,
+    domain: int,
+    sequence: int,
+    payload: int = PAYLOAD,
+    leading: Sequence[bytes] = (),
+) -> Datagrams:
+    """Encode flows whose templates are told.
+
+    Args:
+        columns: As the templates name them, times as on the wire.
+        groups: Templates, each with the rows of its flows.
+        exported: When each flow is exported, microseconds since 1970, ascending; the header tells the next whole second.
+        domain: The observation domain.
+        sequence: Data records sent before.
+        payload: Octets of the largest message.
+        leading: Messages that go first.
+    """
+    parts = sets(columns, groups, exported, HEADER, payload)
     order, numbers, after = number(parts, sequence, by_record=True)
     for part, sequences in zip(parts, numbers, strict=True):
         header = part.datagrams["header"]
         header["version"], header["length"] = 10, part.datagrams.dtype.itemsize
         header["export_time"], header["sequence"] = -(-part.moments // 1_000_000), sequences & 0xFFFFFFFF
         header["observation_domain"] = domain
-    leading = _announce(made, -(-int(exported[0]) // 1_000_000), domain, sequence) if templates else b""
     return join(parts, order, after, leading)
 
 
-def _announce(made: tuple[Template, ...], seconds: int, domain: int, sequence: int) -> bytes:
-    """Return a message with all templates in one set (RFC 7011, sections 3.4.1 and 8.4)."""
-    body = described(made)
-    header = struct.pack(">HHIII", 10, HEADER.itemsize + 4 + len(body), seconds, sequence & 0xFFFFFFFF, domain)
-    return header + struct.pack(">HH", TEMPLATE_SET, 4 + len(body)) + body
+def announce(made: Iterable[Template], moment: int, *, domain: int, sequence: int, payload: int = PAYLOAD) -> list[bytes]:
+    """Return messages with templates, each with one set (RFC 7011, sections 3.4.1 and 8.4), as few as there is room for."""
+    return [
+        struct.pack(">HHIII", 10, HEADER.itemsize + 4 + len(body), -(-moment // 1_000_000), sequence & 0xFFFFFFFF, domain)
+        + struct.pack(">HH", TEMPLATE_SET, 4 + len(body))
+        + body
+        for _, body in announced(made, payload - HEADER.itemsize - 4)
+    ]
