@@ -18,8 +18,8 @@ _TIMES = ("flow_start", "flow_end", "uptime_start", "uptime_end")
 CORE = frozenset(("source_address", "destination_address", *_TIMES))
 """Columns that are told of every flow."""
 _ALWAYS = frozenset(((1, 8), (2, 8), (4, 1), (5, 1), (6, 1), (7, 2), (10, 4), (11, 2), (14, 4), (16, 4), (17, 4)))
-"""Elements, and their octets, that are told of every flow, too, as 0 where there is none: counters, protocol, ports, TOS, TCP flags,
-interfaces and AS numbers."""
+"""Elements, and their octets, that are told of every flow, too, as 0 where there is none: counters, protocol, ports, TOS, TCP
+flags, interfaces and AS numbers."""
 _CORES = 81
 """Ways in which these may have values: either address of two kinds or none, and either time."""
 _BITS = 62
