@@ -23,7 +23,9 @@ from nftui.engine.child import die_with_parent
 from nftui.engine.files import FILE_MODE
 from nftui.engine.filter_resolving import resolved
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.one_sided import Sides
 from nftui.engine.ordered import Records
+from nftui.engine.owners import Owners
 from nftui.engine.places import Places
 from nftui.engine.query import Answer, Query
 from nftui.engine.resolving import Resolver
@@ -39,7 +41,9 @@ HISTORY_MINUTES = 15
 class Watched(LocalBackEnd):
     """A store whose collector is a child of ours: when that ends by itself, the status says why."""
 
-    def __init__(self, root: Path, collector: Child | None, resolver: Resolver, located: Places) -> None:
+    def __init__(
+        self, root: Path, collector: Child | None, resolver: Resolver, located: Places, owners: Owners | None = None
+    ) -> None:
         """Open a store for reading.
 
         Args:
@@ -47,9 +51,10 @@ class Watched(LocalBackEnd):
             collector: Our collector, where there is one.
             resolver: Asked for names in filters; it may take its time, as an answer does.
             located: Asked for places in filters.
+            owners: Begins to look as soon as there is a probe; None for nobody.
         """
         super().__init__(root)
-        self._collector, self._resolver, self._places = collector, resolver, located
+        self._collector, self._resolver, self._places, self._owners = collector, resolver, located, owners
 
     def answer(self, query: Query, watch: Watch | None = None) -> Answer:
         """Answer a question, names and places of its filter looked up; the answer has the question as it was asked."""
@@ -76,7 +81,10 @@ class Watched(LocalBackEnd):
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status; `problem` alone when it is gone."""
         problem = self._collector.problem() if self._collector else ""
-        return {"problem": problem} if problem else super().status()
+        status = {"problem": problem} if problem else super().status()
+        if self._owners is not None and status is not None and status.get("probes"):
+            self._owners.begin()
+        return status
 
     def account(self) -> Account:
         """Return the collector's account; `problem` alone as its status when it is gone."""
@@ -223,14 +231,16 @@ def _show(
     for name in () if in_browser else ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     cache = default_cache()
-    resolver = Resolver(config.names, cache / "names.json")
+    resolver, owners = Resolver(config.names, cache / "names.json"), Owners()
     app = NftuiApp(
-        Watched(data, collector, resolver, places.use(config.names, cache)),
+        Watched(data, collector, resolver, places.use(config.names, cache), owners),
         config.display,
         title=str(data),
         listening=listening,
         demo=demo,
         resolver=resolver,
+        owners=owners,
+        sides=Sides(LocalBackEnd(data, keep=False)),
         config=config,
         config_path=config_path,
         environ=os.environ,

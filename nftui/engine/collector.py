@@ -360,6 +360,7 @@ class Collector:
             "waiting_datagrams": decoded["waiting_datagrams"],
             "unknown_exporters": decoded["unknown_exporters"],
             "exporters": decoded["exporters"],
+            "probes": [],
             "store": {
                 **self._keeper.account(),
                 "state": self._outlet.problem or self._keeper.problem or "ok",
