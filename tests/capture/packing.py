@@ -15,7 +15,7 @@ from nftui.capture.pcap import CaptureFileCounts, _frames
 from nftui.capture.sets import Integers, Octets
 
 PROBE = Path(__file__).resolve().parents[1] / "data" / "probe"
-PLACES = ("transport", "ip_end")
+PLACES = ("network", "transport", "ip_end")
 
 
 def packed(frames: Sequence[bytes], between: bytes = b"") -> tuple[Octets, Integers, Integers]:
