@@ -13,7 +13,8 @@ from typing import Any
 PACKETS, KERNEL = "packets", "kernel"
 
 COUNTED = (
-    "packets", "octets", "flows", "drops", "emergency", "lost_packets", "lost_octets", "sampled_out", "not_ip", "cut", "fragments",
+    "packets", "octets", "flows", "drops", "emergency", "lost_packets", "lost_octets", "sampled_out", "ip_octets",
+    "link_octets", "not_ip", "not_ip_octets", "cut", "fragments",
 )  # fmt: skip
 """Adds up over processes, and over those that ended."""
 PRESENT = ("packets_per_s", "octets_per_s", "flows_per_s", "used", "entries")
@@ -41,9 +42,11 @@ class PacketSource:
         emergency: Flows that ended early, as there was no room.
         lost_packets: In no flow at all, as there was no room even so; with `lost_octets`.
         sampled_out: Packets that were not looked at, of `sampling` one was.
-        not_ip: Packets without an IP header.
-        cut: Packets of which less than their headers were there.
-        fragments: Packets that are fragments behind the first.
+        ip_octets: Octets of IP packets, from the IP header on, without padding; with `link_octets`, the rest of the same frames,
+            `not_ip_octets` and what was cut or not looked at they are all `octets`.
+        not_ip: Packets without an IP header; with `not_ip_octets`.
+        cut: Packets of which too little was there to know their addresses.
+        fragments: Packets that are fragments.
         active: Seconds after which a flow that goes on is told of.
         inactive: Seconds without a packet after which a flow is over.
         bpf: The filter that the kernel has; empty for none.
@@ -73,7 +76,10 @@ class PacketSource:
     lost_octets: int = 0
     sampling: int = 1
     sampled_out: int = 0
+    ip_octets: int = 0
+    link_octets: int = 0
     not_ip: int = 0
+    not_ip_octets: int = 0
     cut: int = 0
     fragments: int = 0
     active: int = 60
