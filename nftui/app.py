@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
+from textual import events, on
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -17,13 +17,14 @@ from textual.reactive import var
 from textual.screen import Screen
 
 from nftui.config import Config, DisplaySettings, NameSettings, filters_directory, themes_directory
+from nftui.engine.one_sided import Sidedness, Sides
 from nftui.engine.owners import Owners
 from nftui.engine.query import KEYS, BackEnd
 from nftui.engine.resolving import Resolver
 from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
-from nftui.screens import glyphs, keys, themes
+from nftui.screens import capturing, errands, glyphs, keys, side_watch, themes
 from nftui.screens.depth import Depth, depth
 from nftui.screens.driver import MeteredDriver
 from nftui.screens.frugal import Outlet, frugal
@@ -37,6 +38,7 @@ from nftui.screens.view import MINUTE, Range, View, parse_range
 from nftui.screens.widgets.typed_line import TypedLine
 
 if TYPE_CHECKING:
+    from nftui.engine.packet_capture import PacketCapture
     from nftui.screens.filters import FiltersScreen
     from nftui.screens.flows import FlowsScreen
     from nftui.screens.maps import MapScreen
@@ -105,7 +107,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         Binding("8", "switch_mode('settings')", "Settings", show=False, id="app.settings", tooltip="The Settings screen"),
         Binding("colon,ctrl+p", "command_palette", "Palette", show=False, id="app.palette", tooltip="Find a command by its name"),
         Binding("T", "next_theme", "Theme", show=False, id="app.theme", tooltip="The next theme"),
-        Binding("q", "quit", "Quit", id="app.quit", tooltip="Close a window, else leave the program"),
+        Binding("q", "leave", "Quit", id="app.quit", tooltip="Close a window, else leave the program"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True, id="app.quit_always", tooltip="Leave the program"),
     ]
     view: var[View] = var(View(), init=False)
@@ -120,6 +122,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         demo: bool = False,
         resolver: Resolver | None = None,
         owners: Owners | None = None,
+        sides: Sides | None = None,
         config: Config | None = None,
         config_path: Path | None = None,
         clock: Callable[[], int] = now,
@@ -135,6 +138,7 @@ class NftuiApp(App[None], inherit_bindings=False):
             demo: Whether the exporters are simulated.
             resolver: Knows names of addresses; None for one that knows none.
             owners: Knows the processes of this host; None for nobody.
+            sides: Looks whether only one direction of the traffic is seen; None for never.
             config: The whole configuration, for what shows it; `display` goes before its own.
             config_path: Its file, None for the default one: saved filters and themes of the user stand beside it.
             clock: Returns the present in microseconds since 1970.
@@ -148,6 +152,9 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.back_end, self.display_settings, self.clock = back_end, display, clock
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
         self.resolver, self.owners = resolver or Resolver(NameSettings()), owners
+        self.sides: tuple[Sidedness, ...] = ()
+        self._sides = sides
+        self.capture: PacketCapture | None = None
         self.config, self.config_path = config or Config(display=display), config_path
         self.saved, self.unsaved = self.config, dict[str, str]()
         self.environ = _ABLE if environ is None else environ
@@ -168,9 +175,25 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.set_reactive(NftuiApp.view, replace(_first_view(display), names=self.resolver.asks))
 
     def on_mount(self) -> None:
-        """Say which of the user's themes can't be used."""
+        """Say which of the user's themes can't be used, and begin to watch."""
         for problem in self.themes.problems.values():
             self.notify(printable(problem), severity="warning", timeout=10, markup=False)
+        if self._sides is not None:
+            self.set_timer(side_watch.FIRST_S, self._look_at_sides)
+
+    def _look_at_sides(self) -> None:
+        assert self._sides is not None
+        look, now = self._sides.look, self.clock()
+        errands.send("sides", self, lambda: side_watch.Looked(look(now)), lambda words: side_watch.Looked(None))
+
+    @on(side_watch.Looked)
+    def _looked_at_sides(self, message: side_watch.Looked) -> None:
+        message.stop()
+        self.sides = self.sides if message.found is None else message.found
+        if isinstance(self.screen, ShellScreen):
+            self.screen.show_edges()
+        if self._sides is not None:
+            self.set_timer(side_watch.EACH_S, self._look_at_sides)
 
     def look_like(self, display: DisplaySettings) -> None:
         """Take theme, colours and characters from settings.
@@ -208,6 +231,14 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.theme_changed_signal.publish(self.current_theme)
         self.refresh_css()
         self.screen.refresh()
+
+    async def action_leave(self) -> None:
+        """Leave the program; while a capture runs only when that is asked twice."""
+        if self.capture is not None and self.capture.running:
+            self.capture.stop()
+            self.notify(f"{capturing.ended(self.capture)}; q once more leaves", markup=False)
+        else:
+            await self.action_quit()
 
     def action_next_theme(self) -> None:
         """Take the next theme."""

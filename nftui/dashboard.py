@@ -23,6 +23,7 @@ from nftui.engine.child import die_with_parent
 from nftui.engine.files import FILE_MODE
 from nftui.engine.filter_resolving import resolved
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.one_sided import Sides
 from nftui.engine.ordered import Records
 from nftui.engine.owners import Owners
 from nftui.engine.places import Places
@@ -239,6 +240,7 @@ def _show(
         demo=demo,
         resolver=resolver,
         owners=owners,
+        sides=Sides(LocalBackEnd(data, keep=False)),
         config=config,
         config_path=config_path,
         environ=os.environ,

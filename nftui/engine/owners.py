@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from nftui.engine.network_interfaces import own_addresses
+from nftui.capture.probe.interfaces import interfaces
 from nftui.schema import POLARS
 from nftui.units import MAPPED_PREFIX, SECOND, address_octets
 
@@ -176,10 +176,12 @@ class Owners:
         if not known or flows.is_empty() or not {*_KEYS, *_TIMES} <= set(flows.columns):
             return None
         sockets = pl.DataFrame(known, schema=_SCHEMA, orient="row")
+        own = {octets for one in interfaces() for address in one.addresses if (octets := address_octets(address)) is not None}
+        own |= set(sockets.filter(~pl.col("local").is_in(ANY))["local"].to_list())
         records = flows.select(*_KEYS, *(pl.col(name).cast(pl.Int64) for name in _TIMES)).with_row_index("row")
         # Nothing is known of older ones.
         records = records.filter(pl.col("flow_end") >= self._last - HOLD)
-        found = pl.concat([_matching(records, sockets, own) for own in (False, True)])
+        found = pl.concat([_matching(records, sockets), _open_ended(records, sockets, sorted(own))])
         if found.is_empty():
             return None
         found = found.unique("row", keep="first", maintain_order=True)
@@ -203,22 +205,29 @@ def _held(folder: str) -> Iterator[int]:
                     yield int(link[8:-1])
 
 
-def _matching(records: pl.DataFrame, sockets: pl.DataFrame, open_ended: bool) -> pl.DataFrame:
-    """Return rows and owners: by both ends; or (`open_ended`) by the one end of sockets that talk to anybody."""
-    sockets = sockets.filter((pl.col("remote_port") == 0) == open_ended)
-    within = (pl.col("flow_end") >= pl.col("since")) & (pl.col("flow_start") <= pl.col("until"))
-    own = [octets for address in own_addresses() if (octets := address_octets(address)) is not None] if open_ended else []
+_WITHIN = (pl.col("flow_end") >= pl.col("since")) & (pl.col("flow_start") <= pl.col("until"))
+_BOTH_WAYS = (("source", "destination"), ("destination", "source"))
+
+
+def _matching(records: pl.DataFrame, sockets: pl.DataFrame) -> pl.DataFrame:
+    """Return rows and owners by both ends."""
+    right = ["protocol", "local", "local_port", "remote", "remote_port"]
     found = []
-    for near, far in (("source", "destination"), ("destination", "source")):
-        if open_ended:
-            here = (pl.col("local") == pl.col(f"{near}_address")) | (
-                pl.col("local").is_in(ANY) & pl.col(f"{near}_address").is_in(own)
-            )
-            joined = records.join(sockets, left_on=["protocol", f"{near}_port"], right_on=["protocol", "local_port"]).filter(here)
-        else:
-            left = ["protocol", *(f"{side}_{what}" for side in (near, far) for what in ("address", "port"))]
-            joined = records.join(sockets, left_on=left, right_on=["protocol", "local", "local_port", "remote", "remote_port"])
-        found.append(joined.filter(within).select("row", "owner"))
+    for near, far in _BOTH_WAYS:
+        left = ["protocol", *(f"{side}_{what}" for side in (near, far) for what in ("address", "port"))]
+        found.append(records.join(sockets, left_on=left, right_on=right).filter(_WITHIN).select("row", "owner"))
+    return pl.concat(found)
+
+
+def _open_ended(records: pl.DataFrame, sockets: pl.DataFrame, own: list[bytes]) -> pl.DataFrame:
+    """Return rows and owners by the one end of sockets that talk to anybody; `own` are the addresses of this host."""
+    sockets = sockets.filter(pl.col("remote_port") == 0)
+    found = []
+    for near, _ in _BOTH_WAYS:
+        here = pl.col(f"{near}_address")
+        meant = (pl.col("local") == here) | (pl.col("local").is_in(ANY) & here.is_in(own))
+        joined = records.join(sockets, left_on=["protocol", f"{near}_port"], right_on=["protocol", "local_port"])
+        found.append(joined.filter(meant & _WITHIN).select("row", "owner"))
     return pl.concat(found)
 
 

@@ -189,6 +189,7 @@ class InvestigationScreen(FilteredScreen):
             parts.append(Part(f"{words}  ", "accent"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
+        parts += self.signs()
         # A share that is told needs no sign.
         if self.answer is not None and not (parts and self.answer.coverage.partial is not None):
             glyph, style = reading.glyph(self.answer.coverage)

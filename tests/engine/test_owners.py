@@ -13,7 +13,6 @@ import polars as pl
 import pytest
 
 from nftui.engine import owners
-from nftui.engine.network_interfaces import interfaces, own_addresses
 from nftui.engine.owners import Owners
 from nftui.schema import POLARS
 from nftui.units import SECOND, address_octets
@@ -120,11 +119,3 @@ def test_what_cannot_be_read_is_nobodys(tmp_path: Path) -> None:
     known.look()
     assert known.of(frame(flow(6, ("127.0.0.1", 1), ("127.0.0.1", 2), 0, 0))) is None
     assert Owners().of(pl.DataFrame()) is None
-
-
-def test_interfaces_are_those_of_the_kernel() -> None:
-    found = {one.name: one for one in interfaces()}
-    assert found["lo"].loopback and found["lo"].index == socket.if_nametoindex("lo")
-    assert "127.0.0.1" in own_addresses() and "127.0.0.1" in found["lo"].addresses
-    assert sorted(found) == sorted(path.name for path in Path("/sys/class/net").iterdir())
-    assert list(found)[-1] == "lo" or not found["lo"].up, "the loopback is offered last"

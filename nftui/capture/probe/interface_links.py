@@ -65,7 +65,8 @@ class HostInterface:
 
 def look(name: str) -> HostInterface | None:
     """Return an interface as it is now; None where there is none of that name."""
-    if not 0 < len(name.encode()) <= LONGEST_NAME:
+    # What stands behind a colon names an address, not an interface.
+    if not 0 < len(name.encode()) <= LONGEST_NAME or ":" in name:
         return None
     request = _REQUEST.pack(name.encode())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:

@@ -24,7 +24,6 @@ PROMISCUOUS = 1
 ETH_P_ALL = 3
 SO_ATTACH_FILTER = 26
 FANOUT_HASH, FANOUT_ROUND_ROBIN, FANOUT_CPU, FANOUT_QUEUE = 0, 1, 2, 5
-_FANOUT_DEFRAGMENT = 0x8000
 FRAME = 2048
 """What the kernel is told of the size of a frame: of no consequence in version 3, but it must divide a block."""
 _REQUEST = struct.Struct("=7I")
@@ -61,8 +60,9 @@ class Fanout:
 
     Attributes:
         group: A number from 0 to 65535, the same in all of them.
-        mode: How frames are dealt; by default the packets of both directions of a flow go to the same one, and fragments to where
-            their first goes.
+        mode: How frames are dealt; by default by a hash of addresses and ports, so that both directions of a flow go to the same
+            one, and by addresses alone for fragments, so that those of one packet stay together. (The kernel could put fragments
+            together before that, but then they would be counted as one packet.)
     """
 
     group: int
@@ -139,7 +139,7 @@ def listen(of: socket.socket, interface: HostInterface, *, promiscuous: bool, fa
         raise failure(interface.name, error) from error
     if fanout is not None:
         try:
-            of.setsockopt(SOL_PACKET, FANOUT, struct.pack("=HH", fanout.group, fanout.mode | _FANOUT_DEFRAGMENT))
+            of.setsockopt(SOL_PACKET, FANOUT, struct.pack("=HH", fanout.group, fanout.mode))
         except OSError as error:
             reason = f"can't share packets in group {fanout.group}: {error.strerror}; another program may use that number"
             raise InterfaceError(interface.name, reason) from error
@@ -147,7 +147,7 @@ def listen(of: socket.socket, interface: HostInterface, *, promiscuous: bool, fa
 
 def dropped(of: socket.socket) -> int:
     """Return how many frames the kernel had no room for since this was asked last."""
-    return int(struct.unpack("=III", of.getsockopt(SOL_PACKET, STATISTICS, 12))[1])
+    return int(struct.unpack_from("=II", of.getsockopt(SOL_PACKET, STATISTICS, 12))[1])
 
 
 def failure(name: str, error: Exception, octets: int = 0) -> InterfaceError:

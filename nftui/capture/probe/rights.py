@@ -9,11 +9,11 @@ Source: capabilities(7); capget(2); linux/capability.h.
 from __future__ import annotations
 
 import ctypes
-import os
 import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 NET_ADMIN, NET_RAW = 12, 13
 _VERSION_3 = 0x20080522
@@ -23,7 +23,10 @@ _HEADER, _SETS = struct.Struct("=Ii"), struct.Struct("=6I")
 
 def how_to_grant() -> str:
     """Return in one line what has to be granted for taking packets, and how."""
-    python = os.path.realpath(sys.executable)
+    try:
+        python = Path("/proc/self/exe").readlink()
+    except OSError:
+        python = Path(sys.executable).resolve()
     return (
         "not permitted to take packets: that needs CAP_NET_RAW. Run it as root; or in a systemd unit with "
         "AmbientCapabilities=CAP_NET_RAW; or grant it to this Python, and so to every program that it runs, for every user: "

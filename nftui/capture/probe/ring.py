@@ -24,7 +24,7 @@ from nftui.capture.probe.interface_links import IP_VERSIONS, HostInterface
 from nftui.capture.probe.packet_socket import Fanout, RingShape
 from nftui.capture.probe.ring_blocks import RingBlocks, RingFrames
 from nftui.capture.sets import Integers
-from nftui.errors import InterfaceError
+from nftui.errors import InterfaceError, NftuiError
 
 SNAP = 256
 """Octets of each frame, if nothing else is said: link, tags, two IP headers and a tunnel between them, and the transport's."""
@@ -33,8 +33,10 @@ HEADERS = 128
 RING_OCTETS = 32 << 20
 BLOCK_OCTETS = 1 << 16
 """Of a block: small, so that the chains of many can be followed side by side."""
-WAIT_MS = 40
+WAIT_MS = 100
 """How long frames wait for a block to fill."""
+PACE_S, STEP_S = 0.05, 0.01
+"""So long after the last blocks `take` waits for others to come, that there be many: a look at few costs as much. In steps."""
 TAKEN_OCTETS = 2 << 20
 """Of the ring in one `FrameBlock`: as many as fit into a processor's cache together with what is made of them."""
 LOOK_S = 0.5
@@ -90,7 +92,7 @@ class Ring:
         self._socket: socket.socket | None = None
         self._at = self._held = 0
         self._most = 1
-        self._looked = 0.0
+        self._looked = self._taken = 0.0
         try:
             self._open(interface_links.find(interface))
         except Exception:
@@ -102,7 +104,7 @@ class Ring:
         return self._poll.fileno()
 
     def take(self) -> FrameBlock | None:
-        """Return the frames of the next blocks; None where there are none.
+        """Return the frames of the next blocks, after `PACE_S` at most; None where there are none.
 
         They lie in the ring: with the next call the kernel gets that memory back.
         """
@@ -110,7 +112,7 @@ class Ring:
         if self._held:
             self._blocks.give_back(self._at, self._held)
             self._at = (self._at + self._held) % self._shape.blocks
-        self._held = self._blocks.ready(self._at, self._most)
+        self._held = self._paced()
         self.counts.dropped += packet_socket.dropped(self._socket)
         frames = self._blocks.frames(self._at, self._held) if self._held else None
         self.walked += self._blocks.walked
@@ -119,6 +121,17 @@ class Ring:
             self._look()
             return None
         return self._counted(frames)
+
+    def _paced(self) -> int:
+        """Return how many blocks there are to take, after some waiting where these are few and the last were taken just now."""
+        while 0 < (ready := self._blocks.ready(self._at, self._most)) < min(self._most, self._shape.blocks - self._at):
+            left = self._taken + PACE_S - time.monotonic()
+            if left <= 0:
+                break
+            time.sleep(min(left, STEP_S))
+        if ready:
+            self._taken = time.monotonic()
+        return ready
 
     def close(self) -> None:
         """Give it back; memory that is still referred to stays until it isn't any more."""
@@ -184,7 +197,7 @@ class Ring:
         before = self._socket
         try:
             self._open(interface)
-        except InterfaceError as error:
+        except NftuiError as error:
             self.problem = f"{self.name} is back, but: {error}"
             return
         before.close()
