@@ -6,10 +6,13 @@ Where nobody sends, the collector's own thread is idle, and a process less is so
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import polars as pl
 
@@ -19,6 +22,9 @@ from nftui.engine.flow_sources import FlowSource
 from nftui.engine.interface_names import InterfaceNames
 from nftui.engine.metering import Metering
 from nftui.engine.packet_source import PacketSource
+from nftui.engine.source_events import SourceEvents
+
+log = logging.getLogger(__name__)
 
 
 class Feed:
@@ -32,6 +38,8 @@ class Feed:
             names: Written beside the flows; None where none are known.
         """
         self._sources, self._names = sources, names
+        self._events: deque[dict[str, Any]] = deque(maxlen=accounts.EVENTS)
+        self._look = SourceEvents(self._tell).look
         self._metering: Metering | None = None
         self._thread: threading.Thread | None = None
 
@@ -87,10 +95,16 @@ class Feed:
             with suppress(OSError):  # of less weight than what the collector says itself
                 self._names.write()
         entries = self.entries()
+        self._look(entries)
         own = {
             "flows": sum(one.flows for one in entries),
             "flows_per_s": sum(one.flows_per_s for one in entries),
             "undecodable": self._metering.failed if self._metering else 0,
             "probes": [one.as_dict() for one in entries],
+            "events": list(self._events),
         }
         return accounts.together(first, [own])
+
+    def _tell(self, text: str) -> None:
+        log.warning("%s", text)
+        self._events.append({"time": time.time_ns() // 1000, "text": text})

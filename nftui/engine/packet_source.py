@@ -1,7 +1,7 @@
 """What a status says of a source of packets: the entries of `probes` in `status.json`.
 
 Each interface, and the kernel's connection tracking where it is asked, has one entry. Of several processes that share an interface
-the entries are added up, so readers see one.
+the entries are added up, so readers see one; what is not counted is as those at work say.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ COUNTED = (
 """Adds up over processes, and over those that ended."""
 PRESENT = ("packets_per_s", "octets_per_s", "flows_per_s", "used", "entries")
 """Adds up over processes at work."""
+LATEST = ("last_seen", "last_drop")
+"""Times, of which the latest holds."""
+ENDED = "the process that looked at it has ended"
 
 
 @dataclass(slots=True)
@@ -95,7 +98,7 @@ class PacketSource:
 
 
 def together(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one entry for each source, of those of several processes; what is not counted is as the one heard last says."""
+    """Return one entry for each source, of those of several processes, and of those that were before them."""
     found: dict[str, list[dict[str, Any]]] = {}
     for one in entries:
         found.setdefault(str(one.get("source")), []).append(one)
@@ -104,15 +107,15 @@ def together(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def left(entry: dict[str, Any]) -> dict[str, Any]:
     """Return what stays of an entry when its process has ended."""
-    return {**entry, **dict.fromkeys(PRESENT, 0), "problem": ""}
+    return {**entry, **dict.fromkeys(PRESENT, 0), "link": "", "problem": ENDED}
 
 
 def _one(some: list[dict[str, Any]]) -> dict[str, Any]:
-    latest = max(some, key=lambda one: str(one.get("last_seen") or ""))
+    present = [one for one in some if one.get("problem") != ENDED] or some
     return {
-        **latest,
+        **present[-1],
         **{key: sum(one.get(key, 0) for one in some) for key in COUNTED},
         **{key: round(sum(one.get(key, 0) for one in some), 1) for key in PRESENT},
-        "problem": next((one["problem"] for one in some if one.get("problem")), ""),
-        "last_drop": max(str(one.get("last_drop") or "") for one in some),
+        **{key: max(str(one.get(key) or "") for one in some) for key in LATEST},
+        "problem": next((one["problem"] for one in present if one.get("problem")), ""),
     }

@@ -34,13 +34,12 @@ from nftui.engine.metering import Metering
 from nftui.engine.outlet import Outlet
 from nftui.engine.packet_sources import exporter_address, sources_of
 from nftui.engine.share import Share
+from nftui.engine.source_events import SourceEvents
 from nftui.engine.urgency import lower_pool
 from nftui.engine.worker import ENDED_BY_PARENT
 
 TICK_S = 0.8
 """Between two tail files, as in the collector."""
-TELL_S = 60.0
-"""Between two events of one kind about one source."""
 log = logging.getLogger(__name__)
 
 
@@ -61,8 +60,7 @@ class Prober:
         """
         self._share = share
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
-        self._told: dict[tuple[str, str], tuple[float, int]] = {}
-        self._problems: dict[str, str] = {}
+        self._look = SourceEvents(self._tell).look
         self._queue = FlowQueue(QUEUE_FLOWS // share.processes)
         self._outlet = Outlet(root, self._tell, self._queue.room, share, lock)
         self._sources = sources
@@ -119,13 +117,7 @@ class Prober:
         """Return the account of this process, in the form of a collector's."""
         now = time.time_ns() // 1000
         entries = [source.entry(now) for source in self._sources]
-        for entry in entries:
-            self._heed(entry.source, "problem", entry.problem)
-            self._count(
-                entry.source, "packets dropped by the kernel: a larger probe.ring, or probe.processes, may help", entry.drops
-            )
-            self._count(entry.source, "flows ended early: more came at a time than probe.entries", entry.emergency)
-            self._count(entry.source, "packets are in no flow: there was no room for more", entry.lost_packets)
+        self._look(entries)
         writer = self._outlet.writer
         return {
             "pid": os.getpid(),
@@ -144,20 +136,6 @@ class Prober:
             "store": {"state": self._outlet.problem or "ok"},
             "events": list(self._events),
         }
-
-    def _heed(self, source: str, kind: str, words: str) -> None:
-        """Tell of a problem when it begins, and when it is over."""
-        before, self._problems[source] = self._problems.get(source, ""), words
-        if words != before:
-            self._tell(f"probe {source}: {words}" if words else f"probe {source}: packets can be taken again")
-
-    def _count(self, source: str, words: str, number: int) -> None:
-        """Tell of what was counted since it was told of last, but not all the time."""
-        then, before = self._told.get((source, words), (-TELL_S, 0))
-        now = time.monotonic()
-        if number > before and now - then >= TELL_S:
-            self._told[source, words] = now, number
-            self._tell(f"probe {source}: {number - before:,} {words}")
 
     def _tell(self, text: str) -> None:
         if not self._events or self._events[-1]["text"] != text:
