@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -135,6 +136,7 @@ def run(
     *,
     collect: bool,
     listen: list[str] | None = None,
+    interfaces: list[str] | None = None,
     config_path: Path | None = None,
     with_parent: int | None = None,
 ) -> int:
@@ -143,7 +145,7 @@ def run(
     if with_parent is not None:
         die_with_parent(with_parent)
     with ExitStack() as stack:
-        child = collector_for(data, config, collect=collect, listen=listen, config_path=config_path)
+        child = collector_for(data, config, collect=collect, listen=listen, interfaces=interfaces, config_path=config_path)
         if child is not None:
             stack.callback(child.stop)
         entries = tuple(listen or config.collector.listen)
@@ -151,11 +153,20 @@ def run(
         return _show(data, config, listening=f"{own_address()}:{port}", collector=child, config_path=config_path)
 
 
-def collector_for(data: Path, config: Config, *, collect: bool, listen: list[str] | None, config_path: Path | None) -> Child | None:
+def collector_for(
+    data: Path,
+    config: Config,
+    *,
+    collect: bool,
+    listen: list[str] | None,
+    interfaces: list[str] | None = None,
+    config_path: Path | None,
+) -> Child | None:
     """Start a collector where one is wanted and none is at work on the store."""
     if not collect or not config.collector.enabled or Store(data).collector_running():
         return None
-    return _start_collector(data, listen or list(config.collector.listen), config.collector.interval, config_path)
+    ports = listen or list(config.collector.listen)
+    return _start_collector(data, ports, config.collector.interval, config_path, interfaces or ())
 
 
 def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
@@ -250,11 +261,14 @@ def _show(
     return app.return_code or 0
 
 
-def _start_collector(data: Path, listen: list[str], interval: int, config_path: Path | None) -> Child:
+def _start_collector(
+    data: Path, listen: list[str], interval: int, config_path: Path | None, interfaces: Sequence[str] = ()
+) -> Child:
     try:
         make_folder(data)
         words = ["collect", "--data", str(data), "--interval", str(interval), "--with-parent", str(os.getpid())]
         words += [word for text in listen for word in ("--listen", text)]
+        words += [word for name in interfaces for word in ("--interface", name)]
         if config_path is not None:
             words += ["--config", str(config_path)]
         return Child(words, data / "collector.log")

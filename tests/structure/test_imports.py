@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.flow_sources": ("engine", "capture"),  # wires packets to meters
     "engine.packet_sources": ("engine", "capture"),
     "engine.meter_settings": ("engine", "capture"),
+    "engine.tracked": ("engine", "capture"),
     "engine.interface_names": ("engine", "capture"),
     "engine.prober": ("engine", "capture"),  # the same as the collector, for packets
     "export": ("export", "engine"),
