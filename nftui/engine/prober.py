@@ -26,7 +26,7 @@ from nftui import config
 from nftui.capture.probe import rights
 from nftui.engine import garbage
 from nftui.engine.accounts import EVENTS
-from nftui.engine.child import die_with_parent
+from nftui.engine.child import ENDED_BY_PARENT, die_with_parent
 from nftui.engine.flow_queue import QUEUE_FLOWS, FlowQueue
 from nftui.engine.flow_sources import FlowSource
 from nftui.engine.interface_names import InterfaceNames
@@ -36,7 +36,6 @@ from nftui.engine.packet_sources import exporter_address, sources_of
 from nftui.engine.share import Share
 from nftui.engine.source_events import SourceEvents
 from nftui.engine.urgency import lower_pool
-from nftui.engine.worker import ENDED_BY_PARENT
 
 TICK_S = 0.8
 """Between two tail files, as in the collector."""
