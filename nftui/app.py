@@ -24,7 +24,7 @@ from nftui.engine.resolving import Resolver
 from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
-from nftui.screens import errands, glyphs, keys, side_watch, themes
+from nftui.screens import capturing, errands, glyphs, keys, side_watch, themes
 from nftui.screens.depth import Depth, depth
 from nftui.screens.driver import MeteredDriver
 from nftui.screens.frugal import Outlet, frugal
@@ -38,6 +38,7 @@ from nftui.screens.view import MINUTE, Range, View, parse_range
 from nftui.screens.widgets.typed_line import TypedLine
 
 if TYPE_CHECKING:
+    from nftui.engine.packet_capture import PacketCapture
     from nftui.screens.filters import FiltersScreen
     from nftui.screens.flows import FlowsScreen
     from nftui.screens.maps import MapScreen
@@ -106,7 +107,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         Binding("8", "switch_mode('settings')", "Settings", show=False, id="app.settings", tooltip="The Settings screen"),
         Binding("colon,ctrl+p", "command_palette", "Palette", show=False, id="app.palette", tooltip="Find a command by its name"),
         Binding("T", "next_theme", "Theme", show=False, id="app.theme", tooltip="The next theme"),
-        Binding("q", "quit", "Quit", id="app.quit", tooltip="Close a window, else leave the program"),
+        Binding("q", "leave", "Quit", id="app.quit", tooltip="Close a window, else leave the program"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True, id="app.quit_always", tooltip="Leave the program"),
     ]
     view: var[View] = var(View(), init=False)
@@ -153,6 +154,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.resolver, self.owners = resolver or Resolver(NameSettings()), owners
         self.sides: tuple[Sidedness, ...] = ()
         self._sides = sides
+        self.capture: PacketCapture | None = None
         self.config, self.config_path = config or Config(display=display), config_path
         self.saved, self.unsaved = self.config, dict[str, str]()
         self.environ = _ABLE if environ is None else environ
@@ -229,6 +231,14 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.theme_changed_signal.publish(self.current_theme)
         self.refresh_css()
         self.screen.refresh()
+
+    async def action_leave(self) -> None:
+        """Leave the program; while a capture runs only when that is asked twice."""
+        if self.capture is not None and self.capture.running:
+            self.capture.stop()
+            self.notify(f"{capturing.ended(self.capture)}; q once more leaves", markup=False)
+        else:
+            await self.action_quit()
 
     def action_next_theme(self) -> None:
         """Take the next theme."""

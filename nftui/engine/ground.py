@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -62,6 +62,7 @@ class Ground:
         watch: Who follows; None reads in as few steps as there can be.
         read: Takes the names of parts that were read.
         held: Flows of parts that came since the last question.
+        near: Takes what was read for this answer alone of flows near an edge, by what it is.
         at, until: The shares that `watch` is told at the beginning and at the end of a pass.
     """
 
@@ -72,6 +73,7 @@ class Ground:
     watch: Watch | None = None
     read: set[PartName] = field(default_factory=set)
     held: dict[PartName, pl.DataFrame] = field(default_factory=dict)
+    near: dict[Hashable, pl.DataFrame] = field(default_factory=dict)
     at: float = 0.0
     until: float = 1.0
     _flows: int = field(default_factory=lambda: FIRST_STEP)

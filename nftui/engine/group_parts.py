@@ -97,7 +97,9 @@ class Grouper:
         frames = []
         try:
             for clips, sign in ((before, top.negated), (after, pl.DataFrame.clone)):
-                frames += [sign(_of(query, flows, clip, timed=False)) for clip, flows in together(near, clips)]
+                for clip, flows in together(near, clips):
+                    groups, _ = top.summed(top.clipped(flows, query, clip), query, timed=False)
+                    frames.append(sign(groups.collect(engine="streaming")))
                 for name in (name for name in far if name in clips):
                     ground.check()
                     flows = ground.store.scan([parts[name]], _columns(query, clips[name], timed=False))
@@ -108,7 +110,7 @@ class Grouper:
 
 
 def together(flows: dict[PartName, pl.DataFrame], clips: Wanted) -> Iterator[tuple[Interval | None, pl.LazyFrame]]:
-    """Yield the flows of parts that are clipped alike."""
+    """Yield what the flows of parts count that are to be clipped alike."""
     alike: dict[Interval | None, list[pl.DataFrame]] = {}
     for name, frame in flows.items():
         if name in clips and frame.height:

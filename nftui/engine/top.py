@@ -70,6 +70,11 @@ def counted(flows: pl.LazyFrame, query: Query, clip: Interval | None, timed: boo
     frame = matching(flows, query).select(
         *values, *(value.alias(name) for name, value in sums.items()), *times, rate.alias("sampling")
     )
+    return clipped(frame, query, clip)
+
+
+def clipped(frame: pl.LazyFrame, query: Query, clip: Interval | None) -> pl.LazyFrame:
+    """Return what flows count within a range, of what they count in all, with their times: as `counted` has it."""
     if clip is None:
         return frame
     if query.contained:
@@ -117,7 +122,19 @@ def groups_and_total(flows: pl.LazyFrame, query: Query, clip: Interval | None, t
     Returns:
         The frame of `groups`; and one row of `SUMS`, for groups that overlap don't add up to it.
     """
-    frame = counted(flows, query, clip, timed)
+    return summed(counted(flows, query, clip, timed), query, timed)
+
+
+def summed(frame: pl.LazyFrame, query: Query, timed: bool) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Aggregate what flows count.
+
+    Args:
+        frame: As of `counted`.
+        query: For keys and folding.
+        timed: Whether start and end are wanted.
+    Returns:
+        As `groups_and_total`.
+    """
     added = _added(query, timed)
     if not query.keys:
         return frame.select(added), frame.select(pl.col(SUMS).sum())

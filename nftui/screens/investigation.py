@@ -14,7 +14,7 @@ from nftui.engine import filters, resolutions, session
 from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError
 from nftui.printable import printable
-from nftui.screens import cells, errands, presets, reading, registries, side_watch, terms
+from nftui.screens import cells, errands, presets, reading, registries, terms
 from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
 from nftui.screens.filtered import FilteredScreen
@@ -189,7 +189,7 @@ class InvestigationScreen(FilteredScreen):
             parts.append(Part(f"{words}  ", "accent"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
-        parts += side_watch.label(self.host.sides)
+        parts += self.signs()
         # A share that is told needs no sign.
         if self.answer is not None and not (parts and self.answer.coverage.partial is not None):
             glyph, style = reading.glyph(self.answer.coverage)

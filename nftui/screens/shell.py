@@ -18,7 +18,7 @@ from nftui.engine.owners import Owners
 from nftui.engine.query import BackEnd
 from nftui.engine.resolving import Resolver
 from nftui.printable import printable
-from nftui.screens import reading
+from nftui.screens import capturing, reading, side_watch
 from nftui.screens.collector import Collector
 from nftui.screens.depth import Depth
 from nftui.screens.driver import Paced
@@ -33,6 +33,7 @@ from nftui.screens.widgets.painted import Line, Part
 from nftui.screens.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
+    from nftui.engine.packet_capture import PacketCapture
     from nftui.export.exportables import Exportable
 
 TABS = (
@@ -68,6 +69,7 @@ class Host(Protocol):
     resolver: Resolver
     owners: Owners | None
     sides: tuple[Sidedness, ...]
+    capture: PacketCapture | None
     glyphs: Glyphs
     depth: Depth
     themes: Themes
@@ -166,6 +168,10 @@ class ShellScreen(Paced, Screen[None]):
         """Return the parts that say how often what is shown is refreshed."""
         slow = self.interval > self.host.display_settings.refresh
         return [Part(f"LIVE {self.interval:g}s ", "good"), *([Part(SLOW, "warn")] if slow else [])]
+
+    def signs(self) -> list[Part]:
+        """Return the parts that say what stands whatever is asked: that a capture runs, that only one direction is seen."""
+        return [*capturing.label(self.host.capture), *side_watch.label(self.host.sides)]
 
     @property
     def small(self) -> bool:

@@ -15,7 +15,7 @@ from nftui.engine import filters
 from nftui.engine.account import entries, integer, real
 from nftui.errors import FilterError
 from nftui.printable import cell_width, printable
-from nftui.screens import cells, facts, given_names, probes, side_watch
+from nftui.screens import cells, facts, given_names, probes
 from nftui.screens.collector import Event, understand
 from nftui.screens.exporters import ASCENDING, SCHEMA, TREND, Exporters, columns, full_name
 from nftui.screens.facts import ExporterFacts, Fact
@@ -155,7 +155,7 @@ class SourcesScreen(ShellScreen):
             parts.append(Part("80x24 shows more  ", "warn"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
-        parts += side_watch.label(self.host.sides)
+        parts += self.signs()
         if self._paused:
             return [*parts, Part(f"PAUSED {time_text(self.exporters.now)} ", "warn")]
         return [*parts, *self.live_state()]

@@ -27,6 +27,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.rules": ("engine", "capture"),
     "engine.reload": ("engine", "capture"),
     "engine.owners": ("engine", "capture"),  # the addresses of this host
+    "engine.packet_capture": ("engine", "capture"),  # packets of one flow, to files
+    "engine.local_interfaces": ("engine", "capture"),  # where a probe may look
     "engine.notify": (),
     "engine.flow_files": ("engine", "capture"),  # files that are asked without importing them
     "engine.importing": ("engine", "capture"),  # the same for files
@@ -113,7 +115,8 @@ ONE_FILE = ("pyroute2", "scapy", "plotext", "pysnmp", "pyasn1")
 
 WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
 IN_AND_OUT = (
-    "capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams", "capture.pcap",
+    "capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams",
+    "capture.probe.capture_file", "capture.probe.conntrack",
     "capture.probe.interface_links", "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.rings",
     "capture.probe.rights", "capture.probe.scapy_source", "capture.probe.interfaces",
 )  # fmt: skip
