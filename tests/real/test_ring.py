@@ -533,6 +533,15 @@ def test_frames_one_by_one_where_there_are_no_rings(monkeypatch: pytest.MonkeyPa
         assert [one.length for one in found] == [one.length for one in wire.taken(ring, 21)]
         assert (source.counts.frames, source.counts.dropped) == (21, 0)
         ring.close()
+        namespace.ip("link", "del", NEAR)
+        assert source.take() is None and source.problem == "near0 is gone or down"
+        wire.pair()
+        deadline = time.monotonic() + 5
+        while source.problem and time.monotonic() < deadline:
+            assert source.take() is None
+            time.sleep(0.05)
+        wire.send(FAR, [ethernet(udp(5))])
+        assert numbers(wire.taken(source, 1)) == [5]
         source.close()
 
     wire.alone(run)
