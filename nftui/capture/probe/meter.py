@@ -5,7 +5,7 @@ Source: RFC 7011, section 2 (Metering Process); RFC 5470, section 5.3; RFC 5475,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from nftui.capture.probe.rows import FIN, RST, Rows, Sightings, joined
 from nftui.capture.probe.table import NOT_THERE, FlowTable
 from nftui.capture.probe.timeouts import NO_ROOM, Timeouts
 from nftui.capture.sets import Integers
+from nftui.capture.values import LATEST
 
 SECOND = 1_000_000
 MAX_FRAMES = 1 << 16
@@ -164,6 +165,10 @@ class Meter:
             return
         if (block.time[1:] < block.time[:-1]).any():
             block = chosen(block, np.argsort(block.time, kind="stable"))
+        if block.time[0] < 0 or block.time[-1] > LATEST:
+            possible = np.clip(block.time, 0, LATEST)
+            self.counts.odd_time += int((possible != block.time).sum())
+            block = replace(block, time=possible)
         self.seen_us = int(block.time[-1 - len(block) // 16])
         packed, seen = observe(block, self.counts, self._slots, tunnels=self._settings.tunnels, carried=self._carried)
         if not len(packed):
