@@ -33,6 +33,7 @@ LANE = np.dtype(
 )
 """Times in microseconds; `icmp` is type and code + 1, `MIXED` for several, 0 for none; TTLs are 0 in an empty lane."""
 MIXED = (1 << 16) + 1
+_RAW_HEAD = np.dtype(f"V{HEAD * 8}")
 _RAW = np.dtype(f"V{LANE.itemsize}")
 FIN, RST = 1, 4
 
@@ -101,12 +102,16 @@ class Rows:
     def put(self, rows: Integers, given: Rows) -> None:
         """Put rows in the place of others."""
         lanes = self.lanes_of(rows)
-        self.heads[rows] = given.heads
+        self.name(rows, given.heads)
         self._write(lanes, given.lane)
         for name in given.facts:
             self.fact(name)[lanes] = given.facts[name]
         for name in self.facts.keys() - given.facts.keys():
             self.facts[name][lanes] = 0
+
+    def name(self, rows: Integers, heads: Words) -> None:
+        """Give rows their keys and hashes."""
+        self.heads.view(_RAW_HEAD)[rows, 0] = np.ascontiguousarray(heads).view(_RAW_HEAD)[:, 0]
 
     def clear(self, rows: Integers) -> None:
         """Empty some rows but for their key."""
