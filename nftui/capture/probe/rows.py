@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nftui.capture.dissection import Mask
-from nftui.capture.probe.facts import Facts, FactSource
+from nftui.capture.probe.facts import FactSource
 from nftui.capture.probe.keys import KEY_WORDS, Words
 from nftui.capture.sets import Integers
 
@@ -36,6 +36,8 @@ MIXED = (1 << 16) + 1
 _RAW_HEAD = np.dtype(f"V{HEAD * 8}")
 _RAW = np.dtype(f"V{LANE.itemsize}")
 FIN, RST = 1, 4
+_WIDE = ("source_mac", "destination_mac", "outer_source_address", "outer_destination_address")
+"""Facts of more than 31 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Rows:
         lanes: How many each has, 1 or 2.
         heads: Shape (size, HEAD), the key's words and its hash.
         lane: Shape (size * lanes,), dtype `LANE`; the lanes of a row stand beside each other.
-        facts: Name -> shape (size * lanes,), int64, + 1; 0 for absent.
+        facts: Name -> shape (size * lanes,), + 1; 0 for absent.
     """
 
     def __init__(self, size: int, lanes: int) -> None:
@@ -77,7 +79,7 @@ class Rows:
         self.size, self.lanes = size, lanes
         self.heads: Words = np.zeros((size, HEAD), np.uint64)
         self.lane = np.zeros(size * lanes, LANE)
-        self.facts: Facts = {}
+        self.facts: dict[str, npt.NDArray[Any]] = {}
 
     @property
     def memory(self) -> int:
@@ -120,10 +122,10 @@ class Rows:
         for values in self.facts.values():
             values[lanes] = 0
 
-    def fact(self, name: str) -> npt.NDArray[np.int64]:
+    def fact(self, name: str) -> npt.NDArray[Any]:
         """Return the array of a fact to write into."""
         if name not in self.facts:
-            self.facts[name] = np.zeros(self.size * self.lanes, np.int64)
+            self.facts[name] = np.zeros(self.size * self.lanes, np.int64 if name.startswith(_WIDE) else np.int32)
         return self.facts[name]
 
     def add(self, lanes: Integers, seen: Sightings, order: Integers) -> None:
@@ -201,6 +203,5 @@ def joined(parts: list[Rows]) -> Rows:
     whole.heads = np.concatenate([part.heads for part in parts])
     whole.lane = np.concatenate([part.lane for part in parts])
     for name in dict.fromkeys(name for part in parts for name in part.facts):
-        absent: Any = [part.facts.get(name, np.zeros(len(part.lane), np.int64)) for part in parts]
-        whole.facts[name] = np.concatenate(absent)
+        whole.facts[name] = np.concatenate([part.facts.get(name, np.zeros(len(part.lane), np.int32)) for part in parts])
     return whole

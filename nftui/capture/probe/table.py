@@ -1,10 +1,10 @@
 """The flow table: keys to rows, for a block of packets at once.
 
 An index of four times as many cells as there may be flows, probed with growing steps, holds for each flow its row and 32 bits of
-its hash. A block is looked up in rounds: of all packets the first cell, of those that did not find their key there the next one, and
-so on; all words of the key are compared, so hashes that are alike cost a round, never a wrong flow. New keys take an empty cell by
-writing themselves into it and reading who is there: of several that want it one wins, the others look again, as it may be their own
-flow.
+its hash. A block is looked up in rounds: of all packets the first cell, of those that did not find their key there the next one,
+and so on; all words of the key are compared, so hashes that are alike cost a round, never a wrong flow. New keys take an empty cell
+by writing themselves into it and reading who is there: of several that want it one wins, the others look again, as it may be their
+own flow.
 """
 
 from __future__ import annotations
