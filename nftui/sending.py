@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +44,9 @@ def replay(data: Path, options: argparse.Namespace, *, given: bool) -> int:
     query = Query(kind=Kind.FLOWS, order="received", ascending=True, limit=options.count, **asking.shared_of(options, given=given))
     records = asking.back_end_of(data, options).records(query)
     exporter = _exporter(options)
-    stop = _stopped()
     sent = 0
     try:
-        with Bar("flows") as bar:
+        with Bar("flows") as bar, _stopped() as stop:
             for frame in _due(records.frames(), speed, stop):
                 exporter.send(_shifted(frame) if options.shift_to_now else frame, wait=True)
                 sent += frame.height
@@ -64,23 +64,28 @@ def relay(data: Path, options: argparse.Namespace) -> int:
     follower = Follower(Store(data), _say)
     follower.skip()
     exporter = _exporter(options)
-    stop = _stopped()
-    print(f"relaying flows of {printable(data)} to {', '.join(exporter.counts.targets)}", file=sys.stderr, flush=True)
-    sealed_at = time.monotonic()
     try:
-        while not stop.wait(LOOK_S):
-            frames = follower.take()
-            if time.monotonic() - sealed_at > SEALED_S:
-                frames += follower.rest()
-                sealed_at = time.monotonic()
-            for frame in frames:
-                exporter.send(_matching(frame, where))
-            exporter.tick()
-        for frame in follower.take() + follower.rest():
-            exporter.send(_matching(frame, where), wait=True)
+        with _stopped() as stop:
+            print(f"relaying flows of {printable(data)} to {', '.join(exporter.counts.targets)}", file=sys.stderr, flush=True)
+            _follow(follower, exporter, where, stop)
     finally:
         exporter.close(10)
     return _tell(options, exporter.counts)
+
+
+def _follow(follower: Follower, exporter: Exporter, where: pl.Expr, stop: threading.Event) -> None:
+    """Send on what comes, until it is to end."""
+    sealed_at = time.monotonic()
+    while not stop.wait(LOOK_S):
+        frames = follower.take()
+        if time.monotonic() - sealed_at > SEALED_S:
+            frames += follower.rest()
+            sealed_at = time.monotonic()
+        for frame in frames:
+            exporter.send(_matching(frame, where))
+        exporter.tick()
+    for frame in follower.take() + follower.rest():
+        exporter.send(_matching(frame, where), wait=True)
 
 
 def _matching(frame: pl.DataFrame, where: pl.Expr) -> pl.DataFrame:
@@ -108,12 +113,16 @@ def _say(line: str) -> None:
     print(f"nftui: {printable(line, 500)}", file=sys.stderr, flush=True)
 
 
-def _stopped() -> threading.Event:
-    """Return what SIGTERM and SIGINT set."""
+@contextmanager
+def _stopped() -> Iterator[threading.Event]:
+    """Yield what SIGTERM and SIGINT set."""
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _speed(text: str) -> float:
