@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest.mock import Mock
 
 import polars as pl
 import pytest
@@ -58,7 +59,7 @@ def test_all_targets_get_the_same(of: Format) -> None:
         assert (told["format"], told["flows"], told["targets"][one]["failed"]) == (of.value, 90, {})
 
 
-def test_one_that_refuses_holds_up_nobody_and_gets_templates_when_it_is_back() -> None:
+def test_one_that_refuses_holds_up_nobody_and_gets_templates_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     port = free_port()
     with listening() as (name, listener):
@@ -80,7 +81,13 @@ def test_one_that_refuses_holds_up_nobody_and_gets_templates_when_it_is_back() -
             while not read(got)[0].height:
                 got += received(back, 1)
             assert read(got)[0].height == 2
+            assert exporter.counts.targets[f"127.0.0.1:{port}"][2] == f"nothing listens at 127.0.0.1:{port}"
+            monkeypatch.setattr(target, "SOUND_S", 0.0)
+            monkeypatch.setattr(target, "QUIET_S", 0.0)
+            exporter.send(small(2))
             exporter.close()
+        assert exporter.counts.targets[f"127.0.0.1:{port}"][2] == ""
+        assert told[1:] == [f"127.0.0.1:{port}: takes datagrams again"]
         assert not exporter.counts.targets[f"127.0.0.1:{port}"][0].failed
 
 
@@ -268,6 +275,28 @@ def test_a_name_is_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
         assert one.address == f"127.0.0.1:{there[1]}" and one.returned.is_set()
         assert received(new, 1) == [b"\1"] and one.counts.resolved >= 2
         one.close(1)
+
+
+def test_a_name_server_that_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    with listening() as (name, listener):
+        host, port = listener.getsockname()
+        with monkeypatch.context() as patch:
+            patch.setattr(socket, "getaddrinfo", Mock(side_effect=socket.gaierror(socket.EAI_AGAIN, "try again")))
+            exporter = Exporter([f"collector.example:{port}"], "ipfix", tell=told.append)
+            exporter.send(small(1))
+            wait_for(lambda: not exporter.waiting)
+            assert told == [f"collector.example:{port}: can't be reached yet: try again"]
+            found = [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", (host, port))]
+            patch.setattr(socket, "getaddrinfo", Mock(return_value=found))
+            patch.setattr(exporter._targets[0], "_resolve_at", 0.0)
+            exporter.send(small(1))
+            wait_for(lambda: not exporter.waiting)
+        exporter.send(small(1))
+        exporter.close()
+        counts, address, _, _ = exporter.counts.targets[f"collector.example:{port}"]
+        assert (address, counts.failed["unresolved"]) == (name, 2)
+        assert read(received(listener, counts.datagrams))[0].height >= 1
 
 
 def test_frames_of_nothing() -> None:
