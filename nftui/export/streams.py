@@ -82,17 +82,18 @@ class Stream(Protocol):
         ...
 
 
-def stream(of: Format, domain: int, *, exporters: bool = False) -> Stream:
+def stream(of: Format, domain: int, *, sampling: int = 0, exporters: bool = False) -> Stream:
     """Return a new stream.
 
     Args:
         of: The protocol.
         domain: The observation domain; of it v5 has 16 bits.
+        sampling: N where all flows are of 1 packet in N: v9 and IPFIX then say so by options, beside the field of each flow.
         exporters: Whether v9 and IPFIX tell the exporter that each flow came from.
     """
     if of is Format.NETFLOW5:
         return NetFlow5Stream(domain)
-    return TemplateStream(domain, uptimes=of is Format.NETFLOW9, exporters=exporters)
+    return TemplateStream(domain, uptimes=of is Format.NETFLOW9, sampling=sampling, exporters=exporters)
 
 
 @dataclass(slots=True)
@@ -110,22 +111,32 @@ class _Uptime:
 class TemplateStream:
     """NetFlow v9 or IPFIX."""
 
-    def __init__(self, domain: int, *, uptimes: bool, exporters: bool = False) -> None:
+    def __init__(self, domain: int, *, uptimes: bool, sampling: int = 0, exporters: bool = False) -> None:
         """Begin a stream.
 
         Args:
             domain: The source id, or observation domain.
             uptimes: Whether it is NetFlow v9, which tells times since the exporter began.
+            sampling: The interval that options tell; 0 for none.
             exporters: Whether the exporter that each flow came from is told.
         """
         self.counts, self.payload = StreamCounts(), PAYLOAD
         self._domain, self._uptimes, self._exporters = domain & 0xFFFFFFFF, uptimes, exporters
+        self._sampling = sampling
         self._templates, self._uptime, self._sequence = Templates(), _Uptime(), 0
 
     def announce(self, now: int) -> list[bytes]:
-        """Return all templates once more, and forget those that nobody needs."""
+        """Return all templates once more, and forget those that nobody needs; and the sampling interval."""
         self._templates.age()
-        return self._announced(self._templates.all, now)
+        made = self._announced(self._templates.all, now)
+        if self._sampling > 1:
+            common = {"domain": self._domain, "sequence": self._sequence}
+            if self._uptimes:
+                made.append(netflow9.announce_sampling(self._sampling, now, boot=self._uptime.at(now), **common))
+            else:
+                made.append(ipfix.announce_sampling(self._sampling, now, **common))
+            self._sequence = self._sequence + 1 & 0xFFFFFFFF
+        return made
 
     def encode(self, flows: FlowColumns, now: int) -> list[bytes]:
         """Return flows as datagrams, and before them the templates that are new."""
