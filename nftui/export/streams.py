@@ -29,6 +29,12 @@ _LAST = 2**32 * SECOND - SECOND
 _SAMPLINGS = 32
 """Sampling intervals of one block of flows that v5 tells; flows of further ones are sent as if none was known."""
 _LARGEST_SAMPLING = (1 << 14) - 1
+_NETFLOW5 = (
+    *(name for name in netflow5.RECORD.names or () if not name.startswith("pad")),
+    "icmp_type",
+    "icmp_code",
+    "sampling_interval",
+)
 
 
 class Format(StrEnum):
@@ -273,9 +279,10 @@ class NetFlow5Stream:
             here = rows[alike]
             if told != sampling or place == _SAMPLINGS:
                 self.counts.sampling += len(here)
+            everything = np.array_equal(here, np.arange(len(exported)))
             encoded = netflow5.encode(
-                {name: values[here] for name, values in columns.items()},
-                exported[here],
+                columns if everything else {name: values[here] for name, values in columns.items()},
+                exported if everything else exported[here],
                 domain=self.domain & 0xFFFF,
                 boot=boot,
                 sequence=self._sequence,
@@ -291,7 +298,7 @@ class NetFlow5Stream:
 
 def _for_netflow5(flows: FlowColumns, now: int) -> dict[str, NDArray[Any]]:
     """Return columns as `netflow5` takes them: all it needs, and times of every flow."""
-    values = dict(flows.values)
+    values = {name: flows.values[name] for name in _NETFLOW5 if name in flows.values}
     nobody = np.zeros((flows.rows, 16), np.uint8)
     nobody[:, 10:12] = 0xFF
     for name in ("source_address", "destination_address", "next_hop"):

@@ -135,6 +135,16 @@ def test_times_are_told_however_old_a_flow_is(of: Format, days: int) -> None:
     assert not made.counts.times
 
 
+def test_netflow5_dates_old_flows_in_any_order() -> None:
+    ends = [NOW - days * DAY for days in (300, 2000, 30, 31, 900, 29)]
+    sent = small(6, flow_start=[end - SECOND for end in ends], flow_end=ends)
+    made = stream(Format.NETFLOW5, 1)
+    payloads = encoded(made, sent)
+    same(sent, build.decode(*payloads)[0], "octets")
+    headers = [struct.unpack_from(">I", payload, 8)[0] * SECOND for payload in payloads]
+    assert headers == sorted(headers) and not made.counts.times
+
+
 def test_netflow5_counts_what_it_can_not_date() -> None:
     sent = small(3, flow_start=[-5 * DAY, NOW - 100 * DAY, 2**40 * SECOND], flow_end=[-DAY, NOW - 30 * DAY, 2**40 * SECOND])
     made = stream(Format.NETFLOW5, 1)
