@@ -106,16 +106,26 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
         metavar=LISTEN,
         help="repeatable; default 9995/udp for all protocols and 6343/udp for sFlow only; tcp and sctp take IPFIX",
     )
+    collect.add_argument(
+        "--interface", action="append", metavar="IF", help="repeatable; make flows of its packets, too; see `nftui probe`"
+    )
     collect.add_argument("--interval", type=int, metavar="S", help="seconds of a segment (default 300)")
     collect.add_argument("--processes", type=int, metavar="N", help="that receive over udp (default 1; 0: one on each core)")
     collect.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
     collect.add_argument("--check", action="store_true", help="print what it would bind and which elements it takes")
+    _add_probe(commands, shared)
     importing = commands.add_parser(
         "import",
         parents=[shared],
-        help="files of nfdump, captures of flow exports (pcap), Parquet, and directories of them into the store",
+        help="files of nfdump, captures (pcap) of flow exports or of traffic, Parquet, and directories of them into the store",
     )
     importing.add_argument("paths", nargs="+", metavar="PATH", type=Path)
+    importing.add_argument(
+        "--as",
+        dest="kind",
+        choices=("flows", "packets"),
+        help="what a capture holds: exports of flows (default where it has any), or traffic, of which flows are made",
+    )
     importing.add_argument("--again", action="store_true", help="import files that were imported before, too")
     importing.add_argument("-o", "--output", choices=("text", "json"), default="text")
     protocols = commands.add_parser("protocols", parents=[shared], help="protocols, vendors' names for them, and what decodes each")
@@ -126,6 +136,37 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
         "doctor", parents=[shared], help="checks permissions, limits, clock, disk, terminal; says how to mend each"
     )
     doctor.add_argument("-o", "--output", choices=("text", "json"), default="text")
+
+
+def _add_probe(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    probe = commands.add_parser(
+        "probe",
+        parents=[shared],
+        help="flows of packets: from interfaces, capture files or a pipe; without any, the interfaces there are",
+    )
+    probe.add_argument(
+        "sources", nargs="*", metavar="IF|FILE|-", help="interfaces; or capture files; or - for standard input: `tcpdump -w - | …`"
+    )
+    probe.add_argument("--to", action="append", metavar="HOST:PORT", help="a collector, repeatable; instead of into the store")
+    probe.add_argument(
+        "--format", choices=("netflow5", "netflow9", "ipfix"), default="ipfix", help="of what is sent (default ipfix)"
+    )
+    probe.add_argument("--bpf", metavar="EXPR", help="a filter as of tcpdump, in the kernel")
+    probe.add_argument("--active", type=int, metavar="S", help="tell of a flow that goes on after so long (default 60)")
+    probe.add_argument("--inactive", type=int, metavar="S", help="a flow is over after so long without a packet (default 15)")
+    probe.add_argument("--sampling", type=int, metavar="N", help="look at 1 in N packets (default 1: all)")
+    probe.add_argument(
+        "--entries", type=int, metavar="N", help="flows that are followed at a time (default: by the memory there is)"
+    )
+    probe.add_argument(
+        "--processes", type=int, metavar="N", help="that share an interface's packets (default 1; 0: one on each core)"
+    )
+    probe.add_argument("--promiscuous", action="store_true", help="take what is addressed to other machines, as on a mirror port")
+    probe.add_argument("--inner", action="store_true", help="flows are those inside of tunnels")
+    probe.add_argument("--biflow", action="store_true", help="tell of both directions of a connection together")
+    probe.add_argument("--carry-fragments", action="store_true", help="later fragments count for the ports of the first")
+    probe.add_argument("--conntrack", action="store_true", help="flows from the kernel's connection tracking, too")
+    probe.add_argument("--again", action="store_true", help="of files: read those that were read before, too")
 
 
 def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:

@@ -117,6 +117,7 @@ def _collect(options: argparse.Namespace) -> int:
         _config(options),
         options.listen,
         options.interval,
+        interfaces=options.interface,
         processes=options.processes,
         check=options.check,
         with_parent=options.with_parent,
@@ -128,7 +129,16 @@ def _collect(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     from nftui import importing
 
-    return importing.import_files(_data(options), _config(options), options.paths, options.output, again=options.again)
+    packets = {"flows": False, "packets": True}.get(options.kind)
+    return importing.import_files(
+        _data(options), _config(options), options.paths, options.output, packets=packets, again=options.again
+    )
+
+
+def _probe(options: argparse.Namespace) -> int:
+    from nftui import probing
+
+    return probing.probe(_data(options), _config(options), options, given=hasattr(options, "data"), read=lambda: _config(options))
 
 
 def _protocols(options: argparse.Namespace) -> int:
@@ -271,6 +281,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo-exporters": _demo_exporters,
     "collect": _collect,
     "import": _import,
+    "probe": _probe,
     "protocols": _protocols,
     "status": _status,
     "doctor": _doctor,

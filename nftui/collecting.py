@@ -24,6 +24,7 @@ def collect(
     listen: list[str] | None,
     interval: int | None,
     *,
+    interfaces: list[str] | None = None,
     processes: int | None = None,
     check: bool = False,
     with_parent: int | None = None,
@@ -37,6 +38,7 @@ def collect(
         config: The configuration.
         listen: What the command line says to listen to; None for nothing.
         interval: Seconds of a segment by the command line.
+        interfaces: Of whose packets flows are made, by the command line.
         processes: That receive, by the command line.
         check: Only say what would be done.
         with_parent: The process to end with.
@@ -50,7 +52,7 @@ def collect(
     import msgspec
 
     from nftui.capture import layouts
-    from nftui.engine import collector, notify
+    from nftui.engine import collector, notify, packet_sources
 
     layouts.define(config.elements)
     _require_addresses(listen or ())
@@ -61,7 +63,8 @@ def collect(
         named = {"listen": tuple(listen) if listen else None, "interval": interval, "processes": processes}
         settings = msgspec.structs.replace(config.collector, **{key: value for key, value in named.items() if value is not None})
         store = msgspec.structs.replace(config.store, path=str(data)) if given else config.store
-        return msgspec.structs.replace(config, collector=settings, store=store)
+        probe = msgspec.structs.replace(config.probe, interfaces=tuple(dict.fromkeys(interfaces))) if interfaces else config.probe
+        return msgspec.structs.replace(config, collector=settings, store=store, probe=probe)
 
     config = told(config)
     if check:
@@ -71,6 +74,9 @@ def collect(
         notify.tell("READY=1", f"STATUS={SWITCHED_OFF}")
         print(SWITCHED_OFF, flush=True)
         return 0
+    if interfaces:
+        # What the configuration names may come later; what is typed here is meant now.
+        packet_sources.require(config.probe)
     if with_parent is not None:
         _end_with(with_parent)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
@@ -106,6 +112,8 @@ def _check(data: Path, config: Config) -> int:
         require_transport(entry[2])
     for entry in entries:
         print(f"would listen on {described(entry)}")
+    for interface in config.probe.interfaces:
+        print(f"would make flows of the packets of {interface}")
     print(f"would store in {data}")
     print(f"decodes {', '.join(protocols.decoders())}; `nftui protocols` lists vendors")
     known = names()

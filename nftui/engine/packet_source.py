@@ -1,7 +1,7 @@
 """What a status says of a source of packets: the entries of `probes` in `status.json`.
 
 Each interface, and the kernel's connection tracking where it is asked, has one entry. Of several processes that share an interface
-the entries are added up, so readers see one.
+the entries are added up, so readers see one; what is not counted is as those at work say.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from typing import Any
 PACKETS, KERNEL = "packets", "kernel"
 
 COUNTED = (
-    "packets", "octets", "flows", "drops", "emergency", "lost_packets", "lost_octets", "sampled_out", "not_ip", "cut", "fragments",
+    "packets", "octets", "flows", "drops", "emergency", "lost_packets", "lost_octets", "sampled_out", "ip_octets",
+    "link_octets", "not_ip", "not_ip_octets", "cut", "fragments",
 )  # fmt: skip
 """Adds up over processes, and over those that ended."""
 PRESENT = ("packets_per_s", "octets_per_s", "flows_per_s", "used", "entries")
 """Adds up over processes at work."""
+LATEST = ("last_seen", "last_drop")
+"""Times, of which the latest holds."""
+ENDED = "the process that looked at it has ended"
 
 
 @dataclass(slots=True)
@@ -41,9 +45,11 @@ class PacketSource:
         emergency: Flows that ended early, as there was no room.
         lost_packets: In no flow at all, as there was no room even so; with `lost_octets`.
         sampled_out: Packets that were not looked at, of `sampling` one was.
-        not_ip: Packets without an IP header.
-        cut: Packets of which less than their headers were there.
-        fragments: Packets that are fragments behind the first.
+        ip_octets: Octets of IP packets, from the IP header on, without padding; with `link_octets`, the rest of the same frames,
+            `not_ip_octets` and what was cut or not looked at they are all `octets`.
+        not_ip: Packets without an IP header; with `not_ip_octets`.
+        cut: Packets of which too little was there to know their addresses.
+        fragments: Packets that are fragments.
         active: Seconds after which a flow that goes on is told of.
         inactive: Seconds without a packet after which a flow is over.
         bpf: The filter that the kernel has; empty for none.
@@ -73,7 +79,10 @@ class PacketSource:
     lost_octets: int = 0
     sampling: int = 1
     sampled_out: int = 0
+    ip_octets: int = 0
+    link_octets: int = 0
     not_ip: int = 0
+    not_ip_octets: int = 0
     cut: int = 0
     fragments: int = 0
     active: int = 60
@@ -89,7 +98,7 @@ class PacketSource:
 
 
 def together(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one entry for each source, of those of several processes; what is not counted is as the one heard last says."""
+    """Return one entry for each source, of those of several processes, and of those that were before them."""
     found: dict[str, list[dict[str, Any]]] = {}
     for one in entries:
         found.setdefault(str(one.get("source")), []).append(one)
@@ -98,15 +107,15 @@ def together(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def left(entry: dict[str, Any]) -> dict[str, Any]:
     """Return what stays of an entry when its process has ended."""
-    return {**entry, **dict.fromkeys(PRESENT, 0), "problem": ""}
+    return {**entry, **dict.fromkeys(PRESENT, 0), "link": "", "problem": ENDED}
 
 
 def _one(some: list[dict[str, Any]]) -> dict[str, Any]:
-    latest = max(some, key=lambda one: str(one.get("last_seen") or ""))
+    present = [one for one in some if one.get("problem") != ENDED] or some
     return {
-        **latest,
+        **present[-1],
         **{key: sum(one.get(key, 0) for one in some) for key in COUNTED},
         **{key: round(sum(one.get(key, 0) for one in some), 1) for key in PRESENT},
-        "problem": next((one["problem"] for one in some if one.get("problem")), ""),
-        "last_drop": max(str(one.get("last_drop") or "") for one in some),
+        **{key: max(str(one.get(key) or "") for one in some) for key in LATEST},
+        "problem": next((one["problem"] for one in present if one.get("problem")), ""),
     }

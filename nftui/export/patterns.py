@@ -10,19 +10,18 @@ from numpy.typing import NDArray
 from nftui.export.fields import Present
 from nftui.export.netflow import Template, template
 
-MOST = 200
-"""Templates of a stream; flows of further patterns are told by `CORE` alone."""
-AT_ONCE = 64
-"""Patterns of one block of flows; the rarest of more are told by `CORE` alone."""
+MOST = 56
+"""Templates of a stream; flows of further patterns are told by `CORE` alone. Collectors don't take any number of them."""
+AT_ONCE = 48
+"""Patterns of one block of flows; those of more are told by `CORE` alone."""
 _TIMES = ("flow_start", "flow_end", "uptime_start", "uptime_end")
-CORE = frozenset(
-    ("source_address", "destination_address", "source_port", "destination_port", "protocol", "packets", "octets", *_TIMES)
-)
+CORE = frozenset(("source_address", "destination_address", *_TIMES))
 """Columns that are told of every flow."""
+_ALWAYS = frozenset(((1, 8), (2, 8), (4, 1), (5, 1), (6, 1), (7, 2), (10, 4), (11, 2), (14, 4), (16, 4), (17, 4)))
+"""Elements, and their octets, that are told of every flow, too, as 0 where there is none: counters, protocol, ports, TOS, TCP
+flags, interfaces and AS numbers."""
 _CORES = 81
 """Ways in which these may have values: either address of two kinds or none, and either time."""
-_ALWAYS = (1, 2, 4, 7, 11)
-"""Elements that are told even where there is none."""
 _BITS = 62
 
 Fields = tuple[tuple[str, int, int], ...]
@@ -64,7 +63,8 @@ class Templates:
         found, rest = self._grouped(fields, rows, AT_ONCE, MOST)
         if len(rest):
             self.reduced += len(rest)
-            core = [one._replace(where=True) if one.element in _ALWAYS else one for one in fields if one.column in CORE]
+            core = [one for one in fields if one.column in CORE]
+            core += [one._replace(where=True) for one in fields if (one.element, one.octets) in _ALWAYS]
             found += self._grouped(core, rest, _CORES, MOST + _CORES)[0]
         return found
 
@@ -74,20 +74,18 @@ class Templates:
         """Return the first groups, and the flows that are left."""
         masks = {place: one.where[rows] for place, one in enumerate(fields) if not isinstance(one.where, bool)}
         nowhere = {place for place, mask in masks.items() if not mask.any()}
-        mixed = [place for place, mask in masks.items() if place not in nowhere and not mask.all()][:_BITS]
-        pattern = np.zeros(len(rows), np.int64)
-        for bit, place in enumerate(mixed):
-            pattern |= masks[place].astype(np.int64) << bit
+        mixed = [place for place, mask in masks.items() if place not in nowhere and not mask.all()]
+        pattern = _numbered([masks[place] for place in mixed], len(rows))
         found: Groups = []
         rest = np.arange(len(rows))
         while len(rest) and len(found) < most:
-            value = int(pattern[rest[0]])
-            without = nowhere.union(place for bit, place in enumerate(mixed) if not value >> bit & 1)
-            key = tuple((one.column, one.element, one.octets) for place, one in enumerate(fields) if place not in without)
+            one = rest[0]
+            without = nowhere.union(place for place in mixed if not masks[place][one])
+            key = tuple(each[:3] for place, each in enumerate(fields) if place not in without)
             made = self._template(key, room)
             if made is None:
                 break
-            alike = pattern[rest] == value
+            alike = pattern[rest] == pattern[one]
             if key:
                 found.append((made, rows[rest[alike]]))
             rest = rest[~alike]
@@ -101,3 +99,13 @@ class Templates:
         if known is not None:
             self._used.add(key)
         return known
+
+
+def _numbered(masks: list[NDArray[np.bool_]], rows: int) -> NDArray[np.int64]:
+    """Return a number for each row, the same for rows that are alike in all masks."""
+    words = [np.zeros(rows, np.int64) for _ in range(max(-(-len(masks) // _BITS), 1))]
+    for place, mask in enumerate(masks):
+        words[place // _BITS] |= mask.astype(np.int64) << place % _BITS
+    if len(words) == 1:
+        return words[0]
+    return np.asarray(np.unique(np.stack(words), axis=1, return_inverse=True)[1].reshape(rows))

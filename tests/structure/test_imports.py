@@ -115,7 +115,8 @@ ONE_FILE = ("pyroute2", "scapy", "plotext", "pysnmp", "pyasn1")
 
 WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
 IN_AND_OUT = (
-    "capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams", "capture.pcap",
+    "capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams",
+    "capture.probe.capture_file", "capture.probe.conntrack",
     "capture.probe.interface_links", "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.rings",
     "capture.probe.rights", "capture.probe.scapy_source", "capture.probe.interfaces",
 )  # fmt: skip

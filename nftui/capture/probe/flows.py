@@ -12,8 +12,9 @@ from nftui.capture.batch import Columns, constant, frame_of
 from nftui.capture.dissection import Mask
 from nftui.capture.internet import ICMP, ICMPV6, TCP
 from nftui.capture.probe import keys
+from nftui.capture.probe.facts import OUTER
 from nftui.capture.probe.keys import KEY_WORDS, Words
-from nftui.capture.probe.observing import OUTER, Slots
+from nftui.capture.probe.observing import Slots
 from nftui.capture.probe.rows import MIXED, Rows
 from nftui.capture.sets import Integers
 

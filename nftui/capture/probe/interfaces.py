@@ -10,6 +10,7 @@ import fcntl
 import ipaddress
 import socket
 import struct
+from array import array
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ _NAME, _REQUEST = 16, 40
 """Octets of an interface's name (IFNAMSIZ), and of a `struct ifreq`."""
 _FLAGS, _ADDRESS, _MTU, _HARDWARE = 0x8913, 0x8915, 0x8921, 0x8927
 """SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFMTU, SIOCGIFHWADDR (linux/sockios.h)."""
+_ETHTOOL = 0x8946
+_JOINING = {"gro": (0x2B, 1), "lro": (0x25, 1 << 15), "gso": (0x23, 1), "tso": (0x1E, 1)}
+"""ETHTOOL_GGRO, ETHTOOL_GFLAGS with ETH_FLAG_LRO, ETHTOOL_GGSO, ETHTOOL_GTSO (linux/ethtool.h)."""
 _UP, _LOOPBACK, _RUNNING, _PROMISCUOUS = 0x1, 0x8, 0x40, 0x100
 """IFF_… (linux/if.h)."""
 _TOWARDS = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
@@ -100,16 +104,30 @@ def interface(name: str) -> Interface | None:
     return next((one for one in interfaces() if one.name == name), None)
 
 
+def joined_segments(name: str) -> list[str]:
+    """Return what has an interface hand over several packets as one, as ethtool(8) names it."""
+    found = []
+    with _Asked().ask as ask:
+        for what, (get, bit) in _JOINING.items():
+            # struct ethtool_value: a command and an answer; an ifreq points to it.
+            value = array("I", [get, 0])
+            request = struct.pack("16sP16x", name.encode(), value.buffer_info()[0])
+            with suppress(OSError):
+                fcntl.ioctl(ask, _ETHTOOL, request)
+                if value[1] & bit:
+                    found.append(what)
+    return found
+
+
 def own_address() -> str:
     """Return the address by which this machine is known elsewhere, most likely; nothing is sent."""
     for family, towards in _TOWARDS:
         with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as asked:
             asked.connect((towards, 9))
             return str(asked.getsockname()[0])
-    for one in interfaces():
-        if one.addresses and not one.loopback:
-            return one.addresses[0]
-    return LOOPBACK_ADDRESS
+    own = [ipaddress.ip_address(text) for one in interfaces() for text in one.addresses]
+    usual = [one for one in own if not one.is_link_local and not one.is_loopback]
+    return str(min(usual, key=lambda one: one.version, default=LOOPBACK_ADDRESS))
 
 
 def _interface(

@@ -20,9 +20,9 @@ KEY_WORDS = 5
 """Source and destination, two words each as raw octets, and one for the rest."""
 SLOTS = 1 << 13
 """Interfaces and directions that are told apart."""
-_SOURCE, _DESTINATION, _PROTOCOL, _TOS = 48, 32, 24, 16
-_IPV6, _PORTS, _PROTOCOL_KNOWN = 1 << 15, 1 << 14, 1 << 13
-_ONE_WAY_BITS = 0xFF << _TOS | (SLOTS - 1)
+_SOURCE, _DESTINATION, _PROTOCOL, TOS = 48, 32, 24, 16
+IPV6, _PORTS, _PROTOCOL_KNOWN = 1 << 15, 1 << 14, 1 << 13
+_ONE_WAY_BITS = 0xFF << TOS | (SLOTS - 1)
 
 
 class Seed:
@@ -75,11 +75,16 @@ def pack(
     from_port, to_port, protocol = (numbers[name].astype(np.int64) for name in ("source_port", "destination_port", "protocol"))
     rest = np.where((from_port >= 0) & (to_port >= 0), from_port << _SOURCE | to_port << _DESTINATION | _PORTS, 0)
     rest |= np.where(protocol >= 0, protocol << _PROTOCOL | _PROTOCOL_KNOWN, 0)
-    rest |= np.maximum(numbers["tos"], 0).astype(np.int64) << _TOS
-    rest |= np.where(numbers["ip_version"] == 6, _IPV6, 0)
+    rest |= np.maximum(numbers["tos"], 0).astype(np.int64) << TOS
+    rest |= np.where(numbers["ip_version"] == 6, IPV6, 0)
     rest |= slot
     keys[:, 4] = rest.view(np.uint64)
     return keys
+
+
+def part_of_protocol(protocol: int, ports: bool) -> int:
+    """Return what a protocol, and whether it has ports, are in the last word."""
+    return protocol << _PROTOCOL | _PROTOCOL_KNOWN | (_PORTS if ports else 0)
 
 
 def both_ways(keys: Words) -> tuple[Words, npt.NDArray[np.int64]]:
@@ -124,8 +129,8 @@ def unpack(keys: Words) -> tuple[dict[str, tuple[npt.NDArray[Any], Mask | None]]
         "source_port": (rest >> _SOURCE & 0xFFFF, has_ports),
         "destination_port": (rest >> _DESTINATION & 0xFFFF, has_ports),
         "protocol": (rest >> _PROTOCOL & 0xFF, has_protocol),
-        "tos": (rest >> _TOS & 0xFF, None),
-        "ip_version": (np.where((rest & _IPV6) != 0, 6, 4), None),
+        "tos": (rest >> TOS & 0xFF, None),
+        "ip_version": (np.where((rest & IPV6) != 0, 6, 4), None),
     }, rest & (SLOTS - 1)
 
 

@@ -170,8 +170,9 @@ class Meter:
             return
         lane = None
         if self._lanes == 2:
-            seen.facts[KEY_FACT] = keys.one_way(packed)
-            seen.facts[OPENING] = seen.flags.astype(np.int64)
+            for name, values in ((KEY_FACT, keys.one_way(packed)), (OPENING, seen.flags.astype(np.int64))):
+                seen.facts.more[name] = np.zeros(len(block), np.int64)
+                seen.facts.more[name][seen.frame] = values
             packed, lane = keys.both_ways(packed)
         self._meter(packed, seen, lane)
 
@@ -311,8 +312,9 @@ class Meter:
         self._table.remove(rows)
 
     def _retire(self, rows: Rows, reasons: npt.NDArray[np.int16]) -> None:
-        """Keep flows until they are fetched, as far as there is room for them."""
-        room = self._settings.waiting - self._waiting
+        """Keep flows until they are fetched, as far as there is room; those that had to leave take only a part of it."""
+        forced = bool(len(reasons)) and int(reasons[0]) == NO_ROOM
+        room = max(self._settings.waiting * (3 if forced else 4) // 4 - self._waiting, 0)
         if rows.size > room:
             lost = rows.take(np.arange(room, rows.size))
             self.counts.lost_flows += lost.size

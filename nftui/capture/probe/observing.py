@@ -10,21 +10,17 @@ import numpy.typing as npt
 from nftui.capture.dissection import ABSENT, Mask
 from nftui.capture.internet import WHOLE
 from nftui.capture.packets import Packets, dissect
-from nftui.capture.probe import keys
+from nftui.capture.probe import keys, plain
+from nftui.capture.probe.facts import FactSource
 from nftui.capture.probe.fragments import CarriedPorts
 from nftui.capture.probe.frames import FrameBlock
 from nftui.capture.probe.keys import SLOTS, Words
-from nftui.capture.probe.rows import Facts, Sightings
+from nftui.capture.probe.plain import Found
+from nftui.capture.probe.rows import Sightings
 from nftui.capture.sets import Integers
 
 _NO_NEXT_HEADER = 59
 _IPV4_HEADER, _IPV6_HEADER = 20, 40
-_FACTS = (
-    "source_mac", "destination_mac", "ethernet_type", "source_vlan", "customer_vlan", "layer2_segment_id", "flow_label",
-    *(f"mpls_label_{number}" for number in range(1, 11)), "outer_protocol",
-)  # fmt: skip
-"""What is kept of a flow's first packet, under the names of `schema.py`."""
-OUTER = {"outer_source_address": ("outer_source", 0), "outer_destination_address": ("outer_destination", 1)}
 
 
 @dataclass(slots=True)
@@ -120,33 +116,61 @@ def observe(
     Returns:
         Keys and sightings of the IP packets, in the order of the block.
     """
-    found = dissect(block.flat, block.start, block.end, block.link, tunnels=tunnels)
-    usable = found.has_source & found.has_destination
-    slot = slots.of(block)
-    numbers = {name: found.number(name) for name in ("source_port", "destination_port", "protocol", "tos", "ip_version")}
-    fragment = found.number("fragment")
-    fragments = fragment > WHOLE
-    if carried is not None and fragments.any():
-        carried.carry(found, numbers, fragment, usable)
-    octets = _octets(found, block, usable, counts)
-    packed = keys.pack(found.source, found.destination, numbers, slot)
-    icmp_type, icmp_code = found.numbers.get("icmp_type"), found.number("icmp_code")
-    icmp = (
-        None if icmp_type is None else np.where(icmp_type >= 0, (icmp_type.astype(np.int32) << 8) + np.maximum(icmp_code, 0) + 1, 0)
-    )
-    seen = Sightings(
-        block.time,
-        octets,
-        np.maximum(found.number("tcp_flags"), 0).astype(np.int16),
-        np.maximum(found.number("ttl"), 0).astype(np.uint8),
-        icmp,
-        _facts(found, block.vlan),
-    )
-    _count(counts, block, found, usable, octets, fragments)
-    if usable.all():
-        return packed, seen
+    found, slot = Found.nothing(len(block)), slots.of(block)
+    others = plain.read(block, slot, found, tunnels=tunnels)
+    facts = FactSource(block, found.network)
+    everything = int(block.length.sum())
+    if not len(others):
+        counts.packets += len(block)
+        measured = int(found.octets.sum())
+        counts.packet_octets += measured
+        counts.link_octets += everything - measured
+        return found.keys, Sightings(block.time, found.octets, found.flags, found.ttl, found.icmp, np.arange(len(block)), facts)
+    usable = np.ones(len(block), np.bool_)
+    usable[others] = _general(chosen(block, others), others, slot, found, facts, counts, tunnels, carried)
     some = np.flatnonzero(usable)
-    return packed[some], seen.take(some)
+    octets = found.octets[some]
+    framed, measured = int(block.length[some].sum()), int(octets.sum())
+    counts.packets += len(some)
+    counts.packet_octets += measured
+    counts.link_octets += framed - measured
+    seen = Sightings(block.time[some], octets, found.flags[some], found.ttl[some], found.icmp[some], some, facts)
+    return found.keys.take(some, axis=0), seen
+
+
+def _general(
+    block: FrameBlock,
+    rows: Integers,
+    slot: Integers | int,
+    found: Found,
+    facts: FactSource,
+    counts: ObservedCounts,
+    tunnels: bool,
+    carried: CarriedPorts | None,
+) -> Mask:
+    """Read frames of any kind, count those which are not metered, and return which are."""
+    packets = dissect(block.flat, block.start, block.end, block.link, tunnels=tunnels)
+    facts.general, facts.packets = np.full(len(found.octets), ABSENT, np.int64), packets
+    facts.general[rows] = np.arange(len(rows))
+    usable = packets.has_source & packets.has_destination
+    numbers = {name: packets.number(name) for name in ("source_port", "destination_port", "protocol", "tos", "ip_version")}
+    fragment = packets.number("fragment")
+    if carried is not None and (fragment > WHOLE).any():
+        carried.carry(packets, numbers, fragment, usable)
+    found.keys[rows] = keys.pack(packets.source, packets.destination, numbers, slot[rows] if isinstance(slot, np.ndarray) else slot)
+    found.octets[rows] = _octets(packets, block, usable, counts)
+    found.flags[rows] = np.maximum(packets.number("tcp_flags"), 0)
+    found.ttl[rows] = np.maximum(packets.number("ttl"), 0)
+    kind, code = packets.number("icmp_type").astype(np.int32), packets.number("icmp_code")
+    found.icmp[rows] = np.where(kind >= 0, (kind << 8) + np.maximum(code, 0) + 1, 0)
+    counts.fragments += int(((fragment > WHOLE) & usable).sum())
+    cut = ~usable & (numbers["ip_version"] != ABSENT)
+    other = ~usable & ~cut
+    counts.cut += int(cut.sum())
+    counts.cut_octets += int(block.length[cut].sum())
+    counts.not_ip += int(other.sum())
+    counts.not_ip_octets += int(block.length[other].sum())
+    return np.asarray(usable)
 
 
 def _octets(found: Packets, block: FrameBlock, usable: Mask, counts: ObservedCounts) -> Integers:
@@ -159,40 +183,3 @@ def _octets(found: Packets, block: FrameBlock, usable: Mask, counts: ObservedCou
     octets = np.where(unsaid, on_wire, np.minimum(np.maximum(total, least), on_wire))
     counts.odd_length += int((usable & ~unsaid & (octets != total)).sum())
     return np.asarray(octets)
-
-
-def _facts(found: Packets, vlan: npt.NDArray[np.int32] | None) -> Facts:
-    facts = {name: found.numbers[name] for name in _FACTS if name in found.numbers}
-    if vlan is not None:
-        tagged = vlan > 0
-        inner = found.number("source_vlan")
-        facts["source_vlan"] = np.where(tagged, vlan, inner)
-        if "source_vlan" in found.numbers:
-            facts["customer_vlan"] = np.where(tagged, inner, found.number("customer_vlan"))
-    if (found.depth > 0).any():
-        deep = found.depth > 0
-        for name, (attribute, _) in OUTER.items():
-            words = getattr(found, attribute).view(">u4").astype(np.int64)
-            for part in range(4):
-                facts[f"{name}.{part}"] = np.where(deep, words[:, part], ABSENT)
-    return facts
-
-
-def _count(counts: ObservedCounts, block: FrameBlock, found: Packets, usable: Mask, octets: Integers, fragments: Mask) -> None:
-    everything, packets = int(block.length.sum()), int(usable.sum())
-    counts.packets += packets
-    counts.fragments += int((fragments & usable).sum())
-    if packets == len(block):
-        measured = int(octets.sum())
-        counts.packet_octets += measured
-        counts.link_octets += everything - measured
-        return
-    cut = ~usable & (found.number("ip_version") != ABSENT)
-    other = ~usable & ~cut
-    measured, framed = int(octets[usable].sum()), int(block.length[usable].sum())
-    counts.packet_octets += measured
-    counts.link_octets += framed - measured
-    counts.cut += int(cut.sum())
-    counts.cut_octets += int(block.length[cut].sum())
-    counts.not_ip += int(other.sum())
-    counts.not_ip_octets += int(block.length[other].sum())

@@ -26,7 +26,7 @@ from nftui.capture.probe.ring_blocks import RingBlocks, RingFrames
 from nftui.capture.sets import Integers
 from nftui.errors import InterfaceError, NftuiError
 
-SNAP = 256
+SNAP = 192
 """Octets of each frame, if nothing else is said: link, tags, two IP headers and a tunnel between them, and the transport's."""
 HEADERS = 128
 """A frame of which fewer were taken, though it is longer, may lack some of its headers."""

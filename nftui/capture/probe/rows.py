@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nftui.capture.dissection import Mask
+from nftui.capture.probe.facts import Facts, FactSource
 from nftui.capture.probe.keys import KEY_WORDS, Words
 from nftui.capture.sets import Integers
 
@@ -34,7 +35,6 @@ LANE = np.dtype(
 MIXED = (1 << 16) + 1
 _RAW = np.dtype(f"V{LANE.itemsize}")
 FIN, RST = 1, 4
-Facts = dict[str, npt.NDArray[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +46,18 @@ class Sightings:
         octets: Shape (packets,), int64, of the IP packet.
         flags: Shape (packets,), int16, of TCP, 0 for none.
         ttl: Shape (packets,), uint8.
-        icmp: Shape (packets,), int32, type << 8 | code, + 1; 0 for none. None where no packet has any.
-        facts: Name -> shape (packets,), what is kept of a flow's first packet, below zero for absent.
+        icmp: Shape (packets,), int32, type << 8 | code, + 1; 0 for none.
+        frame: Shape (packets,), which frame of the block it is.
+        facts: Has what is kept of a flow's first packet, by frame.
     """
 
     time: Integers
     octets: Integers
     flags: npt.NDArray[np.int16]
     ttl: npt.NDArray[np.uint8]
-    icmp: npt.NDArray[np.int32] | None
-    facts: Facts
-
-    def take(self, packets: Integers) -> Sightings:
-        """Return some of the packets, with all that is known of them."""
-        return Sightings(
-            self.time[packets],
-            self.octets[packets],
-            self.flags[packets],
-            self.ttl[packets],
-            None if self.icmp is None else self.icmp[packets],
-            {name: values[packets] for name, values in self.facts.items()},
-        )
+    icmp: npt.NDArray[np.int32]
+    frame: Integers
+    facts: FactSource
 
 
 class Rows:
@@ -162,8 +153,8 @@ class Rows:
         kept["flags"] |= flags
         np.minimum(kept["lowest_ttl"], low, out=kept["lowest_ttl"])
         np.maximum(kept["highest_ttl"], high, out=kept["highest_ttl"])
-        if seen.icmp is not None:
-            icmp = seen.icmp[order]
+        icmp = seen.icmp[order]
+        if icmp.any():
             least, most = np.minimum.reduceat(icmp, begins), np.maximum.reduceat(icmp, begins)
             same = (least == most) & (fresh | (kept["icmp"] == most))
             kept["icmp"] = np.where(same, most, MIXED)
@@ -176,8 +167,7 @@ class Rows:
         self.lane.view(_RAW)[lanes] = given.view(_RAW)
 
     def _remember(self, lanes: Integers, seen: Sightings, packets: Integers) -> None:
-        for name, values in seen.facts.items():
-            said = values[packets]
+        for name, said in seen.facts.of(seen.frame[packets]).items():
             if name in self.facts:
                 self.facts[name][lanes] = said + 1
             elif (said >= 0).any():
