@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,8 +133,8 @@ async def test_without_rights_it_says_what_to_grant(
 ) -> None:
     from nftui.capture.probe import rights
 
-    monkeypatch.setattr(local_interfaces, "refusal", rights.how_to_grant)
-    monkeypatch.setattr("sys.executable", "/nonexistent/python3")
+    told = re.sub(r"\+ep .*", "+ep /usr/bin/python3", rights.how_to_grant())
+    monkeypatch.setattr(local_interfaces, "refusal", lambda: told)
     app = start()
     async with app.run_test(size=(80, 24)) as pilot:
         assert await asked(pilot) is not None
