@@ -30,7 +30,7 @@ NONE = "-"
 """The choice of no interface; none is called so."""
 EXPORTS = "only listen for exports"
 LOOK_S = 1.0
-ADDRESSES = 28
+ADDRESSES = 24
 """Cells of them."""
 
 
@@ -125,7 +125,8 @@ class InterfaceChoice(Paced, ModalScreen[tuple[str, ...] | None]):
         mark = "[x]" if name in self._marked else "   "
         state = "up" if one.up and one.running else "no link" if one.up else "down"
         addresses = printable(" ".join(one.addresses) or "-", ADDRESSES)
-        return Text(f"{mark} {printable(name, 15):<15} {state:<7} {addresses:<{ADDRESSES}} {self._rates.get(name, '')}")
+        words = f"{mark} {printable(name, 15):<15} {state:<7} {addresses:<{ADDRESSES}} {self._rates.get(name, '')}"
+        return Text(words, no_wrap=True, overflow="ellipsis")
 
     def action_move(self, rows: int) -> None:
         """Move the cursor."""
@@ -163,4 +164,4 @@ def _seen() -> Seen:
 
 def _rate(one: Interface, before: Interface, elapsed: float) -> str:
     bits, packets = (8 * max(one.octets - before.octets, 0) / elapsed, max(one.packets - before.packets, 0) / elapsed)
-    return f"{bits_per_second(bits):>9} {scaled(round(packets)):>5} packets/s"
+    return f"{bits_per_second(bits):>9} {scaled(round(packets)):>5} pps"

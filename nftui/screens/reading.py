@@ -59,8 +59,9 @@ def keys(screen: Screen[None], signs: tuple[str, ...], colours: tuple[str, str])
             page.append(f"  {listed:<10}")
             page.append(f"{printable(words):<44}")
             page.append(f"{name}\n", dim)
-    for place, line in enumerate(signs):
-        page.append(f"{line}\n", "" if place else f"bold {title}")
+    for line, after in zip(signs, [*signs[1:], ""], strict=True):
+        # What stands above lines that are moved in is a heading.
+        page.append(f"{line}\n", f"bold {title}" if after[:1] == " " != line[:1] else "")
     page.append(f"times are local: {printable(zone_name())}; keys are changed by id in [display.keys]", dim)
     return page
 

@@ -51,7 +51,7 @@ class Talking:
 def chosen(console: Terminal, path: Path) -> None:
     """Choose the loopback, the only interface there."""
     console.shows("take packets of which interface?")
-    console.shows("packets/s")
+    console.shows(" pps")
     console.press("Enter")
     console.wait(lambda screen: path.exists() and "lo" in path.read_text(), "the choice in the file")
     assert tomli.loads(path.read_text())["probe"]["interfaces"] == ["lo"]

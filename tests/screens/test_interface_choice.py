@@ -158,7 +158,7 @@ async def test_rates_and_interfaces_that_come_and_go(start: Callable[..., NftuiA
         await pilot.press("down")
         more = [replace(INTERFACES[0], received=(10**9 + 10**7, 10**6 + 9000)), INTERFACES[1], Interface(HOSTILE[:15], 11)]
         monkeypatch.setattr(local_interfaces, "interfaces", lambda: more)
-        await until(pilot, lambda: "packets/s" in "".join(box(app)) and "Mb/s" in "".join(box(app)))
+        await until(pilot, lambda: " pps" in "".join(box(app)) and "Mb/s" in "".join(box(app)))
         assert "\x1b" not in "".join(box(app)) and "tun7" not in "".join(box(app))
         option = window.query_one(OptionList).highlighted_option
         assert option is not None and option.id == "wlan0", "the cursor stays where it was"
