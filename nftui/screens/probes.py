@@ -131,7 +131,7 @@ class ProbeFacts:
         if (interval := self._number("sampling")) > 1:
             yield say(f"1 in {interval:,} looked at")
             yield say(f"{self._number('sampled_out'):,} not")
-        for key, words in (("not_ip", "not IP"), ("cut", "cut within headers"), ("fragments", "later fragments")):
+        for key, words in (("not_ip", "not IP"), ("cut", "cut within headers"), ("fragments", "fragments")):
             if count := self._number(key):
                 yield say(f"{count:,} {words}")
 

@@ -48,8 +48,8 @@ class SourcesScreen(ShellScreen):
         "  lost   by sequence numbers; coloured where it is of the last five minutes",
         "  templ  known / known and awaited; ! data waits for one",
         "  wrong  malformed or not read    clock  how far off; + behind",
-        "  up     since its start, by its headers    late  how late 99 of 100 flows come",
-        "  of a probe: dgrams are packets; lost: dropped by the kernel; wrong: in no flow",
+        "  up     by its headers    late  how late 99 of 100 flows come",
+        "  probe  dgrams: packets; lost: the kernel had no room; wrong: in no flow",
         *probes.WHERE_TO_CAPTURE,
     )
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -137,7 +137,7 @@ async def test_refused_rights_are_one_line(make: Make, tmp_path: Path, monkeypat
         raise InterfaceError("lo", rights.how_to_grant(), refused=True)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("nftui.engine.packet_capture.Ring", refused)
+    monkeypatch.setattr("nftui.engine.packet_capture.opened", refused)
     app = make(Probing(store_of(tmp_path / "store")))
     async with app.run_test(size=(80, 24)) as pilot:
         await on_flows(pilot)
