@@ -62,7 +62,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
-    "dashboard": ("app", "demo", "engine"),
+    "dashboard": ("app", "demo", "engine", "screens.this_host"),
     "serving": ("dashboard",),
     "arguments": (),
     "cli": (
