@@ -17,6 +17,7 @@ from nftui.engine.segments import PartName
 from nftui.errors import SegmentError
 from nftui.schema import POLARS
 
+MANY_GROUPS = 1_000_000
 SoFar = Callable[[pl.DataFrame, Wanted], None]
 """Takes the groups of what was read so far, and the parts that were."""
 
@@ -51,7 +52,7 @@ class Grouper:
         def merge(frames: list[pl.DataFrame]) -> pl.DataFrame:
             return top.merge(frames, query)
 
-        with self._open.taken((groups_of(query), timed), ground) as take:
+        with self._open.taken((groups_of(query), timed), ground, query.keys) as take:
             seen = take(False)
             change = seen.change(ground.wanted)
             if (change.gone or change.moved) and (timed or not self._moved(query, ground, seen, change, merge)):
@@ -65,7 +66,10 @@ class Grouper:
                     continue
                 seen.add(frames, {part.name: step.clip for part in step.parts}, ground, merge)
                 frames = []
-                if so_far is not None and ground.due and (state := seen.state(merge)) is not None:
+                self._open.spare()
+                # To merge many groups takes as long as to read them: these are told when they were merged anyway.
+                ready = seen.rows < MANY_GROUPS or not seen.waiting
+                if so_far is not None and ground.due and ready and (state := seen.state(merge)) is not None:
                     so_far(state, seen.wanted)
             seen.whole = True
             state = seen.state(merge)
@@ -77,10 +81,10 @@ class Grouper:
         frames = None if state is None else self._difference(query, ground, seen, change)
         if frames is None or state is None:
             return False
+        del state
         if frames:
-            state = merge([state, *frames])
             # Otherwise a group would stay of which nothing is left.
-            seen.replace(state.filter(pl.any_horizontal(pl.col(top.SUMS) != 0)) if query.keys else state)
+            seen.put_right(frames, merge, pl.any_horizontal(pl.col(top.SUMS) != 0) if query.keys else pl.lit(value=True))
         seen.move(change)
         return True
 

@@ -303,7 +303,7 @@ class LocalBackEnd:
     def _covered(self, query: Query, ground: Ground, shown: pl.DataFrame) -> Totals:
         """Return what the flows sum to that stand in the shown groups of an either-side key, each once."""
         key, values = query.keys[0], address_octets(shown)[query.keys[0]].to_list()
-        if self._keep and len(query.keys) == 1 and key in ENDS and None not in values:
+        if self._keep and len(query.keys) == 1 and key in ENDS and values and None not in values:
             # Those with a value at each end stand in two; of these the sums move along with the range.
             pairs = self._groups(pairs_of(query, key, tuple(values)), ground)
             twice = pairs.filter(pl.col(ENDS[key].keys[0]) != pl.col(ENDS[key].keys[1]))

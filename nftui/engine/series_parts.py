@@ -100,7 +100,7 @@ class Spreader:
             for step in ground.steps({name: clips[name] for name in far}, SPREAD_FLOWS):
                 frames += [sign(frame) for frame in self._spread(query, ground, step, grid, followed)]
         inside = pl.col("edge").is_between(grid.first + 1, grid.first + grid.bins + 1)
-        seen.replace((series.merge([state, *frames]) if frames else state).filter(inside))
+        seen.put_right(frames, series.merge, inside)
         seen.move(change)
         return True
 
