@@ -12,7 +12,6 @@ from pathlib import Path
 
 import polars as pl
 
-from nftui.capture.probe import rights
 from nftui.capture.probe.capture_file import STDIN
 from nftui.config import ProbeSettings
 from nftui.engine import packet_sources
@@ -46,8 +45,6 @@ def run(settings: ProbeSettings, files: list[str], targets: Sequence[str], forma
     sources = [packet_sources.piped(settings)] if piped else packet_sources.alone(settings) if not files else []
     for source in sources:
         source.open()
-    # What sends has threads, which have what this one has in force.
-    rights.drop()
     exporter = Exporter(targets, format)
     try:
         if sources:

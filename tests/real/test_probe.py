@@ -33,6 +33,8 @@ from tests.wire_sender import WireSender
 MARKER = b"a-payload-that-nobody-stores"
 TOGETHER_MB = 200
 """Memory of a probe and its keeper that is not files', as docs/probe.md states it."""
+NET_ADMIN, NET_RAW = 1 << 12, 1 << 13
+"""Capabilities."""
 IN_ALL_S = 1.5
 """CPU that some seconds of it take, with a few hundred packets, though the keeper starts meanwhile."""
 
@@ -83,12 +85,14 @@ def test_packets_and_octets_are_those_of_the_interface(tmp_path: Path) -> None:
                     talk(address)
                 namespace.ip("link", "set", "near0", "down")
             packets, octets = counted("near0")
+            kept["in force"] = in_force(probe.process.pid)
             probe.wait_for(lambda: probe.sources()["near0"]["packets"] == packets)
             kept.update(packets=packets, octets=octets, used=[usage(pid) for pid in family(probe.process.pid)], began=began)
             kept["out"], _ = probe.stop()
             kept["source"] = probe.sources()["near0"]
 
     within(run)
+    assert kept["in force"] and not any(bits & (NET_ADMIN | NET_RAW) for bits in kept["in force"])
     source, flows = kept["source"], flows_of(tmp_path)
     assert (source["packets"], source["octets"]) == (kept["packets"], kept["octets"])
     assert source["ip_octets"] + source["link_octets"] + source["not_ip_octets"] == kept["octets"]
@@ -107,6 +111,12 @@ def test_packets_and_octets_are_those_of_the_interface(tmp_path: Path) -> None:
     assert not [name for name in texts if any(MARKER in str(one).encode() for one in flows[name].drop_nulls().to_list())]
     assert sum(memory for _, _, memory in kept["used"]) < TOGETHER_MB, kept["used"]
     assert sum(cpu for cpu, _, _ in kept["used"]) - kept["began"] < IN_ALL_S, kept["used"]
+
+
+def in_force(pid: int) -> list[int]:
+    """Return the capabilities that each thread of a process has in force."""
+    told = [path.read_text("ascii") for path in Path(f"/proc/{pid}/task").glob("*/status")]
+    return [int(match[1], 16) for text in told if (match := re.search(r"^CapEff:\s+([0-9a-f]+)$", text, re.MULTILINE))]
 
 
 def reached(address: str) -> bool:
@@ -145,7 +155,7 @@ def test_goldens_replayed_beside_a_collector(tmp_path: Path) -> None:
             collector.open(*links)
             assert "configuration read again: probe.interfaces changed" in events(collector)
             collector.wait_for(lambda: "no such interface" in collector.sources()["gone0"]["problem"])
-            (prober,) = (pid for pid in family(collector.process.pid) if "nftui.engine.prober" in command_of(pid))
+            (prober,) = (pid for pid in family(collector.process.pid) if "nftui.engine.probe_process" in command_of(pid))
             os.kill(prober, signal.SIGKILL)
             collector.wait_for(lambda: any("the probe was ended by SIGKILL" in text for text in events(collector)))
             collector.wait_for(lambda: prober not in family(collector.process.pid))
