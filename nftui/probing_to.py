@@ -48,7 +48,7 @@ def run(settings: ProbeSettings, files: list[str], targets: Sequence[str], forma
         source.open()
     # What sends has threads, which have what this one has in force.
     rights.drop()
-    exporter = Exporter(targets, format)
+    exporter = Exporter(targets, format, sampling=settings.sampling)
     try:
         if sources:
             _live(sources, exporter, wait=piped)
