@@ -14,6 +14,8 @@ import polars as pl
 import pytest
 
 from nftui import schema
+from nftui.config import ProbeSettings
+from nftui.engine import packet_files
 from nftui.export.exporter import Exporter
 from nftui.export.flow_columns import FlowColumns
 from nftui.export.streams import Format, stream
@@ -28,6 +30,7 @@ from tests.running import answer, collecting, wait_for
 MARKS = {Format.NETFLOW5: 5, Format.NETFLOW9: 9, Format.IPFIX: 10}
 """The interface by which flows say what they were sent as."""
 MARK = "ingress_interface"
+PACKETS = corpus.ROOT / "tests/data/probe/probe-ipfixprobe-mixed.pcap"
 FLOW = ("source_address", "destination_address", "source_port", "destination_port", "protocol", "octets", "packets")
 
 
@@ -36,13 +39,14 @@ DETAILS = (*FLOW, "flow_start", "flow_end", "tos", "tcp_flags", "source_as", "de
 
 
 def flows_of(of: Format) -> pl.DataFrame:
-    """Return flows of the corpus and random ones, as far as a format has a place for them."""
+    """Return flows of the corpus, of packets, and random ones, as far as a format has a place for them."""
     captures = [capture for capture in sorted(corpus.HERE.glob("*.pcap")) if "sflow" not in capture.name]
     decoded = [corpus.forward(corpus.decode(capture).flows) for capture in captures]
     # Only those that each of the collectors takes for flows of the Internet.
     known = pl.concat(decoded, how="diagonal").drop("clock_correction", "sampling_interval", "out_octets", "out_packets")
     known = known.filter(*(pl.col(name).is_not_null() for name in FLOW), pl.col("packets") > 0, pl.col("octets") > 0)
-    both = pl.concat([known, random_flows(600, 0.2)], how="diagonal")
+    metered = [frame for frames, _ in packet_files.flows_of(PACKETS, ProbeSettings(), Counter()) for frame in frames]
+    both = pl.concat([known, *metered, random_flows(600, 0.2)], how="diagonal")
     source, destination = (pl.col(f"{end}_address").bin.starts_with(MAPPED_PREFIX) for end in ("source", "destination"))
     both = both.filter(source & destination if of is Format.NETFLOW5 else source == destination)
     return both.with_columns(pl.lit(MARKS[of], schema.POLARS[MARK]).alias(MARK))
