@@ -173,7 +173,7 @@ def _shifted(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _tell(options: argparse.Namespace, counts: ExportCounts) -> int:
-    """Print what was sent; return the exit status, 1 where nothing of it went anywhere."""
+    """Print what was sent; return the exit status, 1 where something is wrong with a target at the end."""
     if options.output == "json":
         print(json.dumps(counts.as_dict()))
     else:
@@ -181,7 +181,7 @@ def _tell(options: argparse.Namespace, counts: ExportCounts) -> int:
         left_out = f", {made.ipv6:,} of IPv6 left out" if made.ipv6 else ""
         print(f"{made.flows - made.ipv6:,} flows{left_out} in {counts.datagrams:,} datagrams of {counts.format.value}")
         for name, (target, address, problem, _) in counts.targets.items():
-            lost = target.refused + target.dropped + sum(target.failed.values())
-            what = f", {lost:,} refused, dropped or failed" if lost else ""
-            print(f"  {name} ({address}): {target.datagrams:,} sent{what}{f'; {problem}' if problem else ''}")
-    return int(counts.datagrams > 0 and not any(target.datagrams for target, *_ in counts.targets.values()))
+            lost = target.dropped + sum(target.failed.values())
+            what = ", ".join(f"{number:,} {word}" for number, word in ((target.refused, "refused"), (lost, "lost")) if number)
+            print(f"  {name} ({address}): {target.datagrams:,} sent{what and f', {what}'}{problem and f'; {problem}'}")
+    return int(any(problem or target.dropped or target.failed for target, _, problem, _ in counts.targets.values()))

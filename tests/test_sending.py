@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -19,6 +20,7 @@ from nftui.units import SECOND
 from tests.engine.conftest import flows_frame
 from tests.export.test_exporter import listening, received
 from tests.export.test_streams import read
+from tests.running import free_port
 
 BASE = 1_700_000_000 * SECOND
 
@@ -101,6 +103,20 @@ def test_replay_shifts_times_to_now(data: Path, capsys: pytest.CaptureFixture[st
 def test_mistakes_are_one_line(data: Path, words: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*words[:1], "--data", str(data), *words[1:]]) == 2
     assert why in capsys.readouterr().err
+
+
+def test_who_does_not_listen_is_named_and_makes_it_fail(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    with listening() as (name, listener):
+        words = ["--to", f"127.0.0.1:{port}", "--to", name, "--speed", "max", "--mtu", "576"]
+        assert cli.main(["replay", "--data", str(data), *words]) == 1
+        out, err = capsys.readouterr()
+        assert err == f"nftui: 127.0.0.1:{port}: nothing listens at 127.0.0.1:{port}\n"
+        first, refused, well = out.splitlines()
+        assert first.startswith("40 flows in ")
+        assert re.fullmatch(rf"  127.0.0.1:{port} \(127.0.0.1:{port}\): \d+ sent, \d+ refused; nothing listens at .*", refused)
+        assert well == f"  {name} ({name}): {first.split()[3]} sent"
+        assert read(received(listener, int(first.split()[3])))[0].height == 40
 
 
 def test_where_nothing_was_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,6 +67,11 @@ class TargetCounts:
     dropped: int = 0
     resolved: int = 0
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return them as JSON has them; another thread may count meanwhile."""
+        numbers = {name: getattr(self, name) for name in ("datagrams", "octets", "refused", "dropped", "resolved")}
+        return numbers | {"failed": dict(self.failed)}
+
 
 def parse_target(text: str) -> tuple[str, int]:
     """Return host and port of HOST:PORT, an IPv6 address in brackets.
