@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -133,6 +134,19 @@ def test_times_are_told_however_old_a_flow_is(of: Format, days: int) -> None:
     flows, _ = read(encoded(made, sent))
     same(sent, flows, "octets")
     assert not made.counts.times
+
+
+@pytest.mark.parametrize("of", [Format.NETFLOW5, Format.NETFLOW9])
+def test_uptime_begins_anew_before_it_wraps(of: Format) -> None:
+    made, uptimes = stream(of, 1), []
+    for day in range(0, 130, 3):
+        now = NOW + day * DAY
+        sent = small(2, flow_start=[now - 3 * SECOND, now - 20 * DAY], flow_end=now - SECOND)
+        payloads = made.announce(now) + encoded(made, sent, now)
+        same(sent, build.decode(*payloads)[0], "octets")
+        uptimes.append(struct.unpack_from(">I", payloads[0], 4)[0] // 86_400_000)
+    assert min(uptimes) >= 23 and max(uptimes) <= 48
+    assert sum(later < earlier for earlier, later in pairwise(uptimes)) > 3
 
 
 def test_netflow5_dates_old_flows_in_any_order() -> None:

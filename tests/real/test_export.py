@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import subprocess
 import time
@@ -104,6 +105,7 @@ def test_all_collectors_add_up_the_same(sent: dict[Format, pl.DataFrame], tmp_pa
         (exporter_status,) = us.status()["exporters"]
         assert not exporter_status["malformed"] and not exporter_status["unread"] and not exporter_status["unknown_elements"]
         assert exporter_status["sequence_lost"] == 0
+    assert re.findall(r"Sequence failures: (\d+)", nfdump_files.nfdump("-E", nfcapd.stored(tmp_path / "nfcapd"))) == ["0"] * 3
     for of, some in sent.items():
         wanted = {"flows": records[of], **totals(some)}
         assert nfdump_files.totals("-r", nfcapd.stored(tmp_path / "nfcapd"), f"in if {MARKS[of]}") == wanted
