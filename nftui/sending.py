@@ -65,12 +65,23 @@ def relay(data: Path, options: argparse.Namespace) -> int:
     follower.skip()
     exporter = _exporter(options)
     try:
+        _require_no_circle(follower.store, exporter)
         with _stopped() as stop:
             print(f"relaying flows of {printable(data)} to {', '.join(exporter.counts.targets)}", file=sys.stderr, flush=True)
             _follow(follower, exporter, where, stop)
     finally:
         exporter.close(10)
     return _tell(options, exporter.counts)
+
+
+def _require_no_circle(store: Store, exporter: Exporter) -> None:
+    """See that flows don't go to the collector that stores them, from where they would come back for ever."""
+    status = store.status() or {}
+    listens = status.get("listen") if status.get("running") else None
+    bound = [(one.get("address"), one.get("port")) for one in listens or () if isinstance(one, dict)]
+    for name, (host, port) in exporter.here.items():
+        if any(at == port and address in ("", None, "0.0.0.0", "::", host) for address, at in bound):
+            raise UsageError(f"--to {name}: that is the collector whose flows are relayed; they would come back to it for ever")
 
 
 def _follow(follower: Follower, exporter: Exporter, where: pl.Expr, stop: threading.Event) -> None:

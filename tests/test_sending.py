@@ -119,6 +119,24 @@ def test_who_does_not_listen_is_named_and_makes_it_fail(data: Path, capsys: pyte
         assert read(received(listener, int(first.split()[3])))[0].height == 40
 
 
+@pytest.mark.parametrize("address", ["", "0.0.0.0", "127.0.0.1", "192.0.2.1"])
+def test_a_relay_does_not_feed_itself(data: Path, address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with listening() as (name, listener):
+        bound = {"address": address, "port": listener.getsockname()[1], "transport": "udp"}
+        (data / "status.json").write_text(json.dumps({"running": True, "listen": [{"port": 1}, "what", bound]}))
+        if address == "192.0.2.1":
+            threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+        status = cli.main(["relay", "--data", str(data), "--to", name])
+        told = capsys.readouterr()
+    if address == "192.0.2.1":
+        assert status == 0
+    else:
+        assert (status, told.out) == (2, "")
+        assert (
+            told.err == f"nftui: --to {name}: that is the collector whose flows are relayed; they would come back to it for ever\n"
+        )
+
+
 def test_where_nothing_was_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("replay", "relay"):
         assert cli.main([command, "--data", str(tmp_path / "none"), "--to", "127.0.0.1:9"]) == 1

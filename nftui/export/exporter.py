@@ -170,6 +170,11 @@ class Exporter:
         return max(target.waiting for target in self._targets)
 
     @property
+    def here(self) -> dict[str, tuple[str, int]]:
+        """The targets on this machine: the address and the port of each, by name."""
+        return {target.name: here for target in self._targets if (here := target.here)}
+
+    @property
     def counts(self) -> ExportCounts:
         """What was done so far."""
         targets = {target.name: (target.counts, target.address, target.problem, target.waiting) for target in self._targets}

@@ -148,6 +148,14 @@ class Target:
         """Octets of the largest datagram."""
         return self.mtu - self._overhead
 
+    @property
+    def here(self) -> tuple[str, int] | None:
+        """Address and port, where that is an address of this machine."""
+        if self._socket is None:
+            return None
+        host, port = self._socket.getpeername()[:2]
+        return (str(host), int(port)) if self._socket.getsockname()[0] == host else None
+
     def put(self, payloads: Sequence[bytes]) -> None:
         """Have datagrams sent; those for which there is no room are dropped."""
         with self._changed:
