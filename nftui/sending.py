@@ -35,6 +35,7 @@ LOOK_S = 0.2
 """A relay looks for new flows so often, and for what was sealed before it came, `SEALED_S`."""
 SEALED_S = 5.0
 FASTEST = 1e6
+EVERYWHERE = ("", None, "0.0.0.0", "::")  # noqa: S104 - looked for, not bound
 _TIMES = ("flow_start", "flow_end", "received")
 
 
@@ -80,7 +81,7 @@ def _require_no_circle(store: Store, exporter: Exporter) -> None:
     listens = status.get("listen") if status.get("running") else None
     bound = [(one.get("address"), one.get("port")) for one in listens or () if isinstance(one, dict)]
     for name, (host, port) in exporter.here.items():
-        if any(at == port and address in ("", None, "0.0.0.0", "::", host) for address, at in bound):
+        if any(at == port and address in (*EVERYWHERE, host) for address, at in bound):
             raise UsageError(f"--to {name}: that is the collector whose flows are relayed; they would come back to it for ever")
 
 
