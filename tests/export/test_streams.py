@@ -201,6 +201,26 @@ def test_of_too_many_patterns_some_are_told_by_less(of: Format) -> None:
     assert flows["flow_end"].to_list() == sent["flow_end"].to_list()
 
 
+@pytest.mark.parametrize("of", TEMPLATED)
+def test_templates_that_nobody_takes_any_more_make_room(of: Format) -> None:
+    """Their numbers are used again, and told before they are."""
+    made, decoder = stream(of, 1), Decoder()
+    names = ("tos", "source_as", "destination_as", "source_vlan", "ingress_vrf", "egress_vrf", "next_as")
+    for patterns in range(0, 120, 15):
+        rows = 15
+        columns: dict[str, object] = {
+            name: [place + 1 if place >> bit & 1 else None for place in range(patterns, patterns + rows)]
+            for bit, name in enumerate(names)
+        }
+        sent = small(rows, **columns)
+        flows, _ = build.decode(*encoded(made, sent), decoder=decoder)
+        same(sent, flows, "octets")
+        assert build.decode(*made.announce(NOW), decoder=decoder)[0].is_empty()
+        made.announce(NOW)
+    assert made.counts.reduced == 0
+    assert build.exporter_of(decoder)["malformed"] == {}
+
+
 def test_more_masks_than_a_word_has_bits() -> None:
     sent = flow_frames.frame(3, 60, NOW, 0.5, 2).with_columns(
         pl.when(pl.row_index() % 2 == 0).then(pl.col(name)).alias(name) for name in flow_frames.ADDRESSES
