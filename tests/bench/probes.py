@@ -35,6 +35,8 @@ class Probe(ABC):
     name = ""
     fine: tuple[int, ...] = (0,)
     """Its exit status when it ended as asked."""
+    leaves = 0.0
+    """The part of all packets that it never tells of, at whatever rate, as it ends without them."""
 
     @abstractmethod
     def command(self, interface: str, folder: Path, port: int) -> list[str]:
@@ -93,6 +95,7 @@ class Softflowd(Probe):
     control: str
     name: str = "softflowd"
     fine: tuple[int, ...] = (0, 1)
+    leaves: float = 0.01
 
     def command(self, interface: str, folder: Path, port: int) -> list[str]:
         """Return the command line."""
@@ -157,7 +160,7 @@ class Probed:
         sent: Packets.
         told: Packets of which flows told.
         rate: Packets a second, as sent.
-        cpu: Seconds from the first packet to the end of the program.
+        cpu: Seconds from the first packet to the end of the program; without what that takes when there were no packets.
         memory: Octets in memory, at the most.
     """
 
@@ -213,7 +216,7 @@ class Sink:
         return self.packets
 
 
-def run(probe: Probe, folder: Path, ends: tuple[str, str], traffic: list[str]) -> Probed:
+def run(probe: Probe, folder: Path, ends: tuple[str, str], traffic: list[str], idle: float = 0.0) -> Probed:
     """Run a probe at one end of a link, while traffic is sent at the other; both are in the present network.
 
     Args:
@@ -221,6 +224,7 @@ def run(probe: Probe, folder: Path, ends: tuple[str, str], traffic: list[str]) -
         folder: For what it writes, empty.
         ends: Names of the two ends: where it listens, and where is sent.
         traffic: Options of `wire_traffic`.
+        idle: Seconds of CPU that the end takes when there were no packets.
     """
     sender, beside = processes.processors()
     folder.mkdir(parents=True)
@@ -245,7 +249,7 @@ def run(probe: Probe, folder: Path, ends: tuple[str, str], traffic: list[str]) -
     if status not in probe.fine:
         raise RuntimeError(f"{' '.join(command)}: status {status}: {log.read_text(errors='replace')}")
     told = probe.told(folder, log.read_text(errors="replace"), exported)
-    return Probed(sent["sent"], told, sent["rate"], used[0] - before, used[1])
+    return Probed(sent["sent"], told, sent["rate"], used[0] - before - idle, used[1])
 
 
 def _started(process: int) -> float:

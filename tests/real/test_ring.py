@@ -51,6 +51,15 @@ def numbers(frames: list[wire.Seen]) -> list[int]:
     return [struct.unpack_from(">I", one.octets, 42)[0] for one in frames]
 
 
+def until(ring: Ring, problem: str) -> None:
+    """Wait until a ring has a problem, or none."""
+    deadline = time.monotonic() + 10
+    while ring.problem != problem and time.monotonic() < deadline:
+        assert ring.take() is None
+        time.sleep(0.02)
+    assert ring.problem == problem
+
+
 def test_what_is_taken_is_what_the_interface_counted() -> None:
     """Sizes are mixed, so that the ring is written over at other places each time round; each frame is what was sent."""
     dice = random.Random(1)
@@ -270,27 +279,20 @@ def test_interface_that_vanishes_and_comes_back() -> None:
         ring = Ring(NEAR)
         handle, index = ring.fileno(), ring.interface.index
 
-        def until(wanted: str) -> None:
-            deadline = time.monotonic() + 10
-            while ring.problem != wanted and time.monotonic() < deadline:
-                assert ring.take() is None
-                time.sleep(0.02)
-            assert ring.problem == wanted
-
         wire.send(FAR, [ethernet(udp(1))])
         assert numbers(wire.taken(ring, 1)) == [1]
         namespace.ip("link", "set", NEAR, "down")
-        until("near0 is down")
+        until(ring, "near0 is down")
         namespace.ip("link", "set", NEAR, "up")
-        until("")
+        until(ring, "")
         wire.send(FAR, [ethernet(udp(2))])
         assert numbers(wire.taken(ring, 1)) == [2]
         namespace.ip("link", "del", NEAR)
-        until("near0 is gone; packets are taken again when it is back")
+        until(ring, "near0 is gone; packets are taken again when it is back")
         assert not select.select([handle], [], [], 0)[0], "what is gone doesn't keep anybody awake"
         namespace.ip("link", "add", "other0", "type", "veth", "peer", "name", "another0")
         wire.pair()
-        until("")
+        until(ring, "")
         assert ring.interface.index != index and ring.fileno() == handle
         wire.send(FAR, [ethernet(udp(3))])
         assert select.select([handle], [], [], 5)[0] == [handle]
@@ -339,6 +341,16 @@ def test_sockets_that_share_an_interface() -> None:
         assert not set(shares[0]) & set(shares[1])
         with pytest.raises(InterfaceError, match=r"can't share packets in group \d+: .+; another program may use that number"):
             Ring(NEAR, fanout=Fanout(group.group, packet_socket.FANOUT_ROUND_ROBIN))
+        # The first opens it again while the other still has the group of the interface that is gone.
+        namespace.ip("link", "del", NEAR)
+        for ring in rings:
+            until(ring, "near0 is gone; packets are taken again when it is back")
+        namespace.ip("link", "add", "other0", "type", "veth", "peer", "name", "another0")
+        wire.pair()
+        for ring in rings:
+            until(ring, "")
+        wire.send(FAR, there)
+        assert sorted(numbers(wire.taken(rings[0], 0) + wire.taken(rings[1], 0))) == list(range(200))
         for ring in rings:
             ring.close()
 
