@@ -387,6 +387,7 @@ FILTERED = {
     "!ip && !ip6": [7],
     "vlan": [10, 11],
     "vlan 20": [11],
+    " or ".join((*(f"host 203.0.113.{n}" for n in range(100, 180)), "tcp")): [2, 6],
 }
 """Filter -> which of `filter_frames` it accepts."""
 
