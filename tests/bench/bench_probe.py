@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.bench import figures, probes, processes
 from tests.bench.figures import Figure
-from tests.bench.probes import Fprobe, Metering, Nfpcapd, Probe, Probed, Sending, Softflowd
+from tests.bench.probes import Fprobe, Metering, Nfpcapd, Probe, Probed, Sending, Softflowd, Storing
 from tests.real import wire
 
 CPU_RATE = 150_000
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="without peers")
     options = parser.parse_args()
     figures.machine()
-    ours: list[Probe] = [Metering(only_ring=True), Metering(), Sending()]
+    ours: list[Probe] = [Metering(only_ring=True), Metering(), Sending(), Storing()]
     found: list[Probe] = []
     if not options.alone:
         softflowd, control, fprobe, nfpcapd, nfdump = map(

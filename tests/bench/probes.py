@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.bench import processes
+from tests.running import answer
 
 ENTRIES = 2_000_000
 """Flows that each may follow."""
@@ -85,6 +86,24 @@ class Sending(Probe):
         (folder / "config.toml").touch()
         where = ("--to", f"127.0.0.1:{port}", "--format", "netflow5", "--entries", ENTRIES)
         return processes.nftui("probe", interface, "--config", folder / "config.toml", *where)
+
+
+@dataclass
+class Storing(Probe):
+    """Ours, the whole command: what it meters it stores."""
+
+    name: str = "nftui probe"
+
+    def command(self, interface: str, folder: Path, port: int) -> list[str]:
+        """Return the command line."""
+        (folder / "config.toml").touch()
+        where = ("--data", folder / "data", "--entries", ENTRIES)
+        return processes.nftui("probe", interface, "--config", folder / "config.toml", *where)
+
+    def told(self, folder: Path, log: str, exported: int) -> int:
+        """Return what the store holds."""
+        (row,) = answer("summary", "--data", folder / "data")["rows"]
+        return int(row["packets"])
 
 
 @dataclass
@@ -262,8 +281,12 @@ def _started(process: int) -> float:
 
 
 def _cpu(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    """Return the seconds of CPU that a process and its descendants used."""
+    found = 0
+    for one in processes.family(process):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        found += int(fields[11]) + int(fields[12])
+    return found / TICK
 
 
 def _ended(process: int) -> tuple[int, tuple[float, int]]:

@@ -90,7 +90,7 @@ def test_what_is_taken_is_what_the_interface_counted() -> None:
         assert arrived == [one[:SNAP] for one in there]
         assert [one.octets for one in found if one.outgoing] == [one[:SNAP] for one in back]
         times = [one.time for one in found]
-        assert abs(times[-1] - time.time_ns() // 1000) < 10_000_000 and times == sorted(times)
+        assert abs(times[-1] - time.time_ns() // 1000) < 10_000_000 and min(np.diff(times)) > -10_000
         ring.close()
 
     wire.alone(run)
@@ -144,7 +144,7 @@ def test_drops_are_counted_to_the_packet() -> None:
         sent = wire.send(FAR, [ethernet(udp(n)) for n in range(1000)], packets=20_000)
         found = wire.taken(ring, sent, seconds=1)
         assert ring.counts.dropped > 1000 < len(found)
-        assert len(found) + ring.counts.dropped == sent
+        assert len(found) + ring.counts.dropped == wire.counted(NEAR)[0].frames == sent
         assert numbers(found)[:1000] == list(range(1000))
         # What was given back is used again.
         wire.send(FAR, [ethernet(udp(7))])
