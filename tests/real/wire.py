@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -32,7 +33,9 @@ def alone(run: Callable[[], None]) -> None:
 
     def quiet() -> None:
         for which in ("all", "default"):
-            Path(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6").write_text("1")
+            # Where there is no IPv6 it can't be switched off.
+            with suppress(FileNotFoundError):
+                Path(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6").write_text("1")
         run()
 
     with ThreadPoolExecutor(1) as executor:
