@@ -50,7 +50,7 @@ class MeterSettings:
         sampling: N of 1 in N packets.
         random: Whether sampling draws its packets by chance, instead of taking every Nth.
         bidirectional: Both directions are one flow, that ends as one and becomes two rows, of which what the server sent is
-            `reverse`. TOS and interface are those of each direction's first packet then.
+            `reverse`. The TOS is that of each direction's first packet then.
         tunnels: The innermost IP header is the key, not the outermost.
         carry_fragments: Later fragments belong to the flow of the first, whose ports they lack.
         client_by: Rules which say who the client is, the first that applies holds: `syn` (it opened the TCP connection), `first`

@@ -305,6 +305,29 @@ def test_both_directions_keep_what_is_their_own() -> None:
     assert meter.counts.flows == 1
 
 
+def test_both_directions_on_each_interface() -> None:
+    """A host that forwards sees each packet twice: on each interface that is a flow of its own."""
+    meter = Meter(MeterSettings(bidirectional=True))
+    for interface, outgoing in ((3, False), (4, True)):
+        meter.take(block([udp(1)], interface=interface, outgoing=np.array([outgoing])))
+        meter.take(block([udp(1, turned=True)], interface=interface, outgoing=np.array([not outgoing])))
+    flows = meter.rest()
+    assert flows is not None
+    found = flows.select("reverse", "ingress_interface", "egress_interface", "packets").rows()
+    assert sorted(found, key=str) == [(False, 3, None, 1), (False, None, 4, 1), (True, 4, None, 1), (True, None, 3, 1)]
+
+
+def test_more_interfaces_than_are_told_apart() -> None:
+    meter = Meter(MeterSettings())
+    for number in range(3000):
+        meter.take(block([udp(1)], interface=number + 1))
+    flows = meter.rest()
+    assert flows is not None
+    assert int(flows["packets"].sum()) == 3000
+    assert flows["ingress_interface"].null_count() == 1
+    assert flows.height == 2048
+
+
 # ---------------------------------------------------------------- room
 
 
@@ -317,7 +340,7 @@ def test_both_directions_keep_what_is_their_own() -> None:
 )
 def test_no_packet_is_lost_in_a_small_table(numbers: list[int], entries: int, size: int, alike: bool, both: bool) -> None:
     """Tables that are too small, and keys whose hashes are all alike, lose and mix nothing."""
-    seed = Seed(np.zeros(KEY_WORDS + 1, np.uint64)) if alike else None
+    seed = Seed(np.zeros(Seed.SIZE, np.uint64)) if alike else None
     meter, flows = Meter(MeterSettings(entries=entries, bidirectional=both), seed), []
     want: Counter[Any] = Counter()
     for begin in range(0, len(numbers), size):
@@ -337,6 +360,19 @@ def test_no_packet_is_lost_in_a_small_table(numbers: list[int], entries: int, si
     for frame in frames:
         found += totals(frame)
     assert found == want
+
+
+def test_nobody_chooses_keys_that_hash_alike() -> None:
+    """Pairs of words that differ in their highest bits, by which a weaker hash could be had whatever its secret."""
+    high = (np.arange(1 << 12, dtype=np.uint64) << np.uint64(52)).reshape(64, 64)
+    for first in range(KEY_WORDS):
+        for second in range(first + 1, KEY_WORDS):
+            words = np.zeros((64, 64, KEY_WORDS), np.uint64)
+            words[:, :, first] = high[0][:, None] << np.uint64(6)
+            words[:, :, second] = (high[0] << np.uint64(6)) ^ (high[0] >> np.uint64(26))
+            hashes = Seed().hash(words.reshape(-1, KEY_WORDS))
+            assert len(np.unique(hashes)) == 1 << 12
+            assert len(np.unique(hashes & np.uint64(0xFFFF))) > 3500
 
 
 def flood(first: int, size: int, long: int) -> Any:
