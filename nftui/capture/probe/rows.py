@@ -150,7 +150,12 @@ class Rows:
         low = high = ttl
         if not single:
             octets, flags = np.add.reduceat(octets, begins), np.bitwise_or.reduceat(flags, begins)
-            low, high = np.minimum.reduceat(ttl, begins), np.maximum.reduceat(ttl, begins)
+            same = ttl[1:] == ttl[:-1]
+            same[begins[1:] - 1] = True
+            # Nearly always: the way between two hosts is the same for all packets of a block.
+            low = high = ttl[begins]
+            if not same.all():
+                low, high = np.minimum.reduceat(ttl, begins), np.maximum.reduceat(ttl, begins)
         if len(new):
             kept["first"][new], kept["last"][new], kept["lowest_ttl"][new] = first[new], last[new], low[new]
         np.minimum(kept["first"], first, out=kept["first"])
@@ -163,8 +168,8 @@ class Rows:
         icmp = seen.icmp[order]
         if icmp.any():
             least, most = np.minimum.reduceat(icmp, begins), np.maximum.reduceat(icmp, begins)
-            same = (least == most) & (fresh | (kept["icmp"] == most))
-            kept["icmp"] = np.where(same, most, MIXED)
+            alike = (least == most) & (fresh | (kept["icmp"] == most))
+            kept["icmp"] = np.where(alike, most, MIXED)
         self._write(lanes, kept)
         if len(new):
             self._remember(lanes[new], seen, order[begins[new]])

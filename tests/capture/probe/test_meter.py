@@ -394,6 +394,7 @@ def flood(first: int, size: int, long: int) -> Any:
     return metering.FrameBlock(flat, start, start + length, length, NOON + first + np.arange(size), 1)
 
 
+@pytest.mark.row("B05")
 def test_flood_leaves_long_flows() -> None:
     """Of a flood of new flows each leaves first; flows that go on are kept, memory is bounded, what nobody fetches is counted."""
     long, size = 20, 20_000
