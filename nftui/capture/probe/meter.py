@@ -282,7 +282,8 @@ class Meter:
 
     def _sweep(self, now: int) -> None:
         """End the flows whose time is over."""
-        table, found, due = self._table, [], now + self._timeouts.linger
+        table, found = self._table, []
+        due = now + min(self._timeouts.linger, self._timeouts.active)
         # What is looked at together stays in the processor's cache.
         for begin in range(0, table.top, _TOGETHER):
             first, last, used, ended = table.rows.times(slice(begin, min(begin + _TOGETHER, table.top)))
@@ -296,7 +297,7 @@ class Meter:
         if found:
             self._end(np.concatenate([rows for rows, _ in found]), np.concatenate([reasons for _, reasons in found]))
         pause = min(_SWEEP * (1 + table.top // _TOGETHER), SECOND)
-        # Nothing can end before `due`: of what comes meanwhile, TCP's end lingers the shortest.
+        # Nothing ends before `due`: what comes meanwhile has at least the shortest of the timeouts.
         self._swept, self._due = now, max(now + pause, due)
 
     def _make_room(self, packed: Words) -> None:

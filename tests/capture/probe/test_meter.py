@@ -210,14 +210,15 @@ def test_flows_are_those_of_the_times_alone(
 
 @pytest.mark.parametrize(
     ("flags", "silence", "reason"),
-    [(None, 15, 1), (16, 15, 1), (17, 3, 3), (4, 3, 3), (16, 14.999999, 4), (17, 2.999999, 4)],
+    [(None, 15, 1), (16, 15, 1), (17, 3, 3), (4, 3, 3), (16, 14.999999, 4), (17, 2.999999, 3)],
 )
 def test_reasons(flags: int | None, silence: float, reason: int) -> None:
+    """What is still there at the end of all is forced to end, unless TCP has said that it does."""
     meter = Meter(MeterSettings())
     meter.take(block([udp(1, flags=flags)]))
     now = NOON + int(silence * SECOND)
     expired = meter.expired(now)
-    if reason == 4:
+    if silence not in (15, 3):
         assert expired is None
         expired = meter.rest(now)
     assert expired is not None
@@ -237,6 +238,16 @@ def test_active_timeout() -> None:
     expired = meter.expired(NOON + 60 * SECOND)
     assert expired is not None
     assert expired["flow_end_reason"].to_list() == [2]
+
+
+def test_looking_finds_what_came_since() -> None:
+    """Looking is spared where nothing can have ended; what came after the last look is found all the same."""
+    meter = Meter(MeterSettings(active_s=1))
+    meter.take(block([udp(1)]))
+    assert meter.expired(NOON + SECOND // 2) is None
+    meter.take(block([udp(2)], [NOON + SECOND // 2]))
+    found = [meter.expired(NOON + at) for at in (SECOND, 3 * SECOND // 2)]
+    assert [frame.height for frame in found if frame is not None] == [1, 1]
 
 
 def test_silent_interface_expires() -> None:
