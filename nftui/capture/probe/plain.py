@@ -40,7 +40,7 @@ _FRAGMENT = 0xFF3F
 """More fragments, or an offset; as two octets read in the other order."""
 _TYPE_IPV4, _TYPE_IPV6, _TYPE_VLAN = 0x0008, 0xDD86, 0x0081
 """EtherTypes, the same."""
-_HEADERS = {
+HEADERS = {
     links.ETHERNET: (14, 12), links.LINUX_COOKED: (16, 14), links.LINUX_COOKED_2: (20, 0),
     **dict.fromkeys(links.RAW_LINKS, (0, -1)),
 }  # fmt: skip
@@ -108,9 +108,9 @@ def read(block: FrameBlock, slot: Integers | int, found: Found, *, tunnels: bool
         The frames that are not plain, ascending.
     """
     link = _one_link(block)
-    if link not in _HEADERS:
+    if link not in HEADERS:
         return np.arange(len(block))
-    size, place = _HEADERS[link]
+    size, place = HEADERS[link]
     network = np.full(len(block), size, np.int64)
     left = np.ones(len(block), np.bool_)
     if place < 0:
@@ -139,6 +139,8 @@ def _one_link(block: FrameBlock) -> int:
 def _gather(dtype: np.dtype[Any], block: FrameBlock, skip: Integers, frames: Integers | slice = slice(None)) -> npt.NDArray[Any]:
     """Read one thing of each frame; where the octets end before, that of another."""
     size = dtype.itemsize
+    if len(block.flat) < size:
+        return np.zeros(len(block.start[frames]), dtype)
     places = np.ndarray((len(block.flat) - size + 1,), f"V{size}", block.flat, strides=(1,))
     return np.asarray(places[np.minimum(block.start[frames] + skip, len(places) - 1)].view(dtype))
 

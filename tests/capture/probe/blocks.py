@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from nftui.capture.dissection import MARGIN
-from nftui.capture.pcap import CaptureFileCounts, _frames
+from nftui.capture.probe.capture_file import CaptureFile
 from nftui.capture.probe.frames import FrameBlock
 from nftui.capture.probe.meter import Meter, MeterSettings
 
@@ -35,9 +35,9 @@ def block(
 
 def captured(path: Path) -> FrameBlock:
     """Return a capture file of one link type as a block."""
-    with path.open("rb") as file:
-        frames = list(_frames(file, path, CaptureFileCounts()))
-    return block([frame.octets for frame in frames], [frame.time for frame in frames], frames[0].link)
+    with CaptureFile(path) as file:
+        (whole,) = file
+    return whole
 
 
 def part(whole: FrameBlock, first: int, last: int) -> FrameBlock:
