@@ -125,7 +125,7 @@ def test_failures_are_found_and_shrunk(octet: int, kind: str, mode: str, monkeyp
 @pytest.mark.row("B01")
 def test_packets(tmp_path: Path) -> None:
     campaign = PacketCampaign(PACKETS, 7, tmp_path)
-    campaign.run(0, sessions=6, steps=12)
+    campaign.run(0, sessions=5, steps=6)
     assert campaign.failures == {}
     assert campaign.counts.flows > 100
     assert campaign.counts.unread > 100
