@@ -16,15 +16,14 @@ from textual.driver import Driver
 from textual.reactive import var
 from textual.screen import Screen
 
-from nftui.config import Config, DisplaySettings, NameSettings, filters_directory, themes_directory
-from nftui.engine.one_sided import Sidedness, Sides
-from nftui.engine.owners import Owners
+from nftui.config import Config, DisplaySettings, NameSettings, default_path, filters_directory, themes_directory
+from nftui.engine.one_sided import Sidedness
 from nftui.engine.query import KEYS, BackEnd
 from nftui.engine.resolving import Resolver
 from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
-from nftui.screens import capturing, errands, glyphs, keys, side_watch, themes
+from nftui.screens import capturing, chosen_interfaces, errands, glyphs, keys, side_watch, themes
 from nftui.screens.depth import Depth, depth
 from nftui.screens.driver import MeteredDriver
 from nftui.screens.frugal import Outlet, frugal
@@ -34,6 +33,7 @@ from nftui.screens.shelf import Shelf
 from nftui.screens.shell import ShellScreen
 from nftui.screens.shown import Shown
 from nftui.screens.stylesheet import KeptStylesheet
+from nftui.screens.this_host import ThisHost
 from nftui.screens.view import MINUTE, Range, View, parse_range
 from nftui.screens.widgets.typed_line import TypedLine
 
@@ -121,8 +121,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         listening: str = "",
         demo: bool = False,
         resolver: Resolver | None = None,
-        owners: Owners | None = None,
-        sides: Sides | None = None,
+        here: ThisHost = ThisHost(),  # noqa: B008  it is frozen
         config: Config | None = None,
         config_path: Path | None = None,
         clock: Callable[[], int] = now,
@@ -137,8 +136,7 @@ class NftuiApp(App[None], inherit_bindings=False):
             listening: Where exporters should send to, `10.1.2.3:9995`, for the words shown while there are no flows.
             demo: Whether the exporters are simulated.
             resolver: Knows names of addresses; None for one that knows none.
-            owners: Knows the processes of this host; None for nobody.
-            sides: Looks whether only one direction of the traffic is seen; None for never.
+            here: What is known of this host, and may be done there.
             config: The whole configuration, for what shows it; `display` goes before its own.
             config_path: Its file, None for the default one: saved filters and themes of the user stand beside it.
             clock: Returns the present in microseconds since 1970.
@@ -151,9 +149,8 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.back_end, self.display_settings, self.clock = back_end, display, clock
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
-        self.resolver, self.owners = resolver or Resolver(NameSettings()), owners
+        self.resolver, self.here = resolver or Resolver(NameSettings()), here
         self.sides: tuple[Sidedness, ...] = ()
-        self._sides = sides
         self.capture: PacketCapture | None = None
         self.config, self.config_path = config or Config(display=display), config_path
         self.saved, self.unsaved = self.config, dict[str, str]()
@@ -178,12 +175,48 @@ class NftuiApp(App[None], inherit_bindings=False):
         """Say which of the user's themes can't be used, and begin to watch."""
         for problem in self.themes.problems.values():
             self.notify(printable(problem), severity="warning", timeout=10, markup=False)
-        if self._sides is not None:
+        if self.here.sides is not None:
             self.set_timer(side_watch.FIRST_S, self._look_at_sides)
+        if self.here.first:
+            path = self.config_path or default_path()
+            chosen_interfaces.look_whether_first(self, path, lambda: self.back_end.held() is None)
+
+    @on(chosen_interfaces.Emptiness)
+    def _found_out(self, message: chosen_interfaces.Emptiness) -> None:
+        message.stop()
+        if message.first and isinstance(self.screen, ShellScreen):
+            self.choose_interfaces(first=True)
+
+    def choose_interfaces(self, first: bool = False) -> None:
+        """Choose the interfaces whose packets become flows."""
+        if self.demo:
+            self.notify("the demo simulates its exporters; `nftui` takes packets", markup=False)
+            return
+        from nftui.screens.interface_choice import InterfaceChoice
+
+        self.push_screen(InterfaceChoice(self.config.probe.interfaces, first), self._chose_interfaces)
+
+    def _chose_interfaces(self, names: tuple[str, ...] | None) -> None:
+        if names is not None:
+            chosen_interfaces.keep(self, self.config_path or default_path(), names, self.here.recollect)
+
+    @on(chosen_interfaces.Kept)
+    def _kept_interfaces(self, message: chosen_interfaces.Kept) -> None:
+        message.stop()
+        if message.problem:
+            self.notify(printable(message.problem), severity="error", timeout=10, markup=False)
+            return
+        from nftui.engine import settings
+
+        said = ", ".join(message.names)
+        self.config, self.saved = (settings.tried(one, "probe.interfaces", said) for one in (self.config, self.saved))
+        words = f"packets of {', '.join(message.names)} become flows" if message.names else "only exports are listened for"
+        later = "" if self.here.recollect is not None else " from the next start of the collector on"
+        self.notify(printable(f"{words}{later}; `Choose interfaces` in the palette (:) changes it"), markup=False)
 
     def _look_at_sides(self) -> None:
-        assert self._sides is not None
-        look, now = self._sides.look, self.clock()
+        assert self.here.sides is not None
+        look, now = self.here.sides.look, self.clock()
         errands.send("sides", self, lambda: side_watch.Looked(look(now)), lambda words: side_watch.Looked(None))
 
     @on(side_watch.Looked)
@@ -192,7 +225,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.sides = self.sides if message.found is None else message.found
         if isinstance(self.screen, ShellScreen):
             self.screen.show_edges()
-        if self._sides is not None:
+        if self.here.sides is not None:
             self.set_timer(side_watch.EACH_S, self._look_at_sides)
 
     def look_like(self, display: DisplaySettings) -> None:

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +44,7 @@ class Watched(LocalBackEnd):
     """A store whose collector is a child of ours: when that ends by itself, the status says why."""
 
     def __init__(
-        self, root: Path, collector: Child | None, resolver: Resolver, located: Places, owners: Owners | None = None
+        self, root: Path, collector: Child | Embedded | None, resolver: Resolver, located: Places, owners: Owners | None = None
     ) -> None:
         """Open a store for reading.
 
@@ -129,6 +131,37 @@ class Child:
             self.process.wait()
 
 
+class Embedded:
+    """The collector that is ours, started anew when there is something that it reads at its start."""
+
+    def __init__(self, start: Callable[[], Child]) -> None:
+        """Start it.
+
+        Args:
+            start: Starts one.
+        """
+        self._start, self._child = start, start()
+        self._changing = threading.Lock()
+        # The kernel ends a child with the thread that started it, so that has to live as long as we do.
+        self._starter = ThreadPoolExecutor(1, "nftui-collector")
+
+    def problem(self) -> str:
+        """Return why it ended by itself, in its own words; empty while it runs, or is about to."""
+        return "" if self._changing.locked() else self._child.problem()
+
+    def again(self) -> None:
+        """Have it finish its work, and begin anew."""
+        with self._changing:
+            self._child.stop()
+            self._child = self._starter.submit(self._start).result()
+
+    def stop(self) -> None:
+        """End it, and wait until it has finished its work."""
+        with self._changing:
+            self._child.stop()
+        self._starter.shutdown()
+
+
 def run(
     data: Path,
     config: Config,
@@ -143,19 +176,32 @@ def run(
     if with_parent is not None:
         die_with_parent(with_parent)
     with ExitStack() as stack:
-        child = collector_for(data, config, collect=collect, listen=listen, config_path=config_path)
-        if child is not None:
-            stack.callback(child.stop)
+        embedded = None
+        if collects(data, config, collect=collect):
+            embedded = Embedded(lambda: _start_collector(data, listen or list(config.collector.listen), config, config_path))
+            stack.callback(embedded.stop)
         entries = tuple(listen or config.collector.listen)
         port = entries[0].rsplit(":", 1)[-1].removesuffix("/udp") if entries else "9995"
-        return _show(data, config, listening=f"{own_address()}:{port}", collector=child, config_path=config_path)
+        return _show(
+            data,
+            config,
+            listening=f"{own_address()}:{port}",
+            collector=embedded,
+            config_path=config_path,
+            first=embedded is not None and not listen,
+        )
+
+
+def collects(data: Path, config: Config, *, collect: bool) -> bool:
+    """Tell whether a collector is wanted, and none is at work on the store."""
+    return collect and config.collector.enabled and not Store(data).collector_running()
 
 
 def collector_for(data: Path, config: Config, *, collect: bool, listen: list[str] | None, config_path: Path | None) -> Child | None:
     """Start a collector where one is wanted and none is at work on the store."""
-    if not collect or not config.collector.enabled or Store(data).collector_running():
+    if not collects(data, config, collect=collect):
         return None
-    return _start_collector(data, listen or list(config.collector.listen), config.collector.interval, config_path)
+    return _start_collector(data, listen or list(config.collector.listen), config, config_path)
 
 
 def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
@@ -175,7 +221,7 @@ def demo(data: Path | None, config: Config, *, network: str | None, seed: int, s
             )
         port = free_port()
         # What the user's configuration says of exporters, or whether to collect, is not meant for simulated ones.
-        collector = _start_collector(data, [f"127.0.0.1:{port}/udp"], config.collector.interval, Path(os.devnull))
+        collector = _start_collector(data, [f"127.0.0.1:{port}/udp"], config, Path(os.devnull))
         stack.callback(collector.stop)
         words = ["demo-exporters", "--to", f"127.0.0.1:{port}", "--seed", str(seed), "--minutes", str(HISTORY_MINUTES)]
         words += ["--with-parent", str(os.getpid())]
@@ -217,14 +263,16 @@ def _show(
     config: Config,
     *,
     listening: str,
-    collector: Child | None,
+    collector: Child | Embedded | None,
     demo: bool = False,
     config_path: Path | None = None,
+    first: bool = False,
 ) -> int:
     in_browser = os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
     if not in_browser and (not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb"):
         raise ListenError("", 0, "the dashboard wants a terminal; `nftui top`, `flows`, `series` and `summary` print to anything")
     from nftui.app import NftuiApp
+    from nftui.screens.this_host import ThisHost
 
     lower_pool()
     # These would win over the size that the terminal tells, and stay when it changes; a browser tells its first size by them.
@@ -239,8 +287,12 @@ def _show(
         listening=listening,
         demo=demo,
         resolver=resolver,
-        owners=owners,
-        sides=Sides(LocalBackEnd(data, keep=False)),
+        here=ThisHost(
+            owners,
+            Sides(LocalBackEnd(data, keep=False)),
+            collector.again if isinstance(collector, Embedded) else None,
+            first and not in_browser,
+        ),
         config=config,
         config_path=config_path,
         environ=os.environ,
@@ -250,10 +302,10 @@ def _show(
     return app.return_code or 0
 
 
-def _start_collector(data: Path, listen: list[str], interval: int, config_path: Path | None) -> Child:
+def _start_collector(data: Path, listen: list[str], config: Config, config_path: Path | None) -> Child:
     try:
         make_folder(data)
-        words = ["collect", "--data", str(data), "--interval", str(interval), "--with-parent", str(os.getpid())]
+        words = ["collect", "--data", str(data), "--interval", str(config.collector.interval), "--with-parent", str(os.getpid())]
         words += [word for text in listen for word in ("--listen", text)]
         if config_path is not None:
             words += ["--config", str(config_path)]

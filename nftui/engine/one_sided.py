@@ -24,11 +24,11 @@ KEYS = (
 )  # fmt: skip
 WHERE = "proto tcp and flags A and packets > 2"
 LONGEST, SHORTEST = 600 * SECOND, 5 * SECOND
-FLOWS = 300_000
+FLOWS = 60_000
 """Flows that the range holds, about, within these lengths."""
 LATE = 75 * SECOND
 """How old the end of the range is: both directions of a connection aren't told of at the same moment, but a minute apart."""
-MOST = 20_000
+MOST = 60_000
 """Groups that are looked at, those with most packets first."""
 PACKETS, PAYLOAD = 6, 80
 """Packets that a connection has at least, and octets in each of them on average: more than headers."""

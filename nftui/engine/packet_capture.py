@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nftui.capture.probe import interface_links
+from nftui.capture.probe.frames import FrameSource
+from nftui.capture.probe.interface_source import InterfaceSettings, opened
 from nftui.capture.probe.pcap_files import PcapFiles
-from nftui.capture.probe.ring import Ring
 from nftui.engine.account import dicts, integer
 from nftui.errors import NftuiError
 from nftui.units import address_text
@@ -85,28 +87,28 @@ class PacketCapture:
             self.running = False
 
     def _capture(self) -> None:
-        ring = Ring(self.interface, filter=self.filter, snap=SNAP, ring_octets=RING_OCTETS)
+        source = opened(self.interface, InterfaceSettings(filter=self.filter, snap=SNAP, ring_octets=RING_OCTETS))
         try:
-            files = PcapFiles(self._stem, ring.interface.link, self.most)
+            files = PcapFiles(self._stem, interface_links.find(self.interface).link, self.most)
             try:
                 ending = False
                 while not ending:
                     ending = self._stop.is_set() or time.monotonic() >= self._until
                     # At the end what came until now is taken, and no more.
-                    select.select([ring.fileno()], [], [], 0.0 if ending else WAIT_S)
+                    select.select([source.fileno()], [], [], 0.0 if ending else WAIT_S)
                     for _ in range(AT_ONCE):
-                        if (block := ring.take()) is None:
+                        if (block := source.take()) is None:
                             break
                         files.write(block)
-                    self._tell(ring, files)
+                    self._tell(source, files)
             finally:
                 files.close()
         finally:
-            ring.close()
+            source.close()
 
-    def _tell(self, ring: Ring, files: PcapFiles) -> None:
+    def _tell(self, source: FrameSource, files: PcapFiles) -> None:
         self.packets, self.octets, self.files = files.frames, files.octets, tuple(files.paths)
-        self.dropped, self.problem = ring.counts.dropped, ring.problem
+        self.dropped, self.problem = source.counts.dropped, source.problem
 
 
 def filter_of(flow: Mapping[str, Any]) -> str | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nftui.capture.probe import interface_links
+from nftui.capture.probe import interface_links, interface_source
 from nftui.capture.probe.capture_file import STDIN, CaptureFile
 from nftui.capture.probe.frames import FrameSource
+from nftui.capture.probe.interface_source import InterfaceSettings
 from nftui.capture.probe.interfaces import own_address
 from nftui.capture.probe.meter import Meter
 from nftui.capture.probe.packet_socket import Fanout
-from nftui.capture.probe.ring import Ring
 from nftui.config import ProbeSettings, size
 from nftui.engine.feed import Feed
 from nftui.engine.flow_sources import FlowSource, Metered, Origin, Piped
@@ -49,7 +49,7 @@ def require(settings: ProbeSettings) -> None:
         PacketFilterError: The filter can't be used.
     """
     for name in settings.interfaces:
-        Ring(name, filter=settings.bpf, ring_octets=LEAST_RING).close()
+        interface_source.opened(name, InterfaceSettings(filter=settings.bpf, ring_octets=LEAST_RING)).close()
 
 
 def piped(settings: ProbeSettings) -> Piped:
@@ -81,7 +81,8 @@ def metered(name: str, settings: ProbeSettings, address: str, share: Share, grou
         # A group is of one interface: those of others on this machine, and of other collectors, have another number.
         number = (group * 31 + (interface_links.find(name).index if share.processes > 1 else 0)) & 0xFFFF
         fanout = Fanout(number) if share.processes > 1 else None
-        return Ring(name, promiscuous=settings.promiscuous, filter=settings.bpf, ring_octets=size(settings.ring), fanout=fanout)
+        how = InterfaceSettings(settings.promiscuous, settings.bpf, ring_octets=size(settings.ring), fanout=fanout)
+        return interface_source.opened(name, how)
 
     return Metered(name, opened, Meter(meter_settings(settings)), origin, lambda: described(name, settings, address))
 

@@ -78,7 +78,7 @@ class FlowsScreen(InvestigationScreen):
 
     def question(self) -> Question:
         """Return the records of the shared view."""
-        return Listed(self.view.flows(self.host.clock(), self._order, self._ascending, self._limit), self.host.owners)
+        return Listed(self.view.flows(self.host.clock(), self._order, self._ascending, self._limit), self.host.here.owners)
 
     def on_resize(self, _: events.Resize) -> None:
         """Lay out for the new size."""

@@ -8,7 +8,7 @@ from typing import Any
 from nftui.engine.account import instant, integer, real
 from nftui.engine.one_sided import Sidedness
 from nftui.printable import printable
-from nftui.screens.exporters import KERNEL, since
+from nftui.screens.exporters import KERNEL, NOW, since
 from nftui.screens.facts import Fact, say
 from nftui.screens.widgets.painted import Part
 from nftui.units import address_octets, bits_per_second, octets, scaled
@@ -19,12 +19,12 @@ LONGEST = 200
 """Cells of a filter or a problem."""
 WHERE_TO_CAPTURE = (
     "where to capture",
-    "  mirror port   of a switch: both directions (rx and tx), and promiscuous",
+    "  mirror port   of a switch: both directions (rx and tx), promiscuous",
     "  router        on itself, at the interface towards your hosts, before NAT",
     "  access point  on itself, or on the wire behind it",
-    "  this host     shows what it sends and receives, and nothing of others",
-    "  one-sided     TCP without answers: the mirror has one direction only, or the",
-    "                way back passes elsewhere: about half of the traffic is shown",
+    "  this host     what it sends and receives, and nothing of others",
+    "  one-sided     TCP without answers: the mirror has one direction only,",
+    "                or the way back passes elsewhere: half of it is not seen",
 )
 """What one has to know of the place: a heading, then lines."""
 
@@ -98,9 +98,10 @@ class ProbeFacts:
         yield say(bits_per_second(8 * real(self.entry.get("octets_per_s"))))
         yield say(f"{self._number('packets'):,} since the start")
         yield say(octets(self._number("octets"), self._iec))
-        if seen := instant(self.entry.get("last_seen")):
+        seen = instant(self.entry.get("last_seen"))
+        if 0 < seen < self.now - NOW:
             yield say(f"the last {since(seen, self.now)} ago", "dim")
-        elif not self.entry.get("problem"):
+        elif not seen and not self.entry.get("problem"):
             yield say("none so far", "warn")
 
     def _flows(self) -> Iterator[list[Part]]:
@@ -130,7 +131,7 @@ class ProbeFacts:
         if (interval := self._number("sampling")) > 1:
             yield say(f"1 in {interval:,} looked at")
             yield say(f"{self._number('sampled_out'):,} not")
-        for key, words in (("not_ip", "not IP"), ("cut", "cut within headers"), ("fragments", "later fragments")):
+        for key, words in (("not_ip", "not IP"), ("cut", "cut within headers"), ("fragments", "fragments")):
             if count := self._number(key):
                 yield say(f"{count:,} {words}")
 

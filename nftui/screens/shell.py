@@ -14,7 +14,6 @@ from textual.screen import Screen
 
 from nftui.config import Config, DisplaySettings
 from nftui.engine.one_sided import Sidedness
-from nftui.engine.owners import Owners
 from nftui.engine.query import BackEnd
 from nftui.engine.resolving import Resolver
 from nftui.printable import printable
@@ -27,6 +26,7 @@ from nftui.screens.link import Link
 from nftui.screens.shelf import Shelf
 from nftui.screens.shown import Shown
 from nftui.screens.themes import Themes
+from nftui.screens.this_host import ThisHost
 from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
@@ -67,7 +67,7 @@ class Host(Protocol):
     marks: list[int]
     view: Reactive[View]
     resolver: Resolver
-    owners: Owners | None
+    here: ThisHost
     sides: tuple[Sidedness, ...]
     capture: PacketCapture | None
     glyphs: Glyphs
@@ -83,6 +83,9 @@ class Host(Protocol):
 
     def take(self, config: Config) -> None:
         """Have another configuration hold from now on."""
+
+    def choose_interfaces(self) -> None:
+        """Choose the interfaces whose packets become flows."""
 
     def use_theme(self, name: str) -> None:
         """Take a theme."""

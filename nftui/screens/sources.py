@@ -40,15 +40,16 @@ class SourcesScreen(ShellScreen):
     FOOTER = (
         ("table.open", "Detail"), ("sources.filter", ""), ("sources.order", ""), ("table.find", ""), ("sources.panel", ""),
         ("view.help", ""), ("view.export", ""), ("sources.pause", ""), ("view.up", ""), ("app.quit", ""), ("table.copy", ""),
-        ("sources.only", ""), ("sources.reverse", ""), ("sources.maximise", ""), ("sheet.down", "Scroll"),
+        ("sources.only", ""), ("sources.interfaces", ""), ("sources.reverse", ""), ("sources.maximise", ""),
+        ("sheet.down", "Scroll"),
     )  # fmt: skip
     SIGNS = (
         "columns",
         "  lost   by sequence numbers; coloured where it is of the last five minutes",
         "  templ  known / known and awaited; ! data waits for one",
         "  wrong  malformed or not read    clock  how far off; + behind",
-        "  up     since its start, as its headers tell    late  how late 99 of 100 flows come",
-        "  of a probe dgrams are packets, lost those that the kernel dropped, wrong those in no flow",
+        "  up     by its headers    late  how late 99 of 100 flows come",
+        "  probe  dgrams: packets; lost: the kernel had no room; wrong: in no flow",
         *probes.WHERE_TO_CAPTURE,
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -60,6 +61,7 @@ class SourcesScreen(ShellScreen):
         Binding("r", "refresh_now", "Refresh", show=False, id="sources.refresh", tooltip="Look again now"),
         Binding("tab", "panel(1)", "Panel", key_display="tab", id="sources.panel", tooltip="To the next panel, where keys scroll"),
         Binding("shift+tab", "panel(-1)", "Panel before", show=False, id="sources.back", tooltip="To the panel before"),
+        Binding("p", "interfaces", "Probe", id="sources.interfaces", tooltip="Choose interfaces that make flows"),
         Binding("a", "name", "Name it", show=False, id="sources.name", tooltip="Give this exporter a name"),
         Binding("z", "maximise", "Maximise", show=False, id="sources.maximise", tooltip="The details alone, the table alone, both"),
     ]
@@ -216,7 +218,7 @@ class SourcesScreen(ShellScreen):
             return ("the collector is starting", "it writes its first status in a moment")
         if self.collector.state == "none":
             return ("no collector has written a status here", "start `nftui collect`, or run `nftui demo`")
-        return ("no exporter has sent anything yet", where)
+        return ("no exporter has sent anything yet", f"{where}, or p takes packets of an interface here")
 
     def _entry(self) -> dict[str, Any] | None:
         row = self.table.row()
@@ -325,6 +327,10 @@ class SourcesScreen(ShellScreen):
         """Look again now."""
         self.paint_again()
         self._look()
+
+    def action_interfaces(self) -> None:
+        """Choose the interfaces whose packets become flows."""
+        self.host.choose_interfaces()
 
     def action_name(self) -> None:
         """Give the exporter under the cursor a name, in the configuration."""

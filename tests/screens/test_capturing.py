@@ -121,7 +121,7 @@ async def test_without_a_probe_the_interface_is_asked_for(make: Make, tmp_path: 
         await pilot.press("escape", "w", "up", "enter")  # the loopback is the last
         await until(pilot, lambda: app.capture is not None and app.capture.files)
         assert app.capture is not None and app.capture.interface == "lo"
-        await until(pilot, lambda: "REC lo" in lines(app)[2])
+        await until(pilot, lambda: "REC lo" in lines(app)[2] and "24 B" in lines(app)[2] and "LIVE" in lines(app)[0])
         against_golden("flows-capture-80x24", lines(app))
         await pilot.press("1", "q")
         await pilot.pause(0.2)
@@ -137,7 +137,7 @@ async def test_refused_rights_are_one_line(make: Make, tmp_path: Path, monkeypat
         raise InterfaceError("lo", rights.how_to_grant(), refused=True)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("nftui.engine.packet_capture.Ring", refused)
+    monkeypatch.setattr("nftui.engine.packet_capture.opened", refused)
     app = make(Probing(store_of(tmp_path / "store")))
     async with app.run_test(size=(80, 24)) as pilot:
         await on_flows(pilot)

@@ -393,6 +393,12 @@ async def test_a_view_of_one_direction_is_said(make: Make, data: Callable[..., L
         await pilot.press("end")
         await pilot.pause(0.2)
         assert "mirror port" in text(app) and "both directions" in text(app)
+        await pilot.press("escape", "1")
+        await pilot.pause(0.3)
+        assert "one-sided" in lines(app)[0]
+        await pilot.press("C")
+        await pilot.pause(0.3)
+        assert "192.0.2.10: 214 of 220 TCP connections without answer" in text(app)
 
 
 async def test_filter_to_a_probe(make: Make, data: Callable[..., LocalBackEnd]) -> None:

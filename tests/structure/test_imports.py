@@ -49,6 +49,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "asking": ("engine", "export", "filtering", "naming", "output", "progress"),
     "series": ("asking", "engine", "export", "filtering", "naming"),
     "statistics": ("asking", "engine", "export", "filtering", "naming"),
+    "sending": ("asking", "engine", "export", "filtering", "naming", "progress"),
     "naming": ("engine",),
     "output": ("export",),
     "progress": (),
@@ -61,7 +62,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
-    "dashboard": ("app", "demo", "engine"),
+    "dashboard": ("app", "demo", "engine", "screens.this_host"),
     "serving": ("dashboard",),
     "arguments": (),
     "cli": (
@@ -77,6 +78,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "importing",
         "output",
         "protocols",
+        "sending",
         "series",
         "serving",
         "statistics",
@@ -117,7 +119,7 @@ WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio
 IN_AND_OUT = (
     "capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams",
     "capture.probe.capture_file", "capture.probe.conntrack",
-    "capture.probe.interface_links", "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.rings",
+    "capture.probe.interface_links", "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.interface_source",
     "capture.probe.rights", "capture.probe.scapy_source", "capture.probe.interfaces",
 )  # fmt: skip
 """The modules of capture which touch the outside; the others are decoders: octets in, columns out."""

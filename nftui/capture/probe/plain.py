@@ -45,6 +45,8 @@ HEADERS = {
     **dict.fromkeys(links.RAW_LINKS, (0, -1)),
 }  # fmt: skip
 """Link type -> size of its header, and where the EtherType stands; below zero for nowhere."""
+_LEAST_OCTETS = 64
+"""Of a whole block: any header can be read of it."""
 _EXTENSIONS = (0, 43, 44, 51, 60, 135, 139, 140)
 _PORTS_MASK = np.uint64(0xFFFFFFFF << 32)
 
@@ -108,7 +110,7 @@ def read(block: FrameBlock, slot: Integers | int, found: Found, *, tunnels: bool
         The frames that are not plain, ascending.
     """
     link = _one_link(block)
-    if link not in HEADERS:
+    if link not in HEADERS or len(block.flat) < _LEAST_OCTETS:
         return np.arange(len(block))
     size, place = HEADERS[link]
     network = np.full(len(block), size, np.int64)
@@ -139,8 +141,6 @@ def _one_link(block: FrameBlock) -> int:
 def _gather(dtype: np.dtype[Any], block: FrameBlock, skip: Integers, frames: Integers | slice = slice(None)) -> npt.NDArray[Any]:
     """Read one thing of each frame; where the octets end before, that of another."""
     size = dtype.itemsize
-    if len(block.flat) < size:
-        return np.zeros(len(block.start[frames]), dtype)
     places = np.ndarray((len(block.flat) - size + 1,), f"V{size}", block.flat, strides=(1,))
     return np.asarray(places[np.minimum(block.start[frames] + skip, len(places) - 1)].view(dtype))
 

@@ -6,6 +6,7 @@ import ipaddress
 import struct
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,10 @@ def block(
 
 
 def captured(path: Path) -> FrameBlock:
-    """Return a capture file of one link type as a block."""
+    """Return a small capture file as a block."""
     with CaptureFile(path) as file:
-        (whole,) = file
-    return whole
+        (found,) = [replace(one, flat=one.flat.copy()) for one in file]
+    return found
 
 
 def part(whole: FrameBlock, first: int, last: int) -> FrameBlock:
