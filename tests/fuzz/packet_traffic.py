@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -24,12 +23,13 @@ from nftui.capture.probe.capture_file import CaptureFile
 from nftui.capture.probe.frames import FrameBlock
 from nftui.capture.probe.meter import MeterSettings
 from nftui.capture.values import LATEST
+from tests.capture import corpus
 from tests.capture.packing import PROBE
 from tests.fuzz.mutations import flip, insert, overwrite, splice
 
 STEPS = 60
 """Of a session."""
-CORPUS = Path("/work/shared/corpus/probe")
+CORPUS = corpus.WHOLE.parent / "probe"
 """More captures, where they are."""
 TYPES = (0x0800, 0x86DD, 0x8100, 0x88A8, 0x8847, 0x8848, 0x8864, 0x8863, 0x6558, 0x880B, 0x0806, 0x05DC, 0xFFFF)
 PROTOCOLS = (0, 1, 2, 4, 6, 17, 41, 43, 44, 47, 50, 51, 58, 59, 60, 132, 135, 137, 139, 140, 255)
