@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nftui {__version__}")
     parser.add_argument("--no-collect", action="store_true", help="only read: start no collector")
     parser.add_argument("--listen", action="append", metavar=LISTEN, help="of the embedded collector; as of `collect`")
+    parser.add_argument("--interface", action="append", metavar="IF", help="of the embedded collector; as of `collect`")
     parser.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Parser)
     _add_collecting(commands, shared)

@@ -67,6 +67,7 @@ def _dashboard(options: argparse.Namespace) -> int:
         _config(options),
         collect=not options.no_collect,
         listen=options.listen,
+        interfaces=options.interface,
         config_path=config,
         with_parent=options.with_parent,
     )

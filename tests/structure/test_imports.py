@@ -32,6 +32,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.notify": (),
     "engine.flow_files": ("engine", "capture"),  # files that are asked without importing them
     "engine.importing": ("engine", "capture"),  # the same for files
+    "engine.packet_files": ("engine", "capture"),  # flows of the packets in them
+    "engine.flow_sources": ("engine", "capture"),  # wires packets to meters
+    "engine.packet_sources": ("engine", "capture"),
+    "engine.meter_settings": ("engine", "capture"),
+    "engine.tracked": ("engine", "capture"),
+    "engine.interface_names": ("engine", "capture"),
+    "engine.prober": ("engine", "capture"),  # the same as the collector, for packets
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
     "export.netflow5": ("export",),
@@ -58,6 +65,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "configuring": ("engine",),
     "collecting": ("engine", "capture", "protocols"),
     "importing": ("collecting", "engine", "capture"),
+    "probing": ("capture", "collecting", "engine", "importing", "probing_to"),
+    "probing_to": ("capture", "engine", "export", "importing", "progress"),
     "checks": ("checks", "engine", "capture", "machine"),
     "doctor": ("checks",),
     "machine": (),
@@ -77,6 +86,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "filters",
         "importing",
         "output",
+        "probing",
         "protocols",
         "sending",
         "series",
@@ -90,7 +100,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine", "filters", "naming"),
+    "msgspec": ("config", "collecting", "demo.network", "engine", "filters", "naming", "probing"),
     "tomlkit": ("engine.saved_filter", "engine.settings"),
     "platformdirs": ("config",),
     "aiohttp": ("serving",),
@@ -117,6 +127,7 @@ ONE_FILE = ("pyroute2", "scapy", "plotext", "pysnmp", "pyasn1")
 
 WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
 IN_AND_OUT = (
+    "capture.probe.interface_source",
     "capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams",
     "capture.probe.capture_file", "capture.probe.conntrack",
     "capture.probe.interface_links", "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.interface_source",
@@ -192,6 +203,7 @@ LOADS_WITHOUT: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the version": (("nftui.cli",), HEAVY),
     "capture": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("capture",))), SCREEN | {"scapy", "pyroute2"}),
     "the collector": (("nftui.engine.collector", "nftui.collecting"), SCREEN | {"scapy", "pyroute2"}),
+    "the probe": (("nftui.engine.prober", "nftui.probing", "nftui.probing_to"), SCREEN | {"scapy", "pyroute2"}),
     "the engine": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("engine",))), SCREEN | {"scapy", "pyroute2"}),
     "what asks over SNMP": (("nftui.engine.snmp", "nftui.engine.if_mib"), SCREEN | {"polars", "numpy"}),
     "questions": (("nftui.asking", "nftui.statistics"), SCREEN | {"scapy", "pyroute2"}),

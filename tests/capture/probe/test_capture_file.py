@@ -201,7 +201,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("content", "frames", "said"), BROKEN)
+@pytest.mark.parametrize(
+    ("content", "frames", "said"), BROKEN, ids=[f"{place} {said}" for place, (_, _, said) in enumerate(BROKEN)]
+)
 def test_what_precedes_a_broken_place_is_read(tmp_path: Path, content: bytes, frames: int, said: str) -> None:
     path, found = tmp_path / "broken file", list[Frame]()
     path.write_bytes(content)
