@@ -53,7 +53,7 @@ def captured() -> tuple[tuple[bytes, ...], ...]:
 
 
 @cache
-def made_by_scapy(seed: int, number: int = 400) -> tuple[bytes, ...]:
+def made_by_scapy(seed: int, number: int = 200) -> tuple[bytes, ...]:
     """Return frames of scapy's layers in many orders, each with any values in its fields."""
     from scapy.contrib.geneve import GENEVE
     from scapy.contrib.gtp import GTP_U_Header
