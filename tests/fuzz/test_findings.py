@@ -10,6 +10,8 @@ import pytest
 from nftui.capture.decoder import Decoder
 from nftui.capture.dissection import MARGIN
 from nftui.capture.links import ETHERNET, LINUX_COOKED, LINUX_COOKED_2
+from nftui.capture.probe import chain
+from nftui.capture.probe.chain import Chain
 from nftui.capture.probe.frames import FrameBlock
 from nftui.capture.probe.meter import Meter, MeterSettings
 from tests.capture import build
@@ -87,3 +89,21 @@ def test_block_with_fewer_octets_than_a_header() -> None:
     nothing = np.zeros(1, np.int64)
     meter.take(FrameBlock(np.full(MARGIN, 0x60, np.uint8), nothing, nothing, nothing, nothing, 101))
     assert (meter.counts.frames, meter.counts.not_ip + meter.counts.cut) == (1, 1)
+
+
+@pytest.mark.timeout(20)
+def test_guess_behind_the_last_record() -> None:
+    """It would never be reached, and the walk before it never end."""
+    records = (16).to_bytes(4, "little") + bytes(12)
+    octets = bytearray(records * 5000 + bytes(64))
+    last = 5000 * 16 - 5
+    at = Chain("<", 0, 0, 16).walk(octets, 0, last, lambda low, high: min(high, last) - 3)
+    assert at.tolist() == list(range(0, last - 15, 16))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chain, "FEWEST", 1)
+        patch.setattr(chain, "SEGMENT", 1000)
+        assert Chain("<", 0, 0, 16).walk(octets, 0, last, lambda _, high: high).tolist() == at.tolist()
+        assert (
+            Chain("<", 0, 0, 16).walk(octets, 0, last, lambda low, _: last - 8 if low > last - 2000 else low).tolist()
+            == at.tolist()
+        )

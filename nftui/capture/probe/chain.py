@@ -60,7 +60,7 @@ class Chain:
         guessed = [first]
         for low in range(first + SEGMENT, last - SEGMENT, SEGMENT):
             found = guess(low, low + SEGMENT)
-            if found != NONE:
+            if found != NONE and found <= last - self.least:
                 guessed.append(found)
         if len(guessed) < FEWEST:
             return np.array(self.steps(octets, first, last)[0], np.int64)
