@@ -252,7 +252,10 @@ def _flows(found: Connections, start: Integers, now: int, labels: Labels, *, run
 
 
 def _numbers(found: Connections) -> Columns:
-    """Return the numbers that connections have, and under `BACK` those of the reply."""
+    """Return the numbers that connections have, and under `BACK` those of the reply.
+
+    A zone keeps connections with the same addresses apart, as a VRF does.
+    """
     columns: Columns = {}
     for name, column in (
         ("protocol", "protocol"), ("source_port", "source_port"), ("destination_port", "destination_port"),
