@@ -211,7 +211,8 @@ class NftuiApp(App[None], inherit_bindings=False):
         said = ", ".join(message.names)
         self.config, self.saved = (settings.tried(one, "probe.interfaces", said) for one in (self.config, self.saved))
         words = f"packets of {', '.join(message.names)} become flows" if message.names else "only exports are listened for"
-        later = "" if self.here.recollect is not None else " from the next start of the collector on"
+        path = self.config_path or default_path()
+        later = "" if self.here.recollect is not None else f" as soon as a collector starts that reads {path}"
         self.notify(printable(f"{words}{later}; `Choose interfaces` in the palette (:) changes it"), markup=False)
 
     def _look_at_sides(self) -> None:
