@@ -141,11 +141,12 @@ def _process_line(one: dict[str, Any]) -> str:
 def _probe_lines(source: dict[str, Any]) -> Iterator[str]:
     """Yield what is known of a source of packets: its rates, then what was lost, and why nothing comes."""
     kind = "" if source.get("kind") == PACKETS else f" {printable(source.get('kind', '?'), 12)}"
+    used, entries = integer(source.get("used")), integer(source.get("entries"))
     yield (
         f"probe {printable(source.get('source', '?'), 15)}{kind}  "
         f"{scaled(real(source.get('packets_per_s')))} packets/s  {octets(real(source.get('octets_per_s')))}/s  "
-        f"{real(source.get('flows_per_s')):,.1f} flows/s  drops {integer(source.get('drops')):,}  "
-        f"follows {integer(source.get('used')):,} of {integer(source.get('entries')):,}"
+        f"{real(source.get('flows_per_s')):,.1f} flows/s  drops {integer(source.get('drops')):,}"
+        f"{f'  follows {used:,} of {entries:,}' if entries else ''}"
     )
     lines = [
         printable(source["problem"], 200) if source.get("problem") else "",

@@ -75,10 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nftui {__version__}")
     parser.add_argument("--no-collect", action="store_true", help="only read: start no collector")
     parser.add_argument("--listen", action="append", metavar=LISTEN, help="of the embedded collector; as of `collect`")
+    parser.add_argument("--interface", action="append", metavar="IF", help="of the embedded collector; as of `collect`")
     parser.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Parser)
     _add_collecting(commands, shared)
     _add_asking(commands, shared)
+    _add_sending(commands, shared)
     _add_keeping(commands, shared)
     return parser
 
@@ -245,6 +247,40 @@ def _add_filtering(asking: _Parser) -> None:
         "--notes",
         action=argparse.BooleanOptionalAction,
         help="on stderr, what a filter may mean otherwise than it seems (default: on a terminal)",
+    )
+
+
+def _add_sending(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    sending = _Parser(add_help=False, parents=[shared])
+    sending.add_argument("filter", nargs="*", metavar="FILTER", help="only these flows: 'net 10.0.0.0/8 and not port 53'")
+    add_targets(sending, required=True)
+    sending.add_argument("--exporters", action="store_true", help="tell who exported each flow to us, too (netflow9, ipfix)")
+    sending.add_argument("-o", "--output", choices=("text", "json"), default="text", help="of what is said at the end")
+    sending.add_argument("--names", action="store_true", help="names in FILTER are looked up in DNS, too")
+    _add_filtering(sending)
+    replay = commands.add_parser(
+        "replay", parents=[sending], help="send stored flows to a collector, as fast as they came or faster"
+    )
+    replay.add_argument("--speed", default="1", metavar="N", help="times as fast as they came, or max (default 1)")
+    replay.add_argument("--shift-to-now", action="store_true", help="move their times, as if they were received now")
+    replay.add_argument(
+        "-r", "--read", action="append", type=Path, metavar="PATH", help="files instead of the store; as of `flows`"
+    )
+    replay.add_argument("-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all; as of `flows`")
+    replay.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
+    replay.add_argument("-c", "--count", type=int, metavar="N", help="at most N")
+    replay.set_defaults(raw=True, perspective="all")
+    commands.add_parser("relay", parents=[sending], help="send on what the collector stores, as it comes, until SIGTERM")
+
+
+def add_targets(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add the options that say where flows are sent, and how."""
+    parser.add_argument("--to", action="append", required=required, metavar="HOST:PORT", help="a collector, repeatable")
+    parser.add_argument("--format", choices=("netflow5", "netflow9", "ipfix"), default="ipfix", help="default ipfix")
+    parser.add_argument("--domain", type=int, default=0, metavar="N", help="observation domain, or source id (default 0)")
+    parser.add_argument("--mtu", type=int, default=1400, metavar="OCTETS", help="of the largest packet sent (default 1400)")
+    parser.add_argument(
+        "--pace", type=int, default=20_000, metavar="N", help="datagrams a second at most (default 20000; 0: no limit)"
     )
 
 

@@ -67,6 +67,7 @@ def _dashboard(options: argparse.Namespace) -> int:
         _config(options),
         collect=not options.no_collect,
         listen=options.listen,
+        interfaces=options.interface,
         config_path=config,
         with_parent=options.with_parent,
     )
@@ -199,6 +200,18 @@ def _summary(options: argparse.Namespace) -> int:
         return asking.summary(_data(options), options, given=_given(options))
 
 
+def _replay(options: argparse.Namespace) -> int:
+    from nftui import sending
+
+    return sending.replay(_data(options), options, given=_given(options))
+
+
+def _relay(options: argparse.Namespace) -> int:
+    from nftui import sending
+
+    return sending.relay(_data(options), options)
+
+
 def _given(options: argparse.Namespace) -> bool:
     """Return whether it was said what to ask, so that a question without a range is for all of it."""
     return hasattr(options, "data") or bool(options.read)
@@ -290,6 +303,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "summary": _summary,
     "top": _top,
     "pairs": _pairs,
+    "replay": _replay,
+    "relay": _relay,
     "filters list": _filters_list,
     "filters show": _filters_show,
     "filters save": _filters_save,

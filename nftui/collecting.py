@@ -6,7 +6,7 @@ import ctypes
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from nftui.config import MOST_PROCESSES, Config
@@ -49,8 +49,6 @@ def collect(
     Raises:
         NftuiError: What was asked for can't be done.
     """
-    import msgspec
-
     from nftui.capture import layouts
     from nftui.engine import collector, notify, packet_sources
 
@@ -60,11 +58,8 @@ def collect(
     _require_between("--processes", processes, 0, MOST_PROCESSES)
 
     def told(config: Config) -> Config:
-        named = {"listen": tuple(listen) if listen else None, "interval": interval, "processes": processes}
-        settings = msgspec.structs.replace(config.collector, **{key: value for key, value in named.items() if value is not None})
-        store = msgspec.structs.replace(config.store, path=str(data)) if given else config.store
-        probe = msgspec.structs.replace(config.probe, interfaces=tuple(dict.fromkeys(interfaces))) if interfaces else config.probe
-        return msgspec.structs.replace(config, collector=settings, store=store, probe=probe)
+        named = {"listen": tuple(listen or ()), "interval": interval, "processes": processes, "interfaces": tuple(interfaces or ())}
+        return _replaced(config, named, store=data if given else None)
 
     config = told(config)
     if check:
@@ -82,6 +77,20 @@ def collect(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     os.umask(UMASK)
     return collector.serve(data, config, lambda line: print(line, flush=True), lambda: told(read()))
+
+
+def _replaced(config: Config, named: Mapping[str, object], store: Path | None) -> Config:
+    """Return a configuration with what the command line names in the place of what it says."""
+    import msgspec
+
+    said = {key: value for key, value in named.items() if value not in (None, ())}
+    probe = {key: said.pop(key) for key in ("interfaces",) if key in said}
+    return msgspec.structs.replace(
+        config,
+        collector=msgspec.structs.replace(config.collector, **said),
+        probe=msgspec.structs.replace(config.probe, **probe),
+        store=msgspec.structs.replace(config.store, path=str(store)) if store else config.store,
+    )
 
 
 def _require_between(option: str, value: int | None, least: int, most: int, unit: str = "") -> None:

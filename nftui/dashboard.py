@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -168,6 +168,7 @@ def run(
     *,
     collect: bool,
     listen: list[str] | None = None,
+    interfaces: list[str] | None = None,
     config_path: Path | None = None,
     with_parent: int | None = None,
 ) -> int:
@@ -178,7 +179,8 @@ def run(
     with ExitStack() as stack:
         embedded = None
         if collects(data, config, collect=collect):
-            embedded = Embedded(lambda: _start_collector(data, listen or list(config.collector.listen), config, config_path))
+            ports, seen = listen or list(config.collector.listen), interfaces or ()
+            embedded = Embedded(lambda: _start_collector(data, ports, config, config_path, seen))
             stack.callback(embedded.stop)
         entries = tuple(listen or config.collector.listen)
         port = entries[0].rsplit(":", 1)[-1].removesuffix("/udp") if entries else "9995"
@@ -188,7 +190,7 @@ def run(
             listening=f"{own_address()}:{port}",
             collector=embedded,
             config_path=config_path,
-            first=embedded is not None and not listen,
+            first=embedded is not None and not listen and not interfaces,
         )
 
 
@@ -197,11 +199,19 @@ def collects(data: Path, config: Config, *, collect: bool) -> bool:
     return collect and config.collector.enabled and not Store(data).collector_running()
 
 
-def collector_for(data: Path, config: Config, *, collect: bool, listen: list[str] | None, config_path: Path | None) -> Child | None:
+def collector_for(
+    data: Path,
+    config: Config,
+    *,
+    collect: bool,
+    listen: list[str] | None,
+    interfaces: list[str] | None = None,
+    config_path: Path | None,
+) -> Child | None:
     """Start a collector where one is wanted and none is at work on the store."""
     if not collects(data, config, collect=collect):
         return None
-    return _start_collector(data, listen or list(config.collector.listen), config, config_path)
+    return _start_collector(data, listen or list(config.collector.listen), config, config_path, interfaces or ())
 
 
 def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
@@ -302,11 +312,14 @@ def _show(
     return app.return_code or 0
 
 
-def _start_collector(data: Path, listen: list[str], config: Config, config_path: Path | None) -> Child:
+def _start_collector(
+    data: Path, listen: list[str], config: Config, config_path: Path | None, interfaces: Sequence[str] = ()
+) -> Child:
     try:
         make_folder(data)
         words = ["collect", "--data", str(data), "--interval", str(config.collector.interval), "--with-parent", str(os.getpid())]
         words += [word for text in listen for word in ("--listen", text)]
+        words += [word for name in interfaces for word in ("--interface", name)]
         if config_path is not None:
             words += ["--config", str(config_path)]
         return Child(words, data / "collector.log")

@@ -14,7 +14,7 @@ from nftui.demo.queue import ReceiveQueue
 from tests import peers
 from tests.running import free_port, wait_for
 
-KEYS = "src_host, dst_host, src_port, dst_port, proto, tos, tcpflags, in_iface, timestamp_start, timestamp_end"
+KEYS = "src_host, dst_host, src_port, dst_port, proto, tos, tcpflags, in_iface, sampling_rate, timestamp_start, timestamp_end"
 CONFIGURATION = """daemonize: false
 nfacctd_ip: 127.0.0.1
 nfacctd_port: {port}

@@ -80,10 +80,9 @@ class Collector:
             keeping: What the keeper is told; None for the defaults, with the settings' interval.
             reload: Reads the configuration anew when `read_again` was called; None where there is none to read.
             config: What further processes are told; None for the settings alone.
-            share: Which process this is; None for the first of as many as the settings say.
+            share: Which process this is; None for the first of all.
             inherited: What a further process has of the first.
             feed: Makes flows of packets in this process; None where nothing does.
-
         Raises:
             StoreLocked: Another collector has the store.
             StoreError: The data directory can't be used.
@@ -91,7 +90,7 @@ class Collector:
             ConfigError: A `listen` entry can't be understood.
         """
         self.root, self.settings = root, settings
-        # What comes over connections is for the first process alone.
+        # Connections are for the first process alone.
         entries = [entry for entry in parsed(settings.listen) if inherited is None or entry[2] == "udp"]
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self.share = share or Share(1, number_of(settings.processes, entries, self._tell))
@@ -101,15 +100,13 @@ class Collector:
         self.listening = Listening(entries, size(settings.receive_buffer), processes=number, descriptors=given)
         config = config or Config(collector=settings)
         self._workers = Workers(root, config, self.listening.others, self._tell)
-        self._feed = feed
-        self._probes = Probes(root, config if self.share.first else Config(), self._tell)
+        self._probes, self._feed = Probes(root, config if self.share.first else Config(), self._tell), feed
         self._keeper = KeeperProcess(root, keeping or Keeping(settings.interval), self._tell)
         self._snmp = SnmpProcess(root, config.snmp, self._tell)
         rules = rules or rules_of(settings)
-        self.listening.allow(rules.allow)
         self._decoder = Decoder(rules)
-        self._unwritten: set[str] = set()
-        self._failed = 0
+        self.listening.allow(rules.allow)
+        self._unwritten, self._failed = set[str](), 0
         self._decoding = threading.Lock()
         self._deal()
         self._knowledge = Knowledge(root, self._decoder, self._decoding, self.share)

@@ -27,7 +27,8 @@ FEW_FLOWS = 4096
 MOST_FLOWS = 2_000_000
 """Flows that are read of all parts together, by estimate: some 70 octets each."""
 PARTS_KEPT, KEPT_OCTETS = 4096, 64 << 20
-_BEGINNING = -(2**62)
+BEGINNING = -(2**62)
+"""Before all flows."""
 Moved = dict[PartName, tuple[Interval | None, Interval | None]]
 _Window = tuple[int, int]
 
@@ -67,7 +68,7 @@ class EdgeFlows:
             span = _span(name, old, new)
             if span is None:
                 continue
-            flows = ground.near.get((name, span, *about))
+            flows = ground.made.get((name, span, *about))
             window = self._windows.get((name, *about))
             if flows is None and window is not None and window[0] <= span[0] and span[1] <= window[1]:
                 flows = self._flows.get((name, window, *about))
@@ -79,6 +80,9 @@ class EdgeFlows:
         for window, some in self._to_read(ground, missing).items():
             ground.check()
             found |= self._read(query, ground, some, window, about)
+        for name, flows in found.items():
+            # Groups that overlap are asked for with what all flows sum to.
+            ground.made[name, _span(name, *moved[name]), (), *about[1:]] = flows.select(*top.SUMS, "start", "end", "sampling")
         return found
 
     def _to_read(self, ground: Ground, missing: list[tuple[Part, _Window]]) -> dict[_Window, list[_Near]]:
@@ -117,7 +121,7 @@ class EdgeFlows:
             name, own = near.part.name, each.get((number,))
             own = read.clear().drop("part") if own is None else own
             if window == near.span:
-                found[name] = ground.near[name, window, *about] = own
+                found[name] = ground.made[name, window, *about] = own
             else:
                 found[name] = _between(own, near.span)
                 self._flows.put((name, window, *about), own)
@@ -134,7 +138,7 @@ def _span(name: PartName, old: Interval | None, new: Interval | None) -> _Window
     """Return between which times flows count differently; None where the right edge of a range lies within the part."""
     if any(clip is not None and clip.end <= name.max_end for clip in (old, new)):
         return None
-    edges = [_BEGINNING if clip is None else clip.start for clip in (old, new)]
+    edges = [BEGINNING if clip is None else clip.start for clip in (old, new)]
     return min(edges), max(edges)
 
 

@@ -50,7 +50,7 @@ class Feed:
 
     def descriptions(self) -> list[str]:
         """Return what whoever starts the collector should know."""
-        return [f"making flows of the packets of {', '.join(source.name for source in self._sources)}"]
+        return [f"making flows of {', '.join(source.name for source in self._sources)}"]
 
     def entries(self) -> list[PacketSource]:
         """Return what the status says of each source."""

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nftui.capture.probe import interface_links
+from nftui.capture.probe import interface_links, interface_source
 from nftui.capture.probe.capture_file import STDIN, CaptureFile
+from nftui.capture.probe.conntrack import Conntrack
 from nftui.capture.probe.frames import FrameSource
+from nftui.capture.probe.interface_source import InterfaceSettings
 from nftui.capture.probe.interfaces import own_address
 from nftui.capture.probe.meter import Meter
 from nftui.capture.probe.packet_socket import Fanout
-from nftui.capture.probe.ring import Ring
 from nftui.config import ProbeSettings, size
 from nftui.engine.feed import Feed
-from nftui.engine.flow_sources import FlowSource, Metered, Origin, Piped
+from nftui.engine.flow_sources import OF_KERNEL, FlowSource, Metered, Origin, Piped
 from nftui.engine.interface_names import InterfaceNames
 from nftui.engine.meter_settings import entries_of, meter_settings
 from nftui.engine.packet_source import PacketSource
 from nftui.engine.share import Share
+from nftui.engine.tracked import Tracked
 
 LEAST_RING = 1 << 20
 """Octets of a ring that is only opened to see whether it can be."""
@@ -38,7 +40,10 @@ def sources_of(settings: ProbeSettings, share: Share, group: int) -> list[FlowSo
         group: A number that the processes have in common, and others on this machine have not.
     """
     address = exporter_address(settings)
-    return [metered(name, settings, address, share, group) for name in settings.interfaces]
+    found: list[FlowSource] = [metered(name, settings, address, share, group) for name in settings.interfaces]
+    if settings.conntrack and share.number == 1:
+        found.append(Tracked(Origin(address, version=OF_KERNEL)))
+    return found
 
 
 def require(settings: ProbeSettings) -> None:
@@ -49,7 +54,9 @@ def require(settings: ProbeSettings) -> None:
         PacketFilterError: The filter can't be used.
     """
     for name in settings.interfaces:
-        Ring(name, filter=settings.bpf, ring_octets=LEAST_RING).close()
+        interface_source.opened(name, InterfaceSettings(filter=settings.bpf, ring_octets=LEAST_RING)).close()
+    if settings.conntrack:
+        Conntrack().close()
 
 
 def piped(settings: ProbeSettings) -> Piped:
@@ -81,7 +88,8 @@ def metered(name: str, settings: ProbeSettings, address: str, share: Share, grou
         # A group is of one interface: those of others on this machine, and of other collectors, have another number.
         number = (group * 31 + (interface_links.find(name).index if share.processes > 1 else 0)) & 0xFFFF
         fanout = Fanout(number) if share.processes > 1 else None
-        return Ring(name, promiscuous=settings.promiscuous, filter=settings.bpf, ring_octets=size(settings.ring), fanout=fanout)
+        taken = InterfaceSettings(settings.promiscuous, settings.bpf, ring_octets=size(settings.ring), fanout=fanout)
+        return interface_source.opened(name, taken)
 
     return Metered(name, opened, Meter(meter_settings(settings)), origin, lambda: described(name, settings, address))
 

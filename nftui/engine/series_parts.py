@@ -86,24 +86,28 @@ class Spreader:
         after = {name: new for name, (_, new) in change.moved.items()}
         near = self._edges.of(query, ground, change.moved, seen.parts)
         if ground.interval is not None:
-            # What ended before the range is no matter any more.
-            near = {name: flows.filter(pl.col("end") >= ground.interval.start) for name, flows in near.items()}
+            # What ended before the range is no matter any more, and what began later counts the same.
+            starts = (seen.interval or ground.interval).start, ground.interval.start
+            crossing = (pl.col("end") >= ground.interval.start) & (pl.col("start") <= max(starts))
+            near = {name: flows.filter(crossing) for name, flows in near.items()}
         far = before.keys() - near.keys()
         if ground.count(change.come) + 2 * ground.count(dict.fromkeys(far)) > ground.count(ground.wanted):
             return False
         frames = []
         for clips, sign in ((before, series.negated), (after, pl.DataFrame.clone)):
             for clip, flows in together(near, clips):
-                frames.append(sign(series.spread(top.clipped(flows, query, clip), query, grid, followed)))
+                frames.append(sign(series.spread(top.clipped(flows, query, clip).lazy(), query, grid, followed)))
             for step in ground.steps({name: clips[name] for name in far}, SPREAD_FLOWS):
                 frames += [sign(frame) for frame in self._spread(query, ground, step, grid, followed)]
         inside = pl.col("edge").is_between(grid.first + 1, grid.first + grid.bins + 1)
-        seen.replace((series.merge([state, *frames]) if frames else state).filter(inside))
+        seen.put_right(frames, series.merge, inside)
         seen.move(change)
         return True
 
     def _spread(self, query: Query, ground: Ground, step: Step, grid: Grid, followed: pl.DataFrame) -> list[pl.DataFrame]:
         """Return the partials of a step, of no more than so many flows each."""
+        if step.held(ground):
+            return [series.spread(step.counted(ground, query, timed=True), query, grid, followed)]
         flows = step.scan(ground, top.columns(query, timed=True))
         count = ground.store.flow_count(list(step.parts)) if step.count is None else step.count
         pieces = [flows] if count <= SPREAD_FLOWS else [flows.slice(at, SPREAD_FLOWS) for at in range(0, count, SPREAD_FLOWS)]

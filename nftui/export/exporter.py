@@ -72,6 +72,7 @@ class Exporter:
         format: Format | str,
         *,
         domain: int = 0,
+        sampling: int = 0,
         mtu: int = MTU,
         pace: int = PACE,
         templates_s: int = TEMPLATES_S,
@@ -86,6 +87,8 @@ class Exporter:
             targets: HOST:PORT each.
             format: `netflow5`, `netflow9` or `ipfix`.
             domain: The observation domain, or source id; of it v5 has 16 bits.
+            sampling: N where all flows are of 1 packet in N, 0 where that is not so. Each flow's `sampling_interval` is told in any
+                case; many collectors look only at options, which say this.
             mtu: Octets of the largest IP packet that is sent; none is ever fragmented.
             pace: Datagrams a second to each target at most; 0 for no limit.
             templates_s: Templates are told again after so many seconds.
@@ -104,7 +107,7 @@ class Exporter:
             self._format = Format(format)
         except ValueError:
             raise ConfigError(f'"{format}" is no format to export in: it is {", ".join(Format)}') from None
-        self._stream = stream(self._format, domain, exporters=exporters)
+        self._stream = stream(self._format, domain, sampling=sampling, exporters=exporters)
         self._tell, self._clock = tell, clock
         self._every_us, self._every = templates_s * SECOND, templates_datagrams
         self._told_at, self._since, self._datagrams = 0, 0, 0

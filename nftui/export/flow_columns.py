@@ -43,7 +43,8 @@ class FlowColumns:
                 values[series.name], there = _addresses(series)
             else:
                 there = series.is_not_null() if series.null_count() else None
-                values[series.name] = series.to_physical().fill_null(0).to_numpy()
+                numbers = series.to_physical() if known.kind == "time" else series
+                values[series.name] = (numbers if there is None else numbers.fill_null(0)).to_numpy()
             if there is not None:
                 valid[series.name] = there.to_numpy()
         return cls(frame.height, values, valid)

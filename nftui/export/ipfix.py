@@ -39,7 +39,11 @@ HEADER = np.dtype(
         ("observation_domain", ">u4"),
     ]
 )
-TEMPLATE_SET = 2
+TEMPLATE_SET, OPTIONS_SET = 2, 3
+OPTIONS_TEMPLATE = 1024
+"""Its number, beyond those of flows."""
+DETERMINISTIC = 1
+"""samplingAlgorithm: one packet out of each N."""
 # flowStartMilliseconds and flowEndMilliseconds, since 1970.
 TIMES = (Field("flow_start", 152, 152, 8), Field("flow_end", 153, 153, 8))
 REASON = (Field("flow_end_reason", 136, 136, 1),)
@@ -103,3 +107,18 @@ def announce(made: Iterable[Template], moment: int, *, domain: int, sequence: in
         + body
         for _, body in announced(made, payload - HEADER.itemsize - 4)
     ]
+
+
+def announce_sampling(interval: int, moment: int, *, domain: int, sequence: int) -> bytes:
+    """Return a message that tells by options what interval holds for the observation domain (RFC 7011, section 3.4.2.2).
+
+    It has one data record, which counts in the sequence.
+    """
+    # Three fields, the first of which is the scope, observationDomainId; then samplingInterval and samplingAlgorithm.
+    fields = struct.pack(">HHHHHHHHH", OPTIONS_TEMPLATE, 3, 1, 149, 4, 34, 4, 35, 1)
+    record = struct.pack(">IIB3x", domain, interval, DETERMINISTIC)
+    sets = (
+        struct.pack(">HH", OPTIONS_SET, 4 + len(fields)) + fields + struct.pack(">HH", OPTIONS_TEMPLATE, 4 + len(record)) + record
+    )
+    length = HEADER.itemsize + len(sets)
+    return struct.pack(">HHIII", 10, length, -(-moment // 1_000_000), sequence & 0xFFFFFFFF, domain) + sets

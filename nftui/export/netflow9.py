@@ -40,7 +40,11 @@ HEADER = np.dtype(
         ("source_id", ">u4"),
     ]
 )
-TEMPLATE_SET = 0
+TEMPLATE_SET, OPTIONS_SET = 0, 1
+OPTIONS_TEMPLATE = 1024
+"""Its number, beyond those of flows."""
+DETERMINISTIC = 1
+"""samplingAlgorithm: one packet out of each N (RFC 3954, section 8)."""
 # RFC 3954, section 8: FIRST_SWITCHED and LAST_SWITCHED, milliseconds of sysUptime.
 TIMES = (Field("flow_start", 22, 22, 4), Field("flow_end", 21, 21, 4))
 SECOND = 1_000_000
@@ -123,3 +127,16 @@ def announce(
         + body
         for place, (count, body) in enumerate(announced(made, payload - HEADER.itemsize - 4))
     ]
+
+
+def announce_sampling(interval: int, moment: int, *, domain: int, boot: int, sequence: int) -> bytes:
+    """Return a datagram that tells by options what interval holds for the whole exporter (RFC 3954, sections 6.1 and 8)."""
+    seconds = -(-moment // SECOND)
+    header = struct.pack(">HHIIII", 9, 2, (seconds * SECOND - boot) // 1000 & 0xFFFFFFFF, seconds, sequence & 0xFFFFFFFF, domain)
+    # Scope "System", 4 octets; samplingInterval and samplingAlgorithm; two octets of padding.
+    fields = struct.pack(">HHHHHHHHH2x", OPTIONS_TEMPLATE, 4, 8, 1, 4, 34, 4, 35, 1)
+    record = struct.pack(">IIB3x", domain, interval, DETERMINISTIC)
+    sets = (
+        struct.pack(">HH", OPTIONS_SET, 4 + len(fields)) + fields + struct.pack(">HH", OPTIONS_TEMPLATE, 4 + len(record)) + record
+    )
+    return header + sets

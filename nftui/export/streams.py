@@ -29,6 +29,12 @@ _LAST = 2**32 * SECOND - SECOND
 _SAMPLINGS = 32
 """Sampling intervals of one block of flows that v5 tells; flows of further ones are sent as if none was known."""
 _LARGEST_SAMPLING = (1 << 14) - 1
+_NETFLOW5 = (
+    *(name for name in netflow5.RECORD.names or () if not name.startswith("pad")),
+    "icmp_type",
+    "icmp_code",
+    "sampling_interval",
+)
 
 
 class Format(StrEnum):
@@ -82,17 +88,18 @@ class Stream(Protocol):
         ...
 
 
-def stream(of: Format, domain: int, *, exporters: bool = False) -> Stream:
+def stream(of: Format, domain: int, *, sampling: int = 0, exporters: bool = False) -> Stream:
     """Return a new stream.
 
     Args:
         of: The protocol.
         domain: The observation domain; of it v5 has 16 bits.
+        sampling: N where all flows are of 1 packet in N: v9 and IPFIX then say so by options, beside the field of each flow.
         exporters: Whether v9 and IPFIX tell the exporter that each flow came from.
     """
     if of is Format.NETFLOW5:
         return NetFlow5Stream(domain)
-    return TemplateStream(domain, uptimes=of is Format.NETFLOW9, exporters=exporters)
+    return TemplateStream(domain, uptimes=of is Format.NETFLOW9, sampling=sampling, exporters=exporters)
 
 
 @dataclass(slots=True)
@@ -110,22 +117,32 @@ class _Uptime:
 class TemplateStream:
     """NetFlow v9 or IPFIX."""
 
-    def __init__(self, domain: int, *, uptimes: bool, exporters: bool = False) -> None:
+    def __init__(self, domain: int, *, uptimes: bool, sampling: int = 0, exporters: bool = False) -> None:
         """Begin a stream.
 
         Args:
             domain: The source id, or observation domain.
             uptimes: Whether it is NetFlow v9, which tells times since the exporter began.
+            sampling: The interval that options tell; 0 for none.
             exporters: Whether the exporter that each flow came from is told.
         """
         self.counts, self.payload = StreamCounts(), PAYLOAD
         self._domain, self._uptimes, self._exporters = domain & 0xFFFFFFFF, uptimes, exporters
+        self._sampling = sampling
         self._templates, self._uptime, self._sequence = Templates(), _Uptime(), 0
 
     def announce(self, now: int) -> list[bytes]:
-        """Return all templates once more, and forget those that nobody needs."""
+        """Return all templates once more, and forget those that nobody needs; and the sampling interval."""
         self._templates.age()
-        return self._announced(self._templates.all, now)
+        made = self._announced(self._templates.all, now)
+        if self._sampling > 1:
+            common = {"domain": self._domain, "sequence": self._sequence}
+            if self._uptimes:
+                made.append(netflow9.announce_sampling(self._sampling, now, boot=self._uptime.at(now), **common))
+            else:
+                made.append(ipfix.announce_sampling(self._sampling, now, **common))
+            self._sequence = self._sequence + 1 & 0xFFFFFFFF
+        return made
 
     def encode(self, flows: FlowColumns, now: int) -> list[bytes]:
         """Return flows as datagrams, and before them the templates that are new."""
@@ -262,9 +279,10 @@ class NetFlow5Stream:
             here = rows[alike]
             if told != sampling or place == _SAMPLINGS:
                 self.counts.sampling += len(here)
+            everything = np.array_equal(here, np.arange(len(exported)))
             encoded = netflow5.encode(
-                {name: values[here] for name, values in columns.items()},
-                exported[here],
+                columns if everything else {name: values[here] for name, values in columns.items()},
+                exported if everything else exported[here],
                 domain=self.domain & 0xFFFF,
                 boot=boot,
                 sequence=self._sequence,
@@ -280,7 +298,7 @@ class NetFlow5Stream:
 
 def _for_netflow5(flows: FlowColumns, now: int) -> dict[str, NDArray[Any]]:
     """Return columns as `netflow5` takes them: all it needs, and times of every flow."""
-    values = dict(flows.values)
+    values = {name: flows.values[name] for name in _NETFLOW5 if name in flows.values}
     nobody = np.zeros((flows.rows, 16), np.uint8)
     nobody[:, 10:12] = 0xFF
     for name in ("source_address", "destination_address", "next_hop"):

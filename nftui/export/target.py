@@ -30,6 +30,10 @@ RESOLVE_S = 30.0
 """Between two tries to find out the address of a target."""
 STALL_S = 1.0
 """How long a datagram waits for a full device before it counts as lost."""
+SOUND_S = 5.0
+"""A target is well again when nothing was wrong with it for so long."""
+QUIET_S = 10.0
+"""Between two lines about one target."""
 HEADERS = {socket.AF_INET: 28, socket.AF_INET6: 48}
 """Octets of an IP and a UDP header."""
 _BUFFER = 1 << 20
@@ -103,7 +107,7 @@ class Target:
             pace: Datagrams a second at most; 0 for no limit.
             tell: Takes what is worth a line in the log.
         Raises:
-            ConfigError: The name can't be understood, or stands for no address.
+            ConfigError: The name can't be understood, or stands for no address. Where it may be known later it is tried again.
         """
         self.name, self.address, self.counts, self.problem, self.mtu = name, "", TargetCounts(), "", mtu
         self.returned = threading.Event()
@@ -117,8 +121,12 @@ class Target:
         self._socket: socket.socket | None = None
         self._overhead = HEADERS[socket.AF_INET6]
         self._resolve_at = 0.0
+        self._wrong_at, self._told_at = 0.0, float("-inf")
+        self._may_pass = False
         if reason := self._resolve():
-            raise ConfigError(f'"{name}" is no target: {reason}')
+            if not self._may_pass:
+                raise ConfigError(f'"{name}" is no target: {reason}')
+            self._note(f"can't be reached yet: {reason}")
         self._thread = threading.Thread(target=self._run, name=f"export to {name}", daemon=True)
         self._thread.start()
 
@@ -205,6 +213,8 @@ class Target:
             else:
                 self.counts.datagrams += 1
                 self.counts.octets += len(payload)
+                if self.problem and time.monotonic() - self._wrong_at > SOUND_S:
+                    self._note("")
                 return
         self.counts.failed["EAGAIN"] += 1
 
@@ -224,16 +234,16 @@ class Target:
             return True
         if error.errno == errno.EMSGSIZE:
             self._measure()
-        elif error.errno in _LASTING and time.monotonic() >= self._resolve_at:
-            self._note(f"can't be reached: {os.strerror(error.errno or 0)}")
-            return not self._resolve()
-        self._note(f"can't be sent to: {os.strerror(error.errno or 0)}")
-        return False
+        self._note(f"can't be reached: {os.strerror(error.errno or 0)}")
+        return error.errno in _LASTING and time.monotonic() >= self._resolve_at and not self._resolve()
 
     def _note(self, problem: str) -> None:
-        if problem != self.problem:
-            self._tell(f"{self.name}: {problem}")
-        self.problem = problem
+        """Say what is wrong, or that it is over, when it changes; a few times a minute at most."""
+        now = time.monotonic()
+        if problem != self.problem and now - self._told_at > QUIET_S:
+            self._told_at = now
+            self._tell(f"{self.name}: {problem or 'takes datagrams again'}")
+        self._wrong_at, self.problem = now, problem
 
     def _measure(self) -> None:
         """Ask the kernel how large a packet may be on the way there."""
@@ -253,10 +263,10 @@ class Target:
             family, _, _, _, address = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)[0]
             opened = _opened(family, address)
         except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            if self._socket is None:
-                self._note(f"{self._host} has no address: {reason}")
-            return reason
+            # When a machine starts, its network or its name server may come later.
+            unknown = isinstance(error, UnicodeError) or (isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN)
+            self._may_pass = not unknown
+            return getattr(error, "strerror", None) or str(error)
         if self._socket is not None:
             self._socket.close()
         self._socket, self._overhead = opened, HEADERS.get(family, HEADERS[socket.AF_INET6])

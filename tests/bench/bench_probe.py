@@ -4,7 +4,7 @@ A pair of links in a network of its own; each probe is pinned to the CPU beside 
 flows that the probe told of, until it had ended, have each packet that was sent. CPU and memory are taken at a rate that each
 takes, from the first packet to the program's end, with all flows told of. For root.
 
-    python -m tests.bench.bench_probe [--frames 64,imix] [--flows 1000,100000,1000000] [--seconds S] [--quick]
+    python -m tests.bench.bench_probe [--frames 64,imix] [--flows 1000,100000,1000000] [--seconds S] [--quick] [--alone]
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.bench import figures, probes, processes
 from tests.bench.figures import Figure
-from tests.bench.probes import Fprobe, Metering, Nfpcapd, Probe, Probed, Softflowd
+from tests.bench.probes import Fprobe, Metering, Nfpcapd, Probe, Probed, Sending, Softflowd
 from tests.real import wire
 
 CPU_RATE = 150_000
@@ -25,7 +25,7 @@ RESOLUTION, STEP = 1.15, 1.5
 LEAST = 20_000
 LOSS = 1e-4
 """Some probes leave the last packets in the kernel when they end."""
-RATE_GOAL, CPU_GOAL = ">= 1.00 M/s", "<= 0.8"
+METERED, RATE_GOAL, CPU_GOAL = "ring and meter", ">= 1.00 M/s", "<= 0.8"
 
 
 class Bench:
@@ -47,6 +47,10 @@ class Bench:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def steady(self, probe: Probe) -> Probed:
+        """Run a probe at a rate that each takes."""
+        return self.at(probe, CPU_RATE, self._seconds * 2)
+
     def highest(self, probe: Probe) -> tuple[float, bool]:
         """Return the highest rate without loss, and whether the sender set it."""
         over = self.at(probe, 0, self._seconds)
@@ -63,32 +67,27 @@ class Bench:
         return good, False
 
 
-def measure(bench: Bench, title: str, compared: list[Probe], *, search: bool) -> None:
-    """Measure all probes with one kind of traffic, and print a table of each peer."""
-    steady = {probe.name: bench.at(probe, CPU_RATE, bench._seconds * 2) for probe in compared}
-    rates = {probe.name: bench.highest(probe) for probe in compared} if search else {}
-    ours = compared[0].name
-    for probe in compared[1:] or compared:
-        other = probe.name if probe is not compared[0] else None
+def measure(bench: Bench, title: str, ours: list[Probe], peers: list[Probe], *, search: bool) -> None:
+    """Measure all probes with one kind of traffic, and print a table for each peer, or one where there is none."""
+    steady = {probe.name: bench.steady(probe) for probe in (*ours, *peers)}
+    rates = {probe.name: bench.highest(probe) for probe in (*ours, *peers)} if search else {}
+    for peer in [one.name for one in peers] or [""]:
         lines = []
-        if rates:
-            remark = "the sender was at its end" if rates[ours][1] else ""
-            peer = rates[other][0] if other else None
-            lines.append(Figure("packets a second, nothing lost", rates[ours][0], peer, figures.rate, RATE_GOAL, remark))
-        for what, of in (("CPU us a packet", _cpu), ("most memory, MB", _memory)):
-            goal = CPU_GOAL if of is _cpu else ""
-            lines.append(Figure(what, of(steady[ours]), of(steady[other]) if other else None, goal=goal))
-        lost = steady[other].loss if other else 0.0
-        lines.append(Figure("lost meanwhile", steady[ours].loss, lost or None, lambda part: f"{part:.2%}"))
-        figures.show(title, lines, other or "")
-
-
-def _cpu(run: Probed) -> float:
-    return run.cpu / max(run.told, 1) * 1e6
-
-
-def _memory(run: Probed) -> float:
-    return run.memory / 1e6
+        for probe in ours:
+            goal = CPU_GOAL if probe.name == METERED else ""
+            cpu = steady[peer].microseconds if peer else None
+            lost = f"{steady[probe.name].loss:.2%} lost" + (f", {peer} {steady[peer].loss:.2%}" if peer else "")
+            lines.append(Figure(f"CPU us a packet, {probe.name}", steady[probe.name].microseconds, cpu, goal=goal, remark=lost))
+        for probe in ours if search else ():
+            goal = RATE_GOAL if probe.name == METERED else ""
+            rate, at_the_end = rates[probe.name]
+            remark = "the sender was at its end" if at_the_end else ""
+            other = rates[peer][0] if peer else None
+            lines.append(Figure(f"packets a second, {probe.name}", rate, other, figures.rate, goal, remark))
+        for probe in ours:
+            memory = steady[peer].memory if peer else None
+            lines.append(Figure(f"most memory, {probe.name}", steady[probe.name].memory, memory, figures.octets))
+        figures.show(title, lines, peer)
 
 
 def main() -> None:
@@ -101,7 +100,8 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="without peers")
     options = parser.parse_args()
     figures.machine()
-    found: list[Probe] = [Metering(), Metering(only_ring=True)]
+    ours: list[Probe] = [Metering(only_ring=True), Metering(), Sending()]
+    found: list[Probe] = []
     if not options.alone:
         softflowd, control, fprobe, nfpcapd, nfdump = map(
             processes.peer, ("softflowd", "softflowctl", "fprobe", "nfpcapd", "nfdump")
@@ -117,7 +117,7 @@ def main() -> None:
             for flows in map(int, options.flows.split(",")):
                 title = f"{'64 octets' if frames == '64' else 'IMIX'}, {flows:,} flows"
                 print(f"{title}:", flush=True)
-                measure(Bench(work, frames, flows, options.seconds), title, found, search=not options.quick)
+                measure(Bench(work, frames, flows, options.seconds), title, ours, found, search=not options.quick)
 
     try:
         wire.alone(run)

@@ -33,6 +33,8 @@ class Probe(ABC):
     """A program that makes flows of an interface's packets."""
 
     name = ""
+    fine: tuple[int, ...] = (0,)
+    """Its exit status when it ended as asked."""
 
     @abstractmethod
     def command(self, interface: str, folder: Path, port: int) -> list[str]:
@@ -54,7 +56,7 @@ class Metering(Probe):
     only_ring: bool = False
 
     def __post_init__(self) -> None:
-        self.name = "ring alone" if self.only_ring else "nftui"
+        self.name = "ring alone" if self.only_ring else "ring and meter"
 
     def command(self, interface: str, folder: Path, port: int) -> list[str]:
         """Return the command line."""
@@ -71,12 +73,26 @@ class Metering(Probe):
 
 
 @dataclass
+class Sending(Probe):
+    """Ours, the whole command: what it meters it sends as version 5."""
+
+    name: str = "nftui probe --to"
+
+    def command(self, interface: str, folder: Path, port: int) -> list[str]:
+        """Return the command line; settings are those of nobody."""
+        (folder / "config.toml").touch()
+        where = ("--to", f"127.0.0.1:{port}", "--format", "netflow5", "--entries", ENTRIES)
+        return processes.nftui("probe", interface, "--config", folder / "config.toml", *where)
+
+
+@dataclass
 class Softflowd(Probe):
     """softflowd, which sends version 5."""
 
     program: str
     control: str
     name: str = "softflowd"
+    fine: tuple[int, ...] = (0, 1)
 
     def command(self, interface: str, folder: Path, port: int) -> list[str]:
         """Return the command line."""
@@ -125,7 +141,7 @@ class Nfpcapd(Probe):
 
     def command(self, interface: str, folder: Path, port: int) -> list[str]:
         """Return the command line."""
-        return [self.program, "-i", interface, "-w", str(folder), "-b", "64", "-B", str(ENTRIES), "-y", "-s", "192"]
+        return [self.program, "-i", interface, "-w", str(folder), "-b", "64", "-B", str(ENTRIES), "-y"]
 
     def told(self, folder: Path, log: str, exported: int) -> int:
         """Return what its files hold."""
@@ -150,6 +166,11 @@ class Probed:
     rate: float
     cpu: float
     memory: int
+
+    @property
+    def microseconds(self) -> float:
+        """CPU time a packet that was told of."""
+        return self.cpu / max(self.told, 1) * 1e6
 
     @property
     def loss(self) -> float:
@@ -221,7 +242,7 @@ def run(probe: Probe, folder: Path, ends: tuple[str, str], traffic: list[str]) -
         status, used = _ended(process.pid)
         process.returncode = status
         exported = sink.close()
-    if status not in (0, 1):
+    if status not in probe.fine:
         raise RuntimeError(f"{' '.join(command)}: status {status}: {log.read_text(errors='replace')}")
     told = probe.told(folder, log.read_text(errors="replace"), exported)
     return Probed(sent["sent"], told, sent["rate"], used[0] - before, used[1])

@@ -135,6 +135,16 @@ def test_times_are_told_however_old_a_flow_is(of: Format, days: int) -> None:
     assert not made.counts.times
 
 
+def test_netflow5_dates_old_flows_in_any_order() -> None:
+    ends = [NOW - days * DAY for days in (300, 2000, 30, 31, 900, 29)]
+    sent = small(6, flow_start=[end - SECOND for end in ends], flow_end=ends)
+    made = stream(Format.NETFLOW5, 1)
+    payloads = encoded(made, sent)
+    same(sent, build.decode(*payloads)[0], "octets")
+    headers = [struct.unpack_from(">I", payload, 8)[0] * SECOND for payload in payloads]
+    assert headers == sorted(headers) and not made.counts.times
+
+
 def test_netflow5_counts_what_it_can_not_date() -> None:
     sent = small(3, flow_start=[-5 * DAY, NOW - 100 * DAY, 2**40 * SECOND], flow_end=[-DAY, NOW - 30 * DAY, 2**40 * SECOND])
     made = stream(Format.NETFLOW5, 1)
@@ -223,3 +233,16 @@ def test_the_exporter_of_each_flow_is_told_on_request() -> None:
     for exporters in (False, True):
         octets = b"".join(encoded(stream(Format.IPFIX, 1, exporters=exporters), sent))
         assert (b"\xc0\0\2\7" in octets) is (b"\x20\x01" + bytes(13) + b"\7" in octets) is exporters
+
+
+@pytest.mark.parametrize("of", Format)
+@pytest.mark.parametrize("told_by_flows", [True, False])
+def test_sampling_is_told_by_options_and_by_flows(of: Format, told_by_flows: bool) -> None:
+    made = stream(of, 1, sampling=100)
+    sent = small(40, sampling_interval=100) if told_by_flows else small(40)
+    flows, decoder = read(made.announce(NOW) + encoded(made, sent) + made.announce(NOW) + encoded(made, sent))
+    if of is not Format.NETFLOW5 or told_by_flows:
+        assert flows["sampling_interval"].to_list() == [100] * 80
+    else:
+        assert flows["sampling_interval"].null_count() == 80
+    assert build.exporter_of(decoder)["options_records"] == (0 if of is Format.NETFLOW5 else 2)

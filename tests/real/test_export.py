@@ -101,6 +101,19 @@ def test_all_collectors_add_up_the_same(sent: dict[Format, pl.DataFrame], tmp_pa
         assert {name: row[name] for name in wanted} == wanted
 
 
+@pytest.mark.peer("nfacctd")
+def test_sampling_is_understood(tmp_path: Path) -> None:
+    flows = random_flows(60, 0).filter(pl.col("source_address").bin.starts_with(MAPPED_PREFIX))
+    flows = flows.with_columns(pl.lit(100, pl.Int64).alias("sampling_interval"), pl.col("octets", "packets") % 1000)
+    with nfacctd.nfacctd(tmp_path / "nfacctd") as pmacct:
+        for of in Format:
+            exporter = Exporter([f"127.0.0.1:{pmacct.port}"], of, domain=MARKS[of], sampling=100, pace=3000)
+            exporter.send(flows.with_columns(pl.lit(MARKS[of], pl.Int64).alias(MARK)))
+            exporter.close()
+        wait_for(lambda: sum(row["bytes"] for row in pmacct.flows()) == 3 * totals(flows)["octets"])
+        assert {(row["iface_in"], row["sampling_rate"]) for row in pmacct.flows()} == {(mark, 100) for mark in MARKS.values()}
+
+
 @pytest.mark.parametrize("of", [Format.NETFLOW9, Format.IPFIX])
 @pytest.mark.peer("nfcapd", "nfdump")
 def test_nfcapd_reads_each_flow_as_it_was(of: Format, tmp_path: Path) -> None:

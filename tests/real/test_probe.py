@@ -31,6 +31,8 @@ from tests.wire_sender import WireSender
 MARKER = b"a-payload-that-nobody-stores"
 TOGETHER_MB = 200
 """Memory of a probe and its keeper that is not files', as docs/probe.md states it."""
+IN_ALL_S = 1.5
+"""CPU that some seconds of it take, with a few hundred packets, though the keeper starts meanwhile."""
 
 
 def within(run: Callable[[], None]) -> None:
@@ -67,6 +69,7 @@ def test_packets_and_octets_are_those_of_the_interface(tmp_path: Path) -> None:
         pair("near0", "far0", 1500)
         with elsewhere("far0") as there, Running(tmp_path, "probe", "near0", "--inactive", "1") as probe:
             probe.open("near0")
+            began = sum(usage(pid)[0] for pid in family(probe.process.pid))
             command = [*there, sys.executable, "-m", "tests.real.far_end", "far0", "10.7.0.2/24", "fd07::2/64"]
             with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as far:
                 assert far.stdout and far.stdout.readline() == b"ready\n"
@@ -79,7 +82,7 @@ def test_packets_and_octets_are_those_of_the_interface(tmp_path: Path) -> None:
                 namespace.ip("link", "set", "near0", "down")
             packets, octets = counted("near0")
             probe.wait_for(lambda: probe.sources()["near0"]["packets"] == packets)
-            kept.update(packets=packets, octets=octets, memory=[usage(pid) for pid in family(probe.process.pid)])
+            kept.update(packets=packets, octets=octets, used=[usage(pid) for pid in family(probe.process.pid)], began=began)
             kept["out"], _ = probe.stop()
             kept["source"] = probe.sources()["near0"]
 
@@ -100,7 +103,8 @@ def test_packets_and_octets_are_those_of_the_interface(tmp_path: Path) -> None:
     assert files and not [path for path in files if MARKER in path.read_bytes()]
     texts = [name for name, dtype in flows.schema.items() if dtype in (pl.String, pl.Binary)]
     assert not [name for name in texts if any(MARKER in str(one).encode() for one in flows[name].drop_nulls().to_list())]
-    assert sum(memory for _, _, memory in kept["memory"]) < TOGETHER_MB, kept["memory"]
+    assert sum(memory for _, _, memory in kept["used"]) < TOGETHER_MB, kept["used"]
+    assert sum(cpu for cpu, _, _ in kept["used"]) - kept["began"] < IN_ALL_S, kept["used"]
 
 
 def reached(address: str) -> bool:

@@ -22,7 +22,7 @@ from nftui.capture.links import ETHERNET, RAW_IP
 from nftui.capture.packets import dissect
 from nftui.capture.probe import bpf, interface_source, packet_socket, rights
 from nftui.capture.probe.packet_socket import Fanout
-from nftui.capture.probe.ring import Ring
+from nftui.capture.probe.ring import SNAP, Ring
 from nftui.capture.probe.scapy_source import ScapySource
 from nftui.errors import InterfaceError, PacketFilterError
 from tests import peers
@@ -78,8 +78,8 @@ def test_what_is_taken_is_what_the_interface_counted() -> None:
         assert [one.outgoing for one in found].count(True) == sent.frames == 4000
         arrived = [one.octets for one in found if not one.outgoing]
         there[8] = ethernet(udp(8, 60))
-        assert arrived == [one[:256] for one in there]
-        assert [one.octets for one in found if one.outgoing] == [one[:256] for one in back]
+        assert arrived == [one[:SNAP] for one in there]
+        assert [one.octets for one in found if one.outgoing] == [one[:SNAP] for one in back]
         times = [one.time for one in found]
         assert abs(times[-1] - time.time_ns() // 1000) < 10_000_000 and times == sorted(times)
         ring.close()
@@ -158,7 +158,7 @@ def test_frames_that_look_like_parts_of_the_ring() -> None:
             # Eight octets at any place, so that some lie where headers may begin; before them a header that seems right.
             frame[60 + n % 8 : 60 + n % 8 + len(mark)] = mark
             frames.append(bytes(frame))
-        ring = Ring(NEAR)
+        ring = Ring(NEAR, snap=512)
         wire.send(FAR, frames)
         found = wire.taken(ring, len(frames))
         assert [one.octets for one in found] == frames
@@ -533,6 +533,15 @@ def test_frames_one_by_one_where_there_are_no_rings(monkeypatch: pytest.MonkeyPa
         assert [one.length for one in found] == [one.length for one in wire.taken(ring, 21)]
         assert (source.counts.frames, source.counts.dropped) == (21, 0)
         ring.close()
+        namespace.ip("link", "del", NEAR)
+        assert source.take() is None and source.problem == "near0 is gone or down"
+        wire.pair()
+        deadline = time.monotonic() + 5
+        while source.problem and time.monotonic() < deadline:
+            assert source.take() is None
+            time.sleep(0.05)
+        wire.send(FAR, [ethernet(udp(5))])
+        assert numbers(wire.taken(source, 1)) == [5]
         source.close()
 
     wire.alone(run)

@@ -32,6 +32,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.notify": (),
     "engine.flow_files": ("engine", "capture"),  # files that are asked without importing them
     "engine.importing": ("engine", "capture"),  # the same for files
+    "engine.packet_files": ("engine", "capture"),  # flows of the packets in them
+    "engine.flow_sources": ("engine", "capture"),  # wires packets to meters
+    "engine.packet_sources": ("engine", "capture"),
+    "engine.meter_settings": ("engine", "capture"),
+    "engine.tracked": ("engine", "capture"),
+    "engine.interface_names": ("engine", "capture"),
+    "engine.prober": ("engine", "capture"),  # the same as the collector, for packets
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
     "export.netflow5": ("export",),
@@ -49,6 +56,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "asking": ("engine", "export", "filtering", "naming", "output", "progress"),
     "series": ("asking", "engine", "export", "filtering", "naming"),
     "statistics": ("asking", "engine", "export", "filtering", "naming"),
+    "sending": ("asking", "engine", "export", "filtering", "naming", "progress"),
     "naming": ("engine",),
     "output": ("export",),
     "progress": (),
@@ -57,6 +65,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "configuring": ("engine",),
     "collecting": ("engine", "capture", "protocols"),
     "importing": ("collecting", "engine", "capture"),
+    "probing": ("capture", "collecting", "engine", "importing", "probing_to"),
+    "probing_to": ("capture", "engine", "export", "importing", "progress"),
     "checks": ("checks", "engine", "capture", "machine"),
     "doctor": ("checks",),
     "machine": (),
@@ -76,7 +86,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "filters",
         "importing",
         "output",
+        "probing",
         "protocols",
+        "sending",
         "series",
         "serving",
         "statistics",
@@ -88,7 +100,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine", "filters", "naming"),
+    "msgspec": ("config", "collecting", "demo.network", "engine", "filters", "naming", "probing"),
     "tomlkit": ("engine.saved_filter", "engine.settings"),
     "platformdirs": ("config",),
     "aiohttp": ("serving",),
@@ -115,9 +127,10 @@ ONE_FILE = ("pyroute2", "scapy", "plotext", "pysnmp", "pyasn1")
 
 WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
 IN_AND_OUT = (
+    "capture.probe.interface_source",
     "capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams",
     "capture.probe.capture_file", "capture.probe.conntrack",
-    "capture.probe.interface_links", "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.rings",
+    "capture.probe.interface_links", "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.interface_source",
     "capture.probe.rights", "capture.probe.scapy_source", "capture.probe.interfaces",
 )  # fmt: skip
 """The modules of capture which touch the outside; the others are decoders: octets in, columns out."""
@@ -190,6 +203,7 @@ LOADS_WITHOUT: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the version": (("nftui.cli",), HEAVY),
     "capture": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("capture",))), SCREEN | {"scapy", "pyroute2"}),
     "the collector": (("nftui.engine.collector", "nftui.collecting"), SCREEN | {"scapy", "pyroute2"}),
+    "the probe": (("nftui.engine.prober", "nftui.probing", "nftui.probing_to"), SCREEN | {"scapy", "pyroute2"}),
     "the engine": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("engine",))), SCREEN | {"scapy", "pyroute2"}),
     "what asks over SNMP": (("nftui.engine.snmp", "nftui.engine.if_mib"), SCREEN | {"polars", "numpy"}),
     "questions": (("nftui.asking", "nftui.statistics"), SCREEN | {"scapy", "pyroute2"}),

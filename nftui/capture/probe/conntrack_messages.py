@@ -53,7 +53,7 @@ _VALUES: dict[tuple[int, ...], tuple[str, str]] = {
 """Path of an attribute -> the name of its value, and the value's dtype."""
 _INET6, _MOST = 10, np.uint64((1 << 63) - 1)
 _MAX_SHAPES = 64
-"""Shapes of one length that are kept."""
+"""Shapes of one length that are kept; there are but a few."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,9 @@ class ConntrackReader:
             rows = found.take(rows, shape)
             if not len(rows):
                 return
-        while len(rows) and len(shapes) < _MAX_SHAPES:
+        while len(rows):
+            if len(shapes) == _MAX_SHAPES:
+                del shapes[0]
             begin = int(found.at[rows[0]])
             shapes.append(_shape(bytes(found.octets[begin : begin + size])))
             rows = found.take(rows, shapes[-1])

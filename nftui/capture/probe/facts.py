@@ -61,6 +61,8 @@ class FactSource:
 
     def _plain(self, frames: Integers) -> Facts:
         block, facts, network = self.block, Facts(), self.network[frames]
+        if not len(frames):
+            return facts
         start = block.start[frames]
         link = block.link if isinstance(block.link, int) else int(block.link[0])
         if link == links.ETHERNET:

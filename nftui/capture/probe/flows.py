@@ -107,12 +107,12 @@ def _facts(rows: Rows, seen: Integers) -> Columns:
     for name, values in rows.facts.items():
         if name in (KEY_FACT, OPENING) or "." in name:
             continue
-        some = values[seen]
+        some = values[seen].astype(np.int64)
         columns[name] = some - 1, some > 0
     for name in OUTER:
         if f"{name}.0" not in rows.facts:
             continue
-        words = np.column_stack([rows.facts[f"{name}.{part}"][seen] for part in range(4)])
+        words = np.column_stack([rows.facts[f"{name}.{part}"][seen] for part in range(4)]).astype(np.int64)
         known: Mask = words[:, 0] > 0
         columns[name] = (words - 1).astype(">u4").view(np.uint8).reshape(-1, 16), known
     return columns
@@ -134,7 +134,7 @@ def _both(rows: Rows) -> Words:
     whole = np.empty((rows.size * 2, KEY_WORDS), np.uint64)
     whole[0::2] = rows.heads[:, :KEY_WORDS]
     whole[1::2] = keys.turn(rows.heads[:, :KEY_WORDS])
-    return keys.with_one_way(whole, np.maximum(rows.facts[KEY_FACT] - 1, 0))
+    return keys.with_one_way(whole, np.maximum(rows.facts[KEY_FACT].astype(np.int64) - 1, 0))
 
 
 def _client(rows: Rows, rules: tuple[str, ...], seen: Integers) -> Columns:

@@ -5,7 +5,7 @@ Source: RFC 7011, section 2 (Metering Process); RFC 5470, section 5.3; RFC 5475,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,14 @@ from nftui.capture.probe.rows import FIN, RST, Rows, Sightings, joined
 from nftui.capture.probe.table import NOT_THERE, FlowTable
 from nftui.capture.probe.timeouts import NO_ROOM, Timeouts
 from nftui.capture.sets import Integers
+from nftui.capture.values import LATEST
 
 SECOND = 1_000_000
 MAX_FRAMES = 1 << 16
 """Frames that are metered at once; larger blocks are taken in parts."""
 _SWEEP = SECOND // 5
-"""Microseconds between two looks at all flows, at least."""
+"""Microseconds between two looks at all flows, at least; more where there are many, up to a second."""
+_TOGETHER = 1 << 16
 _LEAVES_AT_ONCE = 8
 """Part of a full table that leaves at once when there is no room."""
 _SPARE = 16
@@ -114,7 +116,7 @@ class Meter:
         self._waiting = 0
         self._offset = 0
         self._random = np.random.default_rng()
-        self._swept = -_SWEEP
+        self._swept = self._due = 0
 
     @property
     def entries(self) -> int:
@@ -143,7 +145,7 @@ class Meter:
         Args:
             now_us: Microseconds since 1970: of the clock, or `seen_us` for what is not live.
         """
-        if abs(now_us - self._swept) >= _SWEEP:
+        if not self._swept <= now_us < self._due:
             self._sweep(now_us)
         return self._fetch(now_us)
 
@@ -164,6 +166,10 @@ class Meter:
             return
         if (block.time[1:] < block.time[:-1]).any():
             block = chosen(block, np.argsort(block.time, kind="stable"))
+        if block.time[0] < 0 or block.time[-1] > LATEST:
+            possible = np.clip(block.time, 0, LATEST)
+            self.counts.odd_time += int((possible != block.time).sum())
+            block = replace(block, time=possible)
         self.seen_us = int(block.time[-1 - len(block) // 16])
         packed, seen = observe(block, self.counts, self._slots, tunnels=self._settings.tunnels, carried=self._carried)
         if not len(packed):
@@ -272,17 +278,22 @@ class Meter:
 
     def _sweep(self, now: int) -> None:
         """End the flows whose time is over."""
-        self._swept = now
-        top = self._table.top
-        if not self._table.used:
-            return
-        first, last, used, ended = self._table.rows.times(slice(0, top))
-        over = self._timeouts.over(first, last, ended) <= now
-        # From a clock that was set back since, or from nowhere: else they would be there for ever.
-        over |= last > now + _FUTURE
-        done = np.flatnonzero(over & used)
-        if len(done):
-            self._end(done, self._timeouts.reasons(first[done], last[done], ended[done], now))
+        table, found, due = self._table, [], now + self._timeouts.linger
+        # What is looked at together stays in the processor's cache.
+        for begin in range(0, table.top, _TOGETHER):
+            first, last, used, ended = table.rows.times(slice(begin, min(begin + _TOGETHER, table.top)))
+            over = np.where(used, self._timeouts.over(first, last, ended), due)
+            # From a clock that was set back since, or from nowhere: else they would be there for ever.
+            done = np.flatnonzero(((over <= now) | (last > now + _FUTURE)) & used)
+            over[done] = due
+            due = min(due, int(over.min()))
+            if len(done):
+                found.append((done + begin, self._timeouts.reasons(first[done], last[done], ended[done], now)))
+        if found:
+            self._end(np.concatenate([rows for rows, _ in found]), np.concatenate([reasons for _, reasons in found]))
+        pause = min(_SWEEP * (1 + table.top // _TOGETHER), SECOND)
+        # Nothing can end before `due`: of what comes meanwhile, TCP's end lingers the shortest.
+        self._swept, self._due = now, max(now + pause, due)
 
     def _make_room(self, packed: Words) -> None:
         """See to it that there is room for new keys: flows of one packet leave first, the longest silent of them before others."""
@@ -294,18 +305,22 @@ class Meter:
         if wanted <= 0:
             return
         number = min(max(wanted, table.entries // _LEAVES_AT_ONCE), table.used)
-        live = table.live()
-        _, last, _, _ = table.rows.times(live)
-        packets = table.rows.lane["packets"].reshape(-1, self._lanes)[live].sum(axis=1)
-        single = np.flatnonzero(packets == 1)
-        if len(single) >= number:
-            leaves = single[np.argpartition(last[single], number - 1)[:number]]
-        else:
-            others = np.flatnonzero(packets != 1)
-            more = number - len(single)
-            leaves = np.concatenate([single, others[np.argpartition(last[others], more - 1)[:more]]])
+        packets = table.rows.lane["packets"][: table.top * self._lanes].reshape(-1, self._lanes)
+        packets = packets[:, 0] if self._lanes == 1 else packets.sum(axis=1)
+        leaves = self._longest_silent(np.flatnonzero(packets == 1), number)
+        if len(leaves) < number:
+            others = self._longest_silent(np.flatnonzero(packets > 1), number - len(leaves))
+            leaves = np.concatenate([leaves, others])
         self.counts.emergency += number
-        self._end(live[leaves], np.full(number, NO_ROOM, np.int16))
+        self._end(leaves, np.full(number, NO_ROOM, np.int16))
+
+    def _longest_silent(self, rows: Integers, number: int) -> Integers:
+        """Return as many of the rows, or all where there are fewer."""
+        if len(rows) <= number:
+            return rows
+        last = self._table.rows.lane["last"].reshape(-1, self._lanes)
+        silent = last[rows, 0] if self._lanes == 1 else last[rows].max(axis=1)
+        return rows[np.argpartition(silent, number - 1)[:number]]
 
     def _end(self, rows: Integers, reasons: npt.NDArray[np.int16]) -> None:
         self._retire(self._table.rows.take(rows), reasons)

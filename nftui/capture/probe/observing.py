@@ -21,6 +21,8 @@ from nftui.capture.sets import Integers
 
 _NO_NEXT_HEADER = 59
 _IPV4_HEADER, _IPV6_HEADER = 20, 40
+_PADDED = 60
+"""No shorter packet is left to the interface to be cut up; shorter frames are padded."""
 
 
 @dataclass(slots=True)
@@ -42,6 +44,7 @@ class ObservedCounts:
         fragments: IP packets that are fragments.
         odd_length: IP packets that say a length that the frame has no room for, or shorter than their header: they count as long
             as the frame allows.
+        odd_time: Frames seen at no time that can be: before 1970, or after 2262.
     """
 
     frames: int = 0
@@ -57,6 +60,7 @@ class ObservedCounts:
     sampled_out_octets: int = 0
     fragments: int = 0
     odd_length: int = 0
+    odd_time: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name."""
@@ -179,7 +183,9 @@ def _octets(found: Packets, block: FrameBlock, usable: Mask, counts: ObservedCou
     on_wire = np.maximum(block.start + block.length - found.number("network"), 0)
     six = found.number("ip_version") == 6
     least = np.where(six, _IPV6_HEADER, _IPV4_HEADER)
-    unsaid = np.where(six, (total == _IPV6_HEADER) & (found.number("protocol") != _NO_NEXT_HEADER), total == 0)
+    # Without payload, IPv6 says the same when there is none, and the rest is padding.
+    filled = (total == _IPV6_HEADER) & (found.number("protocol") != _NO_NEXT_HEADER) & (on_wire > _PADDED)
+    unsaid = np.where(six, filled, total == 0)
     octets = np.where(unsaid, on_wire, np.minimum(np.maximum(total, least), on_wire))
     counts.odd_length += int((usable & ~unsaid & (octets != total)).sum())
     return np.asarray(octets)

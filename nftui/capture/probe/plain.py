@@ -45,6 +45,8 @@ _HEADERS = {
     **dict.fromkeys(links.RAW_LINKS, (0, -1)),
 }  # fmt: skip
 """Link type -> size of its header, and where the EtherType stands; below zero for nowhere."""
+_LEAST_OCTETS = 64
+"""Of a whole block: any header can be read of it."""
 _EXTENSIONS = (0, 43, 44, 51, 60, 135, 139, 140)
 _PORTS_MASK = np.uint64(0xFFFFFFFF << 32)
 
@@ -108,7 +110,7 @@ def read(block: FrameBlock, slot: Integers | int, found: Found, *, tunnels: bool
         The frames that are not plain, ascending.
     """
     link = _one_link(block)
-    if link not in _HEADERS:
+    if link not in _HEADERS or len(block.flat) < _LEAST_OCTETS:
         return np.arange(len(block))
     size, place = _HEADERS[link]
     network = np.full(len(block), size, np.int64)

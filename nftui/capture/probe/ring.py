@@ -35,10 +35,10 @@ BLOCK_OCTETS = 1 << 16
 """Of a block: small, so that the chains of many can be followed side by side."""
 WAIT_MS = 100
 """How long frames wait for a block to fill."""
-PACE_S, STEP_S = 0.05, 0.01
-"""So long after the last blocks `take` waits for others to come, that there be many: a look at few costs as much. In steps."""
-TAKEN_OCTETS = 2 << 20
-"""Of the ring in one `FrameBlock`: as many as fit into a processor's cache together with what is made of them."""
+PACE_S = 0.1
+"""So long after the last blocks `take` waits for more of them, as a look at few costs as much; less long where they come fast."""
+TAKEN_OCTETS = 4 << 20
+"""Of the ring in one `FrameBlock`: some 30,000 short frames, so that what each step of the work costs anyway counts little."""
 LOOK_S = 0.5
 """How often it is looked whether the interface is still there, when nothing comes."""
 
@@ -124,11 +124,15 @@ class Ring:
 
     def _paced(self) -> int:
         """Return how many blocks there are to take, after some waiting where these are few and the last were taken just now."""
-        while 0 < (ready := self._blocks.ready(self._at, self._most)) < min(self._most, self._shape.blocks - self._at):
-            left = self._taken + PACE_S - time.monotonic()
-            if left <= 0:
-                break
-            time.sleep(min(left, STEP_S))
+        wanted = min(self._most, self._shape.blocks - self._at)
+        ready = self._blocks.ready(self._at, wanted)
+        if 0 < ready < wanted:
+            since = time.monotonic() - self._taken
+            # As fast as they came, they go on to come.
+            pause = min(PACE_S - since, since * (wanted - ready) / ready)
+            if pause > 0:
+                time.sleep(pause)
+                ready = self._blocks.ready(self._at, wanted)
         if ready:
             self._taken = time.monotonic()
         return ready

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nftui.capture.dissection import Mask
-from nftui.capture.probe.facts import Facts, FactSource
+from nftui.capture.probe.facts import FactSource
 from nftui.capture.probe.keys import KEY_WORDS, Words
 from nftui.capture.sets import Integers
 
@@ -33,8 +33,11 @@ LANE = np.dtype(
 )
 """Times in microseconds; `icmp` is type and code + 1, `MIXED` for several, 0 for none; TTLs are 0 in an empty lane."""
 MIXED = (1 << 16) + 1
+_RAW_HEAD = np.dtype(f"V{HEAD * 8}")
 _RAW = np.dtype(f"V{LANE.itemsize}")
 FIN, RST = 1, 4
+_WIDE = ("source_mac", "destination_mac", "outer_source_address", "outer_destination_address")
+"""Facts of more than 31 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Rows:
         lanes: How many each has, 1 or 2.
         heads: Shape (size, HEAD), the key's words and its hash.
         lane: Shape (size * lanes,), dtype `LANE`; the lanes of a row stand beside each other.
-        facts: Name -> shape (size * lanes,), int64, + 1; 0 for absent.
+        facts: Name -> shape (size * lanes,), + 1; 0 for absent.
     """
 
     def __init__(self, size: int, lanes: int) -> None:
@@ -76,7 +79,7 @@ class Rows:
         self.size, self.lanes = size, lanes
         self.heads: Words = np.zeros((size, HEAD), np.uint64)
         self.lane = np.zeros(size * lanes, LANE)
-        self.facts: Facts = {}
+        self.facts: dict[str, npt.NDArray[Any]] = {}
 
     @property
     def memory(self) -> int:
@@ -101,12 +104,16 @@ class Rows:
     def put(self, rows: Integers, given: Rows) -> None:
         """Put rows in the place of others."""
         lanes = self.lanes_of(rows)
-        self.heads[rows] = given.heads
+        self.name(rows, given.heads)
         self._write(lanes, given.lane)
         for name in given.facts:
             self.fact(name)[lanes] = given.facts[name]
         for name in self.facts.keys() - given.facts.keys():
             self.facts[name][lanes] = 0
+
+    def name(self, rows: Integers, heads: Words) -> None:
+        """Give rows their keys and hashes."""
+        self.heads.view(_RAW_HEAD)[rows, 0] = np.ascontiguousarray(heads).view(_RAW_HEAD)[:, 0]
 
     def clear(self, rows: Integers) -> None:
         """Empty some rows but for their key."""
@@ -115,10 +122,10 @@ class Rows:
         for values in self.facts.values():
             values[lanes] = 0
 
-    def fact(self, name: str) -> npt.NDArray[np.int64]:
+    def fact(self, name: str) -> npt.NDArray[Any]:
         """Return the array of a fact to write into."""
         if name not in self.facts:
-            self.facts[name] = np.zeros(self.size * self.lanes, np.int64)
+            self.facts[name] = np.zeros(self.size * self.lanes, np.int64 if name.startswith(_WIDE) else np.int32)
         return self.facts[name]
 
     def add(self, lanes: Integers, seen: Sightings, order: Integers) -> None:
@@ -196,6 +203,5 @@ def joined(parts: list[Rows]) -> Rows:
     whole.heads = np.concatenate([part.heads for part in parts])
     whole.lane = np.concatenate([part.lane for part in parts])
     for name in dict.fromkeys(name for part in parts for name in part.facts):
-        absent: Any = [part.facts.get(name, np.zeros(len(part.lane), np.int64)) for part in parts]
-        whole.facts[name] = np.concatenate(absent)
+        whole.facts[name] = np.concatenate([part.facts.get(name, np.zeros(len(part.lane), np.int32)) for part in parts])
     return whole

@@ -17,15 +17,17 @@ import numpy as np
 from nftui.capture.dissection import MARGIN
 from nftui.capture.probe import bpf, interface_links, packet_socket, rights
 from nftui.capture.probe.frames import FrameBlock, FrameCounts
+from nftui.errors import NftuiError
 
 FRAMES = 512
 """Taken at a time."""
 SNAP = 1 << 16
+LOOK_S = 0.5
 BUFFER_OCTETS = 4 << 20
 
 
 class ScapySource:
-    """A `FrameSource` of one interface. When the interface goes away, it has to be opened anew.
+    """A `FrameSource` of one interface. When the interface goes away and comes back, it is opened again.
 
     Attributes:
         name: Of the interface.
@@ -39,24 +41,10 @@ class ScapySource:
 
     def __init__(self, interface: str, *, promiscuous: bool = False, filter: str = "", direction: str = bpf.BOTH) -> None:
         """Open it; arguments and errors as those of `Ring`."""
-        from scapy.arch.linux import L2ListenSocket
-        from scapy.error import Scapy_Exception
-
         self.name, self.counts, self.problem = interface, FrameCounts(), ""
-        self.interface = interface_links.find(interface)
-        direction = bpf.IN if self.interface.loops else direction
-        with rights.raised():
-            program = bpf.program(filter, interface, self.interface.link, snap=SNAP, direction=direction)
-            try:
-                self._listener: Any = L2ListenSocket(iface=interface, promisc=promiscuous)
-                packet_socket.attach(self._listener.ins, program)
-            except (OSError, Scapy_Exception) as error:
-                raise packet_socket.failure(interface, error) from error
-        self._listener.ins.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_OCTETS)
-        self._listener.ins.setblocking(False)
-        # What came before the filter was in place.
-        while self._one() is not None:
-            pass
+        self._promiscuous, self._filter, self._direction = promiscuous, filter, direction
+        self._looked = 0.0
+        self._open()
 
     def fileno(self) -> int:
         """Return what becomes readable when there is something to take."""
@@ -71,6 +59,7 @@ class ScapySource:
             times.append(int(frame[1] * 1_000_000))
         self.counts.dropped += packet_socket.dropped(self._listener.ins)
         if not frames:
+            self._look()
             return None
         length = np.fromiter(map(len, frames), np.int64, len(frames))
         end = np.cumsum(length)
@@ -82,6 +71,41 @@ class ScapySource:
     def close(self) -> None:
         """Give it back."""
         self._listener.close()
+
+    def _open(self) -> None:
+        from scapy.arch.linux import L2ListenSocket
+        from scapy.error import Scapy_Exception
+
+        self.interface = interface_links.find(self.name)
+        direction = bpf.IN if self.interface.loops else self._direction
+        with rights.raised():
+            program = bpf.program(self._filter, self.name, self.interface.link, snap=SNAP, direction=direction)
+            try:
+                listener: Any = L2ListenSocket(iface=self.name, promisc=self._promiscuous)
+                packet_socket.attach(listener.ins, program)
+            except (OSError, Scapy_Exception) as error:
+                raise packet_socket.failure(self.name, error) from error
+        self._listener = listener
+        self._listener.ins.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_OCTETS)
+        self._listener.ins.setblocking(False)
+        self.problem = ""
+        # What came before the filter was in place.
+        while self._one() is not None:
+            pass
+
+    def _look(self) -> None:
+        """See, now and then, whether an interface that went away is there again."""
+        if not self.problem or time.monotonic() - self._looked < LOOK_S:
+            return
+        self._looked = time.monotonic()
+        there = interface_links.look(self.name)
+        if there is not None and there.up and there.index != self.interface.index:
+            before = self._listener
+            try:
+                self._open()
+                before.close()
+            except NftuiError as error:
+                self.problem = f"{self.name} is back, but: {error}"
 
     def _one(self) -> tuple[bytes, float] | None:
         try:

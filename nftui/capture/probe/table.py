@@ -1,10 +1,10 @@
 """The flow table: keys to rows, for a block of packets at once.
 
-An index of twice as many cells as there may be flows, probed with growing steps, holds for each flow its row and 32 bits of its
-hash. A block is looked up in rounds: of all packets the first cell, of those that did not find their key there the next one, and so
-on; all words of the key are compared, so hashes that are alike cost a round, never a wrong flow. New keys take an empty cell by
-writing themselves into it and reading who is there: of several that want it one wins, the others look again, as it may be their own
-flow.
+An index of four times as many cells as there may be flows, probed with growing steps, holds for each flow its row and 32 bits of
+its hash. A block is looked up in rounds: of all packets the first cell, of those that did not find their key there the next one,
+and so on; all words of the key are compared, so hashes that are alike cost a round, never a wrong flow. New keys take an empty cell
+by writing themselves into it and reading who is there: of several that want it one wins, the others look again, as it may be their
+own flow.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ _FULL = 0.75
 """Share of the cells that may be used or dead."""
 _LEAST_ROWS = 1 << 14
 """A table of fewer rows is never made smaller."""
-ROW_OCTETS = HEAD * 8 + 40 + 16
-"""What a flow of one lane takes, with its two cells, without facts."""
 
 
 class FlowTable:
@@ -42,7 +40,7 @@ class FlowTable:
     def __init__(self, entries: int, lanes: int) -> None:
         """Make an empty table; memory becomes real as rows are used."""
         self.entries, self._lanes = entries, lanes
-        self._cells = 1 << (2 * entries - 1).bit_length()
+        self._cells = 1 << (4 * entries - 1).bit_length()
         self._mask = np.int64(self._cells - 1)
         self._empty()
 
@@ -83,7 +81,7 @@ class FlowTable:
             row = (cell & _LOW).view(np.int64) - 1
             hit = (cell >> _TAG == tags) & (cell != _EMPTY) & (cell != _DEAD)
             some = np.flatnonzero(hit)
-            mine = keys[some] if left is None else keys[left[some]]
+            mine = keys.take(some if left is None else left[some], axis=0)
             same = some[self._equal(row[some], mine)]
             found[same if left is None else left[same]] = row[same]
             go_on = cell != _EMPTY
@@ -116,7 +114,7 @@ class FlowTable:
             taken = np.flatnonzero(~free)
             row = (cell[taken] & _LOW).view(np.int64) - 1
             alike = np.flatnonzero(cell[taken] >> _TAG == hashes[left[taken]] >> _TAG)
-            same = alike[self._equal(row[alike], keys[left[taken[alike]]])]
+            same = alike[self._equal(row[alike], keys.take(left[taken[alike]], axis=0))]
             found[left[taken[same]]] = row[same]
             step[taken] += 1
             cells[taken] = cells[taken] + step[taken] & self._mask
@@ -132,9 +130,11 @@ class FlowTable:
         self._taken += int((new & won).sum())
         packets, cells = packets[won], cells[won]
         rows = self._new_rows(len(packets))
-        self.rows.heads[rows, :KEY_WORDS] = keys[packets]
-        self.rows.heads[rows, KEY_WORDS] = hashes[packets]
-        self._index[cells] = hashes[packets] >> _TAG << _TAG | (rows + 1).view(np.uint64)
+        heads = np.empty((len(packets), HEAD), np.uint64)
+        heads[:, :KEY_WORDS] = keys.take(packets, axis=0)
+        heads[:, KEY_WORDS] = hashes[packets]
+        self.rows.name(rows, heads)
+        self._index[cells] = heads[:, KEY_WORDS] >> _TAG << _TAG | (rows + 1).view(np.uint64)
         found[packets] = rows
 
     def _new_rows(self, number: int) -> Integers:

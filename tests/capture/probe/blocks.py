@@ -6,6 +6,7 @@ import ipaddress
 import struct
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from nftui.capture.dissection import MARGIN
-from nftui.capture.pcap import CaptureFileCounts, _frames
+from nftui.capture.probe.capture_file import CaptureFile
 from nftui.capture.probe.frames import FrameBlock
 from nftui.capture.probe.meter import Meter, MeterSettings
 
@@ -34,10 +35,10 @@ def block(
 
 
 def captured(path: Path) -> FrameBlock:
-    """Return a capture file of one link type as a block."""
-    with path.open("rb") as file:
-        frames = list(_frames(file, path, CaptureFileCounts()))
-    return block([frame.octets for frame in frames], [frame.time for frame in frames], frames[0].link)
+    """Return a small capture file as a block."""
+    with CaptureFile(path) as file:
+        (found,) = [replace(one, flat=one.flat.copy()) for one in file]
+    return found
 
 
 def part(whole: FrameBlock, first: int, last: int) -> FrameBlock:

@@ -384,7 +384,7 @@ def test_memory_goes_back_after_a_flood() -> None:
     meter.expired(NOON + 16 * SECOND)
     assert meter.entries == 0
     meter.take(block([udp(1)], [NOON + 17 * SECOND]))
-    assert meter.memory < before / 4
+    assert meter.memory < before / 3
 
 
 # ---------------------------------------------------------------- options
