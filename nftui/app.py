@@ -212,7 +212,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.config, self.saved = (settings.tried(one, "probe.interfaces", said) for one in (self.config, self.saved))
         words = f"packets of {', '.join(message.names)} become flows" if message.names else "only exports are listened for"
         path = self.config_path or default_path()
-        later = "" if self.here.take_up is not None else f" as soon as a collector starts that reads {path}"
+        later = "" if self.here.take_up is not None else f" as soon as a collector reads {path} again (SIGHUP)"
         self.notify(printable(f"{words}{later}; `Choose interfaces` in the palette (:) changes it"), markup=False)
 
     def _look_at_sides(self) -> None:

@@ -180,7 +180,7 @@ async def test_later(start: Callable[..., NftuiApp], tmp_path: Path) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: kept(tmp_path) == ["eth0"])
         await until(pilot, lambda: app._notifications)
-        assert "as soon as a collector starts that reads " in next(one.message for one in app._notifications)
+        assert "as soon as a collector reads " in next(one.message for one in app._notifications)
         await pilot.press("8", "g", "slash", *"interfaces", "enter")
         await pilot.pause(0.1)
         assert any("interfaces" in line and "eth0" in line for line in lines(app))
