@@ -10,8 +10,8 @@ import polars as pl
 
 from nftui.engine.segments import PartName
 
-_OVERHEAD = 1000
-"""Octets of a frame beside its values, roughly."""
+_OVERHEAD = 6000
+"""Octets of a frame of some columns beside its values, roughly: most of these have one row."""
 
 
 class Partials:
