@@ -62,6 +62,11 @@ class Partials:
             while self._octets > self._limit and len(self._frames) > 1:
                 self._drop(next(iter(self._frames)))
 
+    def drop(self, key: tuple[Any, ...]) -> None:
+        """Keep a partial no more."""
+        with self._lock:
+            self._drop(key)
+
     def _drop(self, key: tuple[Any, ...]) -> None:
         entry = self._frames.pop(key, None)
         if entry is not None:
