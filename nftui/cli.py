@@ -67,6 +67,7 @@ def _dashboard(options: argparse.Namespace) -> int:
         _config(options),
         collect=not options.no_collect,
         listen=options.listen,
+        interfaces=options.interface,
         config_path=config,
         with_parent=options.with_parent,
     )
@@ -117,6 +118,7 @@ def _collect(options: argparse.Namespace) -> int:
         _config(options),
         options.listen,
         options.interval,
+        interfaces=options.interface,
         processes=options.processes,
         check=options.check,
         with_parent=options.with_parent,
@@ -128,7 +130,16 @@ def _collect(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     from nftui import importing
 
-    return importing.import_files(_data(options), _config(options), options.paths, options.output, again=options.again)
+    packets = {"flows": False, "packets": True}.get(options.kind)
+    return importing.import_files(
+        _data(options), _config(options), options.paths, options.output, packets=packets, again=options.again
+    )
+
+
+def _probe(options: argparse.Namespace) -> int:
+    from nftui import probing
+
+    return probing.probe(_data(options), _config(options), options, given=hasattr(options, "data"), read=lambda: _config(options))
 
 
 def _protocols(options: argparse.Namespace) -> int:
@@ -187,6 +198,18 @@ def _summary(options: argparse.Namespace) -> int:
 
     with output(options.output, options.out):
         return asking.summary(_data(options), options, given=_given(options))
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from nftui import sending
+
+    return sending.replay(_data(options), options, given=_given(options))
+
+
+def _relay(options: argparse.Namespace) -> int:
+    from nftui import sending
+
+    return sending.relay(_data(options), options)
 
 
 def _given(options: argparse.Namespace) -> bool:
@@ -271,6 +294,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo-exporters": _demo_exporters,
     "collect": _collect,
     "import": _import,
+    "probe": _probe,
     "protocols": _protocols,
     "status": _status,
     "doctor": _doctor,
@@ -279,6 +303,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "summary": _summary,
     "top": _top,
     "pairs": _pairs,
+    "replay": _replay,
+    "relay": _relay,
     "filters list": _filters_list,
     "filters show": _filters_show,
     "filters save": _filters_save,

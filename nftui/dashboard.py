@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +25,9 @@ from nftui.engine.child import die_with_parent
 from nftui.engine.files import FILE_MODE
 from nftui.engine.filter_resolving import resolved
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.one_sided import Sides
 from nftui.engine.ordered import Records
+from nftui.engine.owners import Owners
 from nftui.engine.places import Places
 from nftui.engine.query import Answer, Query
 from nftui.engine.resolving import Resolver
@@ -39,7 +43,9 @@ HISTORY_MINUTES = 15
 class Watched(LocalBackEnd):
     """A store whose collector is a child of ours: when that ends by itself, the status says why."""
 
-    def __init__(self, root: Path, collector: Child | None, resolver: Resolver, located: Places) -> None:
+    def __init__(
+        self, root: Path, collector: Child | Embedded | None, resolver: Resolver, located: Places, owners: Owners | None = None
+    ) -> None:
         """Open a store for reading.
 
         Args:
@@ -47,9 +53,10 @@ class Watched(LocalBackEnd):
             collector: Our collector, where there is one.
             resolver: Asked for names in filters; it may take its time, as an answer does.
             located: Asked for places in filters.
+            owners: Begins to look as soon as there is a probe; None for nobody.
         """
         super().__init__(root)
-        self._collector, self._resolver, self._places = collector, resolver, located
+        self._collector, self._resolver, self._places, self._owners = collector, resolver, located, owners
 
     def answer(self, query: Query, watch: Watch | None = None) -> Answer:
         """Answer a question, names and places of its filter looked up; the answer has the question as it was asked."""
@@ -76,7 +83,10 @@ class Watched(LocalBackEnd):
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status; `problem` alone when it is gone."""
         problem = self._collector.problem() if self._collector else ""
-        return {"problem": problem} if problem else super().status()
+        status = {"problem": problem} if problem else super().status()
+        if self._owners is not None and status is not None and status.get("probes"):
+            self._owners.begin()
+        return status
 
     def account(self) -> Account:
         """Return the collector's account; `problem` alone as its status when it is gone."""
@@ -121,12 +131,44 @@ class Child:
             self.process.wait()
 
 
+class Embedded:
+    """The collector that is ours, started anew when there is something that it reads at its start."""
+
+    def __init__(self, start: Callable[[], Child]) -> None:
+        """Start it.
+
+        Args:
+            start: Starts one.
+        """
+        self._start, self._child = start, start()
+        self._changing = threading.Lock()
+        # The kernel ends a child with the thread that started it, so that has to live as long as we do.
+        self._starter = ThreadPoolExecutor(1, "nftui-collector")
+
+    def problem(self) -> str:
+        """Return why it ended by itself, in its own words; empty while it runs, or is about to."""
+        return "" if self._changing.locked() else self._child.problem()
+
+    def again(self) -> None:
+        """Have it finish its work, and begin anew."""
+        with self._changing:
+            self._child.stop()
+            self._child = self._starter.submit(self._start).result()
+
+    def stop(self) -> None:
+        """End it, and wait until it has finished its work."""
+        with self._changing:
+            self._child.stop()
+        self._starter.shutdown()
+
+
 def run(
     data: Path,
     config: Config,
     *,
     collect: bool,
     listen: list[str] | None = None,
+    interfaces: list[str] | None = None,
     config_path: Path | None = None,
     with_parent: int | None = None,
 ) -> int:
@@ -135,19 +177,41 @@ def run(
     if with_parent is not None:
         die_with_parent(with_parent)
     with ExitStack() as stack:
-        child = collector_for(data, config, collect=collect, listen=listen, config_path=config_path)
-        if child is not None:
-            stack.callback(child.stop)
+        embedded = None
+        if collects(data, config, collect=collect):
+            ports, seen = listen or list(config.collector.listen), interfaces or ()
+            embedded = Embedded(lambda: _start_collector(data, ports, config, config_path, seen))
+            stack.callback(embedded.stop)
         entries = tuple(listen or config.collector.listen)
         port = entries[0].rsplit(":", 1)[-1].removesuffix("/udp") if entries else "9995"
-        return _show(data, config, listening=f"{own_address()}:{port}", collector=child, config_path=config_path)
+        return _show(
+            data,
+            config,
+            listening=f"{own_address()}:{port}",
+            collector=embedded,
+            config_path=config_path,
+            first=embedded is not None and not listen and not interfaces,
+        )
 
 
-def collector_for(data: Path, config: Config, *, collect: bool, listen: list[str] | None, config_path: Path | None) -> Child | None:
+def collects(data: Path, config: Config, *, collect: bool) -> bool:
+    """Tell whether a collector is wanted, and none is at work on the store."""
+    return collect and config.collector.enabled and not Store(data).collector_running()
+
+
+def collector_for(
+    data: Path,
+    config: Config,
+    *,
+    collect: bool,
+    listen: list[str] | None,
+    interfaces: list[str] | None = None,
+    config_path: Path | None,
+) -> Child | None:
     """Start a collector where one is wanted and none is at work on the store."""
-    if not collect or not config.collector.enabled or Store(data).collector_running():
+    if not collects(data, config, collect=collect):
         return None
-    return _start_collector(data, listen or list(config.collector.listen), config.collector.interval, config_path)
+    return _start_collector(data, listen or list(config.collector.listen), config, config_path, interfaces or ())
 
 
 def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
@@ -167,7 +231,7 @@ def demo(data: Path | None, config: Config, *, network: str | None, seed: int, s
             )
         port = free_port()
         # What the user's configuration says of exporters, or whether to collect, is not meant for simulated ones.
-        collector = _start_collector(data, [f"127.0.0.1:{port}/udp"], config.collector.interval, Path(os.devnull))
+        collector = _start_collector(data, [f"127.0.0.1:{port}/udp"], config, Path(os.devnull))
         stack.callback(collector.stop)
         words = ["demo-exporters", "--to", f"127.0.0.1:{port}", "--seed", str(seed), "--minutes", str(HISTORY_MINUTES)]
         words += ["--with-parent", str(os.getpid())]
@@ -209,28 +273,36 @@ def _show(
     config: Config,
     *,
     listening: str,
-    collector: Child | None,
+    collector: Child | Embedded | None,
     demo: bool = False,
     config_path: Path | None = None,
+    first: bool = False,
 ) -> int:
     in_browser = os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
     if not in_browser and (not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb"):
         raise ListenError("", 0, "the dashboard wants a terminal; `nftui top`, `flows`, `series` and `summary` print to anything")
     from nftui.app import NftuiApp
+    from nftui.screens.this_host import ThisHost
 
     lower_pool()
     # These would win over the size that the terminal tells, and stay when it changes; a browser tells its first size by them.
     for name in () if in_browser else ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     cache = default_cache()
-    resolver = Resolver(config.names, cache / "names.json")
+    resolver, owners = Resolver(config.names, cache / "names.json"), Owners()
     app = NftuiApp(
-        Watched(data, collector, resolver, places.use(config.names, cache)),
+        Watched(data, collector, resolver, places.use(config.names, cache), owners),
         config.display,
         title=str(data),
         listening=listening,
         demo=demo,
         resolver=resolver,
+        here=ThisHost(
+            owners,
+            Sides(LocalBackEnd(data, keep=False)),
+            collector.again if isinstance(collector, Embedded) else None,
+            first and not in_browser,
+        ),
         config=config,
         config_path=config_path,
         environ=os.environ,
@@ -240,11 +312,14 @@ def _show(
     return app.return_code or 0
 
 
-def _start_collector(data: Path, listen: list[str], interval: int, config_path: Path | None) -> Child:
+def _start_collector(
+    data: Path, listen: list[str], config: Config, config_path: Path | None, interfaces: Sequence[str] = ()
+) -> Child:
     try:
         make_folder(data)
-        words = ["collect", "--data", str(data), "--interval", str(interval), "--with-parent", str(os.getpid())]
+        words = ["collect", "--data", str(data), "--interval", str(config.collector.interval), "--with-parent", str(os.getpid())]
         words += [word for text in listen for word in ("--listen", text)]
+        words += [word for name in interfaces for word in ("--interface", name)]
         if config_path is not None:
             words += ["--config", str(config_path)]
         return Child(words, data / "collector.log")

@@ -403,11 +403,17 @@ def _held(parts: list[Part]) -> Interval | None:
 
 
 def _settling(status: dict[str, Any], interval: Interval | None) -> int | None:
-    """Return the time before which, by the exporters' watermarks, all but few flows have come; None where the range ends before."""
+    """Return the time before which, by watermarks of exporters and timeouts of probes, all but few flows have come.
+
+    Returns:
+        Microseconds; None where the range ends before.
+    """
     now, exporters = status.get("now"), status.get("exporters")
     if status.get("running") is not True or not isinstance(now, int) or not isinstance(exporters, list):
         return None
+    probes = status.get("probes")
     marks = [one.get("watermark_s") for one in exporters if isinstance(one, dict)]
+    marks += [one.get("active") for one in probes if isinstance(one, dict)] if isinstance(probes, list) else []
     latest = max((float(mark) for mark in marks if isinstance(mark, int | float) and mark > 0), default=None)
     if latest is None:
         return None

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.style import Style
 from textual.app import App, ComposeResult
 
 from nftui.screens.themes import load
@@ -110,6 +111,16 @@ def test_letters_stand_for_their_share_of_the_height(columns: list[list[int]], r
                 letter = chart.LETTERS[layer].lower() if settles else chart.LETTERS[layer]
                 assert abs(shown.count(letter) - layers[layer, x] / top * rows) <= 1.5
             assert set(shown) <= set(" _.,") | set(chart.LETTERS) | set(chart.LETTERS.lower())
+
+
+def test_letters_stand_on_their_colour_where_there_are_some() -> None:
+    body = chart._body(np.array([[44.0], [12.0], [16.0]]), 72.0, 9)
+    colours = ["red", "green", "white", "default"]
+    drawn = [chart._lettered(row[0], colours, False, lambda colour: Style(color="black", bgcolor=colour)) for row in body]
+    seen = [(one.text, one.style.bgcolor.name) for one in drawn if one.style and one.style.bgcolor]
+    assert seen == [
+        (".", "white"), (".", "white"), ("B", "green"), ("▄", "green"), *[("A", "red")] * 5,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [(16, 4), (20, 6), (60, 12), (136, 18), (300, 80)])

@@ -22,6 +22,7 @@ from textual.strip import Strip
 
 from nftui.printable import printable
 from nftui.screens import glyphs
+from nftui.screens.depth import Depth
 from nftui.screens.view import time_form
 from nftui.screens.widgets import axes
 from nftui.screens.widgets.painted import Painted, fit, piece
@@ -241,7 +242,8 @@ class AreaChart(Painted, can_focus=True):
         bright = [*(self.ink.layer(n, count) for n in range(count + 1)), self.ink.ground]
         body = _body(_resample(layers, columns), self._top, rows)
         if self.ink.letters:
-            return [[_lettered(cell, bright, x >= settled) for x, cell in enumerate(row)] for row in body]
+            filled = None if self.ink.depth is Depth.NONE else self.ink.filled
+            return [[_lettered(cell, bright, x >= settled, filled) for x, cell in enumerate(row)] for row in body]
         faded = [self.ink.mixed(colour, FADE) for colour in bright]
         shade = self.glyphs.shades[min(HATCH, len(self.glyphs.shades) - 1)]
         return [
@@ -412,10 +414,24 @@ def _hatched(cell: tuple[int, int, int], bright: list[str], faded: list[str], sh
     return Segment(" " if whole == ground else shade, _style(bright[whole], bright[ground]))
 
 
-def _lettered(cell: tuple[int, int, int], colours: list[str], settles: bool) -> Segment:
-    """Return the letter of the series in the middle of a cell, a small one where it still settles; `.` for the others."""
+def _lettered(
+    cell: tuple[int, int, int], colours: list[str], settles: bool, filled: Callable[[str], Style] | None = None
+) -> Segment:
+    """Return the letter of the series in the middle of a cell, a small one where it still settles; `.` for the others.
+
+    Args:
+        cell: Eighths of it that the lower one of two layers takes, and the two.
+        colours: Of each layer; the last one is the ground.
+        settles: Whether it does.
+        filled: Makes the style of a letter on a ground of its colour, where there are colours.
+    """
     eighths, below, above = cell
     ground = len(colours) - 1
+    if filled is not None and not settles:
+        whole = above if eighths == 0 else below
+        if whole == ground or (0 < eighths < 8 and below != above):
+            return _segment(cell, colours)
+        return Segment("." if whole == ground - 1 else LETTERS[whole % len(LETTERS)], filled(colours[whole]))
     layer = below if eighths >= 4 else above
     style = _style(colours[min(layer, ground)], colours[ground])
     if layer == ground:
