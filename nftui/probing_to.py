@@ -12,7 +12,6 @@ from pathlib import Path
 
 import polars as pl
 
-from nftui.capture.probe import rights
 from nftui.capture.probe.capture_file import STDIN
 from nftui.config import ProbeSettings
 from nftui.engine import packet_sources
