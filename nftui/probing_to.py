@@ -45,7 +45,9 @@ def run(settings: ProbeSettings, files: list[str], targets: Sequence[str], forma
     sources = [packet_sources.piped(settings)] if piped else packet_sources.alone(settings) if not files else []
     for source in sources:
         source.open()
-    exporter = Exporter(targets, format)
+    # What sends has threads, which have what this one has in force.
+    rights.drop()
+    exporter = Exporter(targets, format, sampling=settings.sampling)
     try:
         if sources:
             _live(sources, exporter, wait=piped)
