@@ -56,6 +56,8 @@ class Feed:
 
     def entries(self) -> list[PacketSource]:
         """Return what the status says of each source."""
+        if self._metering is not None:
+            return self._metering.entries()
         now = time.time_ns() // 1000
         return [source.entry(now) for source in self._sources]
 

@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 import polars as pl
 
 from nftui.engine.flow_sources import FlowSource
+from nftui.engine.packet_source import PacketSource
 
 WAIT_MS = 100
 """How long it is waited for packets, so that flows end, and interfaces are looked for, when none come."""
 EXPIRE_S = 0.25
 """Between two looks for flows that have ended."""
+STUCK_S = 5.0
+"""After which it is said that packets are not looked at."""
 LOG_S = 20.0
 """Between two lines of the log about what went wrong."""
 log = logging.getLogger(__name__)
@@ -40,7 +43,18 @@ class Metering:
         self._sources, self._hand_on, self._tick = sources, hand_on, tick
         self._logged = -LOG_S
         self._stopping = False
+        self._turned = 0.0
         self.failed = 0
+
+    def entries(self) -> list[PacketSource]:
+        """Return what the status says of each source; another thread may call it, and hears when this one goes round no more."""
+        now = time.time_ns() // 1000
+        found = [source.entry(now) for source in self._sources]
+        stuck = time.monotonic() - self._turned if self._turned else 0.0
+        if stuck > STUCK_S:
+            for entry in found:
+                entry.problem = entry.problem or f"its packets have not been looked at for {stuck:.0f} s"
+        return found
 
     def stop(self) -> None:
         """Have `run` finish; it takes no lock, so a signal handler may call it."""
@@ -52,7 +66,7 @@ class Metering:
         more: set[FlowSource] = set()
         while not self._stopping and not all(source.over for source in self._sources):
             ready = self._ready(0 if more else WAIT_MS)
-            now = time.monotonic()
+            now = self._turned = time.monotonic()
             more = {source for source in self._sources if (source in more or source in ready) and self._safely(source, source.take)}
             if now >= due:
                 due = now + EXPIRE_S
@@ -63,6 +77,7 @@ class Metering:
                         self._safely(source, source.take)
                     self._expire(source, moment)
                 self._tick()
+        self._turned = 0.0
         moment = time.time_ns() // 1000
         for source in self._sources:
             self._safely(source, lambda source=source: self._last(source, moment))  # type: ignore[misc]

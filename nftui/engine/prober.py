@@ -59,7 +59,6 @@ class Prober:
         self._look = SourceEvents(self._tell).look
         self._queue = FlowQueue(QUEUE_FLOWS // share.processes)
         self._outlet = Outlet(root, self._tell, self._queue.room, share, lock)
-        self._sources = sources
         self._metering = Metering(sources, self._queue.put)
         self._names = InterfaceNames(root, exporter_address(settings))
         self._over = threading.Event()
@@ -112,7 +111,7 @@ class Prober:
     def account(self, *, running: bool = True) -> dict[str, Any]:
         """Return the account of this process, in the form of a collector's."""
         now = time.time_ns() // 1000
-        entries = [source.entry(now) for source in self._sources]
+        entries = self._metering.entries()
         self._look(entries)
         writer = self._outlet.writer
         return {

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import Any
 
 import polars as pl
 import pytest
 
 from nftui.engine import local, packet_source, source_events
+from nftui.engine import metering as metering_module
 from nftui.engine.flow_queue import FlowQueue
 from nftui.engine.flow_sources import Origin
 from nftui.engine.metering import Metering
@@ -86,6 +88,24 @@ def test_each_has_its_turn_and_an_error_stops_nothing() -> None:
     metering.close()
     found = names(handed)
     assert (found.count("one"), found.count("other"), found[-1]) == (1010, 3, "rest of other")
+
+
+def test_one_that_is_stuck_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metering_module, "STUCK_S", 0.3)
+    source, held = Source("one"), threading.Event()
+    metering = Metering([source], lambda frames: held.wait(10))
+    assert metering.entries()[0].problem == ""
+    thread = threading.Thread(target=metering.run)
+    thread.start()
+    time.sleep(0.5)
+    assert metering.entries()[0].problem == "", "it goes round, though nothing comes"
+    os.write(source.write, b"a")
+    wait_for(lambda: metering.entries()[0].problem.startswith("its packets have not been looked at for "))
+    held.set()
+    wait_for(lambda: metering.entries()[0].problem == "")
+    metering.stop()
+    thread.join(10)
+    metering.close()
 
 
 def test_a_stop_hands_on_what_is_left() -> None:
