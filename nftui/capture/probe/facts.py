@@ -22,8 +22,9 @@ _NUMBERS = (
 )  # fmt: skip
 OUTER = {"outer_source_address": "outer_source", "outer_destination_address": "outer_destination"}
 """Column -> attribute of `Packets`. An address is four facts, its name with `.0` to `.3` behind."""
-_ETHERNET = np.dtype([("to", ">u2"), ("to_low", ">u4"), ("from", ">u2"), ("from_low", ">u4"), ("type", ">u2"), ("tag", ">u2")])
-_IPV6, _VLAN = 0x86DD, 0x8100
+_ETHERNET = np.dtype([("to", ">u2"), ("to_low", ">u4"), ("from", ">u2"), ("from_low", ">u4"), ("type", "u2"), ("tag", ">u2")])
+_IPV6 = 0x86DD
+_ETHERNET_SIZE, TAG = 14, 4
 
 
 @dataclass(slots=True)
@@ -69,12 +70,9 @@ class FactSource:
             header = _read(block, start, _ETHERNET)
             for name, end in (("destination_mac", "to"), ("source_mac", "from")):
                 facts[name] = header[end].astype(np.int64) << 32 | header[f"{end}_low"]
-            facts["ethernet_type"] = header["type"].astype(np.int64)
-            tagged = facts["ethernet_type"] == _VLAN
-            if tagged.any():
-                facts["ethernet_type"] = np.where(tagged, _read(block, start + 16, np.dtype(">u2")), facts["ethernet_type"])
-                identity = header["tag"].astype(np.int64) & 0x0FFF
-                facts["source_vlan"] = np.where(tagged & (identity > 0), identity, ABSENT)
+            facts["ethernet_type"] = _read(block, start + network - 2, np.dtype(">u2")).astype(np.int64)
+            if int(network.max()) > _ETHERNET_SIZE:
+                facts |= self._tags(start, network, header["tag"])
         first = _read(block, start + network, np.dtype(">u4")).astype(np.int64)
         six = first >> 28 == 6
         if six.any():
@@ -82,6 +80,17 @@ class FactSource:
         if link in (links.LINUX_COOKED, links.LINUX_COOKED_2):
             facts["ethernet_type"] = np.where(six, _IPV6, 0x0800)
         return facts
+
+    def _tags(self, start: Integers, network: Integers, first: npt.NDArray[np.uint16]) -> Facts:
+        """Return the VLANs of one tag or two; tag 0 names none."""
+        outer = np.where(network > _ETHERNET_SIZE, first.astype(np.int64) & 0x0FFF, 0)
+        second = _read(self.block, start + _ETHERNET_SIZE + TAG, np.dtype(">u2")).astype(np.int64) & 0x0FFF
+        inner = np.where(network > _ETHERNET_SIZE + TAG, second, 0)
+        named = np.where(outer > 0, outer, inner)
+        return {
+            "source_vlan": np.where(named > 0, named, ABSENT),
+            "customer_vlan": np.where((outer > 0) & (inner > 0), inner, ABSENT),
+        }
 
     def _others(self, packets: Packets, rows: Integers) -> Facts:
         facts: Facts = {name: packets.numbers[name][rows].astype(np.int64) for name in _NUMBERS if name in packets.numbers}
