@@ -198,7 +198,7 @@ class NftuiApp(App[None], inherit_bindings=False):
 
     def _chose_interfaces(self, names: tuple[str, ...] | None) -> None:
         if names is not None:
-            chosen_interfaces.keep(self, self.config_path or default_path(), names, self.here.recollect)
+            chosen_interfaces.keep(self, self.config_path or default_path(), names, self.here.take_up)
 
     @on(chosen_interfaces.Kept)
     def _kept_interfaces(self, message: chosen_interfaces.Kept) -> None:
@@ -211,7 +211,8 @@ class NftuiApp(App[None], inherit_bindings=False):
         said = ", ".join(message.names)
         self.config, self.saved = (settings.tried(one, "probe.interfaces", said) for one in (self.config, self.saved))
         words = f"packets of {', '.join(message.names)} become flows" if message.names else "only exports are listened for"
-        later = "" if self.here.recollect is not None else " from the next start of the collector on"
+        path = self.config_path or default_path()
+        later = "" if self.here.take_up is not None else f" as soon as a collector reads {path} again (SIGHUP)"
         self.notify(printable(f"{words}{later}; `Choose interfaces` in the palette (:) changes it"), markup=False)
 
     def _look_at_sides(self) -> None:

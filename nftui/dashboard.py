@@ -10,8 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +44,7 @@ class Watched(LocalBackEnd):
     """A store whose collector is a child of ours: when that ends by itself, the status says why."""
 
     def __init__(
-        self, root: Path, collector: Child | Embedded | None, resolver: Resolver, located: Places, owners: Owners | None = None
+        self, root: Path, collector: Child | None, resolver: Resolver, located: Places, owners: Owners | None = None
     ) -> None:
         """Open a store for reading.
 
@@ -121,6 +121,20 @@ class Child:
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"ended with status {self.process.returncode}"
 
+    def read_again(self, status: Callable[[], dict[str, Any] | None]) -> None:
+        """Have a collector take up its configuration, as soon as its status is there: before that the signal would end it.
+
+        Raises:
+            StoreError: It isn't at work.
+        """
+        end = time.monotonic() + STOP_S
+        while not (problem := self.problem()) and time.monotonic() < end:
+            if ((status() or {}).get("pid")) == self.process.pid:
+                self.process.send_signal(signal.SIGHUP)
+                return
+            time.sleep(0.1)
+        raise StoreError(f"the collector takes it up at its next start: {problem or 'it has not begun its work yet'}")
+
     def stop(self) -> None:
         """End the process, and wait until it has finished its work."""
         self.process.terminate()
@@ -129,37 +143,6 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-
-
-class Embedded:
-    """The collector that is ours, started anew when there is something that it reads at its start."""
-
-    def __init__(self, start: Callable[[], Child]) -> None:
-        """Start it.
-
-        Args:
-            start: Starts one.
-        """
-        self._start, self._child = start, start()
-        self._changing = threading.Lock()
-        # The kernel ends a child with the thread that started it, so that has to live as long as we do.
-        self._starter = ThreadPoolExecutor(1, "nftui-collector")
-
-    def problem(self) -> str:
-        """Return why it ended by itself, in its own words; empty while it runs, or is about to."""
-        return "" if self._changing.locked() else self._child.problem()
-
-    def again(self) -> None:
-        """Have it finish its work, and begin anew."""
-        with self._changing:
-            self._child.stop()
-            self._child = self._starter.submit(self._start).result()
-
-    def stop(self) -> None:
-        """End it, and wait until it has finished its work."""
-        with self._changing:
-            self._child.stop()
-        self._starter.shutdown()
 
 
 def run(
@@ -177,26 +160,19 @@ def run(
     if with_parent is not None:
         die_with_parent(with_parent)
     with ExitStack() as stack:
-        embedded = None
-        if collects(data, config, collect=collect):
-            ports, seen = listen or list(config.collector.listen), interfaces or ()
-            embedded = Embedded(lambda: _start_collector(data, ports, config, config_path, seen))
-            stack.callback(embedded.stop)
+        child = collector_for(data, config, collect=collect, listen=listen, interfaces=interfaces, config_path=config_path)
+        if child is not None:
+            stack.callback(child.stop)
         entries = tuple(listen or config.collector.listen)
         port = entries[0].rsplit(":", 1)[-1].removesuffix("/udp") if entries else "9995"
         return _show(
             data,
             config,
             listening=f"{own_address()}:{port}",
-            collector=embedded,
+            collector=child,
             config_path=config_path,
-            first=embedded is not None and not listen and not interfaces,
+            first=child is not None and not listen and not interfaces,
         )
-
-
-def collects(data: Path, config: Config, *, collect: bool) -> bool:
-    """Tell whether a collector is wanted, and none is at work on the store."""
-    return collect and config.collector.enabled and not Store(data).collector_running()
 
 
 def collector_for(
@@ -209,9 +185,10 @@ def collector_for(
     config_path: Path | None,
 ) -> Child | None:
     """Start a collector where one is wanted and none is at work on the store."""
-    if not collects(data, config, collect=collect):
+    if not collect or not config.collector.enabled or Store(data).collector_running():
         return None
-    return _start_collector(data, listen or list(config.collector.listen), config, config_path, interfaces or ())
+    ports = listen or list(config.collector.listen)
+    return _start_collector(data, ports, config.collector.interval, config_path, interfaces or ())
 
 
 def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
@@ -231,7 +208,7 @@ def demo(data: Path | None, config: Config, *, network: str | None, seed: int, s
             )
         port = free_port()
         # What the user's configuration says of exporters, or whether to collect, is not meant for simulated ones.
-        collector = _start_collector(data, [f"127.0.0.1:{port}/udp"], config, Path(os.devnull))
+        collector = _start_collector(data, [f"127.0.0.1:{port}/udp"], config.collector.interval, Path(os.devnull))
         stack.callback(collector.stop)
         words = ["demo-exporters", "--to", f"127.0.0.1:{port}", "--seed", str(seed), "--minutes", str(HISTORY_MINUTES)]
         words += ["--with-parent", str(os.getpid())]
@@ -273,7 +250,7 @@ def _show(
     config: Config,
     *,
     listening: str,
-    collector: Child | Embedded | None,
+    collector: Child | None,
     demo: bool = False,
     config_path: Path | None = None,
     first: bool = False,
@@ -300,7 +277,7 @@ def _show(
         here=ThisHost(
             owners,
             Sides(LocalBackEnd(data, keep=False)),
-            collector.again if isinstance(collector, Embedded) else None,
+            None if collector is None or demo else lambda: collector.read_again(Store(data).status),
             first and not in_browser,
         ),
         config=config,
@@ -313,11 +290,11 @@ def _show(
 
 
 def _start_collector(
-    data: Path, listen: list[str], config: Config, config_path: Path | None, interfaces: Sequence[str] = ()
+    data: Path, listen: list[str], interval: int, config_path: Path | None, interfaces: Sequence[str] = ()
 ) -> Child:
     try:
         make_folder(data)
-        words = ["collect", "--data", str(data), "--interval", str(config.collector.interval), "--with-parent", str(os.getpid())]
+        words = ["collect", "--data", str(data), "--interval", str(interval), "--with-parent", str(os.getpid())]
         words += [word for text in listen for word in ("--listen", text)]
         words += [word for name in interfaces for word in ("--interface", name)]
         if config_path is not None:

@@ -74,7 +74,7 @@ class Socket:
 
 
 class Owners:
-    """Remembers sockets and their processes. Its methods may be called from any thread."""
+    """Remembers sockets and their processes. `look` is for one thread, everything else for any."""
 
     def __init__(self, proc: Path = Path("/proc"), clock: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         """Begin without having looked.
@@ -87,7 +87,7 @@ class Owners:
         self._seen: dict[Ends, Socket] = {}
         self._processes: dict[int, str] = {}
         self._tried: dict[int, int] = {}
-        self._last = 0
+        self._known, self._own, self._last = pl.DataFrame(schema=_SCHEMA), list[bytes](), 0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -117,11 +117,15 @@ class Owners:
             self._processes |= self._holders(wanted)
             for inode in wanted - self._processes.keys():
                 self._tried[inode] = self._tried.get(inode, 0) + 1
+        for ends, inode in listed:
+            self._note(ends, self._processes.get(inode, ""), now)
+        self._forget(now)
+        rows = [(*ends, one.owner, one.since, one.last + SLACK) for ends, one in self._seen.items() if one.owner]
+        known = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+        own = {octets for one in interfaces() for address in one.addresses if (octets := address_octets(address)) is not None}
+        own |= set(known.filter(~pl.col("local").is_in(ANY))["local"].unique().to_list())
         with self._lock:
-            for ends, inode in listed:
-                self._note(ends, self._processes.get(inode, ""), now)
-            self._last = now
-            self._forget(now)
+            self._known, self._own, self._last = known, sorted(own), now
 
     def _note(self, ends: Ends, owner: str, now: int) -> None:
         before = self._seen.pop(ends, None)  # those seen last stand last
@@ -172,16 +176,13 @@ class Owners:
             A text a record, null where its owner is not known; None where none is.
         """
         with self._lock:
-            known = [(*ends, one.owner, one.since, one.last + SLACK) for ends, one in self._seen.items() if one.owner]
-        if not known or flows.is_empty() or not {*_KEYS, *_TIMES} <= set(flows.columns):
+            sockets, own, last = self._known, self._own, self._last
+        if sockets.is_empty() or flows.is_empty() or not {*_KEYS, *_TIMES} <= set(flows.columns):
             return None
-        sockets = pl.DataFrame(known, schema=_SCHEMA, orient="row")
-        own = {octets for one in interfaces() for address in one.addresses if (octets := address_octets(address)) is not None}
-        own |= set(sockets.filter(~pl.col("local").is_in(ANY))["local"].to_list())
         records = flows.select(*_KEYS, *(pl.col(name).cast(pl.Int64) for name in _TIMES)).with_row_index("row")
         # Nothing is known of older ones.
-        records = records.filter(pl.col("flow_end") >= self._last - HOLD)
-        found = pl.concat([_matching(records, sockets), _open_ended(records, sockets, sorted(own))])
+        records = records.filter(pl.col("flow_end") >= last - HOLD)
+        found = pl.concat([_matching(records, sockets), _open_ended(records, sockets, own)])
         if found.is_empty():
             return None
         found = found.unique("row", keep="first", maintain_order=True)

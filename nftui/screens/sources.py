@@ -40,7 +40,7 @@ class SourcesScreen(ShellScreen):
     FOOTER = (
         ("table.open", "Detail"), ("sources.filter", ""), ("sources.order", ""), ("table.find", ""), ("sources.panel", ""),
         ("view.help", ""), ("view.export", ""), ("sources.pause", ""), ("view.up", ""), ("app.quit", ""), ("table.copy", ""),
-        ("sources.only", ""), ("sources.interfaces", ""), ("sources.reverse", ""), ("sources.maximise", ""),
+        ("sources.only", ""), ("sources.reverse", ""), ("sources.maximise", ""), ("sources.interfaces", ""),
         ("sheet.down", "Scroll"),
     )  # fmt: skip
     SIGNS = (

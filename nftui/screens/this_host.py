@@ -16,12 +16,11 @@ class ThisHost:
     Attributes:
         owners: Knows the processes of this host; None for nobody.
         sides: Looks whether only one direction of the traffic is seen; None for never.
-        recollect: Has the collector that is ours begin anew, with the configuration as it is then; takes its time. None where the
-            collector isn't ours.
+        take_up: Has the collector that is ours read the configuration again; takes its time. None where none is ours.
         first: Whether this may be a first start, at which it is asked whose packets become flows.
     """
 
     owners: Owners | None = None
     sides: Sides | None = None
-    recollect: Callable[[], None] | None = None
+    take_up: Callable[[], None] | None = None
     first: bool = False

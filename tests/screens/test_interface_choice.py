@@ -44,7 +44,7 @@ def start(make: Make, tmp_path: Path) -> Callable[..., NftuiApp]:
 
     def started(**more: Any) -> NftuiApp:
         (tmp_path / "etc").mkdir(exist_ok=True)
-        here = ThisHost(first=more.pop("first", True), recollect=more.pop("recollect", None))
+        here = ThisHost(first=more.pop("first", True), take_up=more.pop("take_up", None))
         more = {"config_path": tmp_path / "etc" / "nftui.toml", **more}
         return make(more.pop("back_end", None) or LocalBackEnd(tmp_path / "store"), here=here, **more)
 
@@ -78,7 +78,7 @@ async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)])
 async def test_first_start(start: Callable[..., NftuiApp], tmp_path: Path, size: tuple[int, int]) -> None:
     again: list[bool] = []
-    app = start(recollect=lambda: again.append(True))
+    app = start(take_up=lambda: again.append(True))
     async with app.run_test(size=size) as pilot:
         assert await asked(pilot) is not None
         against_golden(f"interfaces-{size[0]}x{size[1]}", box(app))
@@ -180,7 +180,7 @@ async def test_later(start: Callable[..., NftuiApp], tmp_path: Path) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: kept(tmp_path) == ["eth0"])
         await until(pilot, lambda: app._notifications)
-        assert "from the next start of the collector on" in next(one.message for one in app._notifications)
+        assert "as soon as a collector reads " in next(one.message for one in app._notifications)
         await pilot.press("8", "g", "slash", *"interfaces", "enter")
         await pilot.pause(0.1)
         assert any("interfaces" in line and "eth0" in line for line in lines(app))
