@@ -18,7 +18,6 @@ from nftui.capture import links
 from nftui.capture.dissection import MAPPED, Mask
 from nftui.capture.internet import ICMP, ICMPV6, TCP, WITH_PORTS
 from nftui.capture.probe import keys
-from nftui.capture.probe.facts import TAG
 from nftui.capture.probe.frames import FrameBlock
 from nftui.capture.probe.keys import KEY_WORDS, Words
 from nftui.capture.sets import Integers
@@ -48,7 +47,7 @@ HEADERS = {
 """Link type -> size of its header, and where the EtherType stands; below zero for nowhere."""
 _LEAST_OCTETS = 64
 """Of a whole block: any header can be read of it."""
-_MAX_TAGS = 2
+_MAX_TAGS, TAG = 2, 4
 _EXTENSIONS = (0, 43, 44, 51, 60, 135, 139, 140)
 _PORTS_MASK = np.uint64(0xFFFFFFFF << 32)
 

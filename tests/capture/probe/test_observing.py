@@ -33,6 +33,10 @@ TAGGED = [
 ]
 SAMPLES = [(link, frame) for link, frame, _ in link_cases().values()]
 SAMPLES += [(1, frame) for frame in TAGGED]
+COOKED = [(link, frame) for link, frame in SAMPLES if link in (113, 276)]
+# Behind a cooked header tags stand like in a frame; its EtherType is that of the first.
+SAMPLES += [(113, frame[:14] + tags[12:]) for _, frame in COOKED[:1] for tags in TAGGED]
+SAMPLES += [(276, tags[12:14] + frame[2:20] + tags[14:]) for _, frame in COOKED[1:2] for tags in TAGGED]
 SAMPLES += [(1, bytes(ether() / packet)) for packet, _ in tunnel_cases().values()]
 SAMPLES += [(1, bytes(ether() / case[0])) for case in transport_cases().values()]
 
