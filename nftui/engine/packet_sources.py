@@ -40,7 +40,7 @@ def sources_of(settings: ProbeSettings, share: Share, group: int) -> list[FlowSo
         group: A number that the processes have in common, and others on this machine have not.
     """
     address = exporter_address(settings)
-    found: list[FlowSource] = [metered(name, settings, address, share, group) for name in settings.interfaces]
+    found: list[FlowSource] = [metered(name, settings, address, share, group) for name in dict.fromkeys(settings.interfaces)]
     if settings.conntrack and share.number == 1:
         found.append(Tracked(Origin(address, version=OF_KERNEL)))
     return found

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from nftui.engine import packet_source, source_events
+from nftui.engine import local, packet_source, source_events
 from nftui.engine.flow_queue import FlowQueue
 from nftui.engine.flow_sources import Origin
 from nftui.engine.metering import Metering
@@ -141,6 +141,12 @@ def test_entries_of_several_processes_are_one() -> None:
     said = {"source", "kind", "interface", "link", "address", "domain", "problem", "sampling", "active", "inactive", "promiscuous",
             "bpf", "ring"}  # fmt: skip
     assert every == {*packet_source.COUNTED, *packet_source.PRESENT, *packet_source.LATEST, *said}, "each value has a rule"
+
+
+def test_what_the_probe_follows_still_settles() -> None:
+    status = {"now": 100_000_000, "running": True, "exporters": [{"watermark_s": 5.0}], "probes": [entry(), {"active": "x"}, 3]}
+    assert local._settling(status, None) == 40_000_000
+    assert local._settling({**status, "probes": "none"}, None) == 95_000_000
 
 
 def test_flows_say_where_they_are_from() -> None:
