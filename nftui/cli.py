@@ -23,10 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 for a failure, 2 for a mistake in the arguments.
     """
+    own = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = argparse.Namespace()
     try:
         command, options = parsed(arguments)
+        if own and command in OPENING:
+            _drop_rights()
         status = COMMANDS[command](options)
         if hasattr(options, "naming"):
             options.naming.close()
@@ -287,6 +290,15 @@ def _data(options: argparse.Namespace) -> Path:
     return Path(path).expanduser() if path else config.default_data()
 
 
+def _drop_rights() -> None:
+    """Take what opens sockets out of force before anything is loaded that has threads: they keep what they had when they began."""
+    from nftui.capture.probe import rights
+
+    rights.drop()
+
+
+OPENING = ("collect", "probe")
+"""Commands that put rights in force just while they open something."""
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "dashboard": _dashboard,
     "serve": _serve,

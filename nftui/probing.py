@@ -138,7 +138,6 @@ def _into_store(data: Path, config: Config, settings: ProbeSettings, *, pipe: bo
     """Run a collector that listens to nobody, and makes flows itself; in one process unless several are to share the packets."""
     import msgspec
 
-    from nftui.capture.probe import rights
     from nftui.collecting import UMASK
     from nftui.engine import collector, packet_sources, probes
     from nftui.engine.feed import Feed
@@ -158,8 +157,6 @@ def _into_store(data: Path, config: Config, settings: ProbeSettings, *, pipe: bo
     else:
         feed = Feed([packet_sources.piped(settings)]) if pipe else packet_sources.feed(data, settings)
         feed.open()
-    # The collector's threads have what this one has in force.
-    rights.drop()
     try:
         status = collector.serve(data, told(config), lambda line: print(line, flush=True), lambda: told(read()), feed)
     except StoreLocked as error:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import polars as pl
 
-from nftui.capture.probe import rights
 from nftui.capture.probe.capture_file import STDIN
 from nftui.config import ProbeSettings
 from nftui.engine import packet_sources
@@ -48,7 +47,7 @@ def run(settings: ProbeSettings, files: list[str], targets: Sequence[str], forma
         source.open()
     # What sends has threads, which have what this one has in force.
     rights.drop()
-    exporter = Exporter(targets, format)
+    exporter = Exporter(targets, format, sampling=settings.sampling)
     try:
         if sources:
             _live(sources, exporter, wait=piped)

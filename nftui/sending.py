@@ -35,6 +35,7 @@ LOOK_S = 0.2
 """A relay looks for new flows so often, and for what was sealed before it came, `SEALED_S`."""
 SEALED_S = 5.0
 FASTEST = 1e6
+EVERYWHERE = ("", None, "0.0.0.0", "::")  # noqa: S104 - looked for, not bound
 _TIMES = ("flow_start", "flow_end", "received")
 
 
@@ -65,12 +66,23 @@ def relay(data: Path, options: argparse.Namespace) -> int:
     follower.skip()
     exporter = _exporter(options)
     try:
+        _require_no_circle(follower.store, exporter)
         with _stopped() as stop:
             print(f"relaying flows of {printable(data)} to {', '.join(exporter.counts.targets)}", file=sys.stderr, flush=True)
             _follow(follower, exporter, where, stop)
     finally:
         exporter.close(10)
     return _tell(options, exporter.counts)
+
+
+def _require_no_circle(store: Store, exporter: Exporter) -> None:
+    """See that flows don't go to the collector that stores them, from where they would come back for ever."""
+    status = store.status() or {}
+    listens = status.get("listen") if status.get("running") else None
+    bound = [(one.get("address"), one.get("port")) for one in listens or () if isinstance(one, dict)]
+    for name, (host, port) in exporter.here.items():
+        if any(at == port and address in (*EVERYWHERE, host) for address, at in bound):
+            raise UsageError(f"--to {name}: that is the collector whose flows are relayed; they would come back to it for ever")
 
 
 def _follow(follower: Follower, exporter: Exporter, where: pl.Expr, stop: threading.Event) -> None:
@@ -173,7 +185,7 @@ def _shifted(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _tell(options: argparse.Namespace, counts: ExportCounts) -> int:
-    """Print what was sent; return the exit status, 1 where nothing of it went anywhere."""
+    """Print what was sent; return the exit status, 1 where something is wrong with a target at the end."""
     if options.output == "json":
         print(json.dumps(counts.as_dict()))
     else:
@@ -181,7 +193,7 @@ def _tell(options: argparse.Namespace, counts: ExportCounts) -> int:
         left_out = f", {made.ipv6:,} of IPv6 left out" if made.ipv6 else ""
         print(f"{made.flows - made.ipv6:,} flows{left_out} in {counts.datagrams:,} datagrams of {counts.format.value}")
         for name, (target, address, problem, _) in counts.targets.items():
-            lost = target.refused + target.dropped + sum(target.failed.values())
-            what = f", {lost:,} refused, dropped or failed" if lost else ""
-            print(f"  {name} ({address}): {target.datagrams:,} sent{what}{f'; {problem}' if problem else ''}")
-    return int(counts.datagrams > 0 and not any(target.datagrams for target, *_ in counts.targets.values()))
+            lost = target.dropped + sum(target.failed.values())
+            what = ", ".join(f"{number:,} {word}" for number, word in ((target.refused, "refused"), (lost, "lost")) if number)
+            print(f"  {name} ({address}): {target.datagrams:,} sent{what and f', {what}'}{problem and f'; {problem}'}")
+    return int(any(problem or target.dropped or target.failed for target, _, problem, _ in counts.targets.values()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -19,6 +20,7 @@ from nftui.units import SECOND
 from tests.engine.conftest import flows_frame
 from tests.export.test_exporter import listening, received
 from tests.export.test_streams import read
+from tests.running import free_port
 
 BASE = 1_700_000_000 * SECOND
 
@@ -101,6 +103,38 @@ def test_replay_shifts_times_to_now(data: Path, capsys: pytest.CaptureFixture[st
 def test_mistakes_are_one_line(data: Path, words: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*words[:1], "--data", str(data), *words[1:]]) == 2
     assert why in capsys.readouterr().err
+
+
+def test_who_does_not_listen_is_named_and_makes_it_fail(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    with listening() as (name, listener):
+        words = ["--to", f"127.0.0.1:{port}", "--to", name, "--speed", "max", "--mtu", "576"]
+        assert cli.main(["replay", "--data", str(data), *words]) == 1
+        out, err = capsys.readouterr()
+        assert err == f"nftui: 127.0.0.1:{port}: nothing listens at 127.0.0.1:{port}\n"
+        first, refused, well = out.splitlines()
+        assert first.startswith("40 flows in ")
+        assert re.fullmatch(rf"  127.0.0.1:{port} \(127.0.0.1:{port}\): \d+ sent, \d+ refused; nothing listens at .*", refused)
+        assert well == f"  {name} ({name}): {first.split()[3]} sent"
+        assert read(received(listener, int(first.split()[3])))[0].height == 40
+
+
+@pytest.mark.parametrize("address", ["", "0.0.0.0", "127.0.0.1", "192.0.2.1"])
+def test_a_relay_does_not_feed_itself(data: Path, address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with listening() as (name, listener):
+        bound = {"address": address, "port": listener.getsockname()[1], "transport": "udp"}
+        (data / "status.json").write_text(json.dumps({"running": True, "listen": [{"port": 1}, "what", bound]}))
+        if address == "192.0.2.1":
+            threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+        status = cli.main(["relay", "--data", str(data), "--to", name])
+        told = capsys.readouterr()
+    if address == "192.0.2.1":
+        assert status == 0
+    else:
+        assert (status, told.out) == (2, "")
+        assert (
+            told.err == f"nftui: --to {name}: that is the collector whose flows are relayed; they would come back to it for ever\n"
+        )
 
 
 def test_where_nothing_was_stored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

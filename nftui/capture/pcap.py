@@ -17,11 +17,13 @@ import numpy as np
 from nftui.capture.datagrams import ROWS, DatagramBlock
 from nftui.capture.dissection import ABSENT
 from nftui.capture.internet import UDP, WHOLE
+from nftui.capture.kinds import UNKNOWN, kinds_of
 from nftui.capture.links import KNOWN_LINKS
 from nftui.capture.packets import dissect
 from nftui.capture.probe.capture_file import CaptureFile
 from nftui.capture.probe.frames import FrameBlock
 from nftui.capture.sets import Integers, Octets
+from nftui.capture.sockets import SFLOW_PORT
 
 _UDP_HEADER = 8
 
@@ -53,12 +55,16 @@ class CaptureFileCounts:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
-def read_capture(path: Path, counts: CaptureFileCounts | None = None) -> Iterator[DatagramBlock]:
+def read_capture(
+    path: Path, counts: CaptureFileCounts | None = None, *, likely: bool = False, frames: int | None = None
+) -> Iterator[DatagramBlock]:
     """Read the UDP datagrams of a capture file, compressed by gzip or not.
 
     Args:
         path: The file.
         counts: Is brought up to date with each block.
+        likely: Take only datagrams that begin as exports of flows do.
+        frames: Look at no more than about so many; None for all.
     Yields:
         Blocks of datagrams to one port, in the order of the file; each has memory of its own.
     Raises:
@@ -68,11 +74,13 @@ def read_capture(path: Path, counts: CaptureFileCounts | None = None) -> Iterato
     with CaptureFile(path) as file:
         for block in file:
             for first in range(0, len(block), ROWS):
-                yield from _datagrams(block, slice(first, first + ROWS), counts)
+                yield from _datagrams(block, slice(first, first + ROWS), counts, likely=likely)
+            if frames is not None and counts.frames >= frames:
+                return
         counts.file_cut += file.file_cut
 
 
-def _datagrams(block: FrameBlock, some: slice, counts: CaptureFileCounts) -> Iterator[DatagramBlock]:
+def _datagrams(block: FrameBlock, some: slice, counts: CaptureFileCounts, *, likely: bool) -> Iterator[DatagramBlock]:
     """Find the UDP datagrams of some frames; one block for each run of the same destination port."""
     flat, start, end, time = block.flat, block.start[some], block.end[some], block.time[some]
     link = block.link if isinstance(block.link, int) else block.link[some]
@@ -90,6 +98,10 @@ def _datagrams(block: FrameBlock, some: slice, counts: CaptureFileCounts) -> Ite
     counts.fragments += int((is_udp & fragment).sum())
     counts.truncated += int((cut | (is_udp & ~fragment & ~whole)).sum())
     use = np.flatnonzero(whole)
+    if likely:
+        begin, port = udp[use] + _UDP_HEADER, found.number("destination_port")[use]
+        kinds = kinds_of(flat[begin[:, None] + np.arange(4)], length[use] - _UDP_HEADER, 0)
+        use = use[(kinds != UNKNOWN) | (port == SFLOW_PORT)]
     if not len(use):
         return
     udp, length, address, time = udp[use] + _UDP_HEADER, length[use] - _UDP_HEADER, found.source[use], time[use]

@@ -26,6 +26,7 @@ import polars as pl
 from nftui import __version__
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
+from nftui.capture.probe import rights
 from nftui.capture.streams import NOT_ALLOWED
 from nftui.config import CollectorSettings, Config, size
 from nftui.engine import garbage, notify
@@ -440,15 +441,16 @@ def serve(root: Path, config: Config, announce: Callable[[str], None], read: Cal
     """
     # Where a watchdog ends a collector that hangs (SIGABRT), the log has where each thread was.
     faulthandler.enable()
-    collector = Collector(
-        root,
-        config.collector,
-        rules_of(config.collector, config.exporters),
-        Keeping.of(config.collector.interval, config.store),
-        Reload(config, read),
-        config=config,
-        feed=feed,
-    )
+    with rights.raised():  # with which buffers may be larger than the system's limit
+        collector = Collector(
+            root,
+            config.collector,
+            rules_of(config.collector, config.exporters),
+            Keeping.of(config.collector.interval, config.store),
+            Reload(config, read),
+            config=config,
+            feed=feed,
+        )
     attached = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
     def hang_up(number: int, frame: FrameType | None) -> None:

@@ -22,8 +22,9 @@ from nftui.engine.segments import Part, PartName
 from nftui.schema import POLARS
 
 AHEAD = (16, 4)
-"""Moves that are read ahead, where that isn't much more than one."""
-FEW_FLOWS = 4096
+"""Moves that are read ahead, where that isn't many more flows than those of one."""
+FEW_FLOWS, FEW_OF = 256, 64
+"""So many flows more are few, and one of so many that the part has: to read it again costs as much as it has."""
 MOST_FLOWS = 2_000_000
 """Flows that are read of all parts together, by estimate: some 70 octets each."""
 PARTS_KEPT, KEPT_OCTETS = 4096, 64 << 20
@@ -97,8 +98,9 @@ class EdgeFlows:
             if flows > MOST_FLOWS:
                 break
             since, until = near.span
+            most = 2 * near.flows + max(FEW_FLOWS, ground.store.flow_count([near.part]) // FEW_OF)
             ahead = ((since, until + (moves - 1) * step) for moves in AHEAD)
-            few = (window for window in ahead if self._count(ground, near.part, window) <= 2 * near.flows + FEW_FLOWS)
+            few = (window for window in ahead if self._count(ground, near.part, window) <= most)
             windows.setdefault(next(few, near.span), []).append(near)
         return windows
 
@@ -120,10 +122,11 @@ class EdgeFlows:
         for number, near in enumerate(wanted):
             name, own = near.part.name, each.get((number,))
             own = read.clear().drop("part") if own is None else own
-            if window == near.span:
-                found[name] = ground.made[name, window, *about] = own
-            else:
-                found[name] = _between(own, near.span)
+            found[name] = own if window == near.span else _between(own, near.span)
+            ground.made[name, near.span, *about] = found[name]
+            if window != near.span:
+                if (passed := self._windows.get((name, *about))) is not None:
+                    self._flows.drop((name, passed, *about))
                 self._flows.put((name, window, *about), own)
                 self._windows.put((name, *about), window)
             ground.read.add(name)

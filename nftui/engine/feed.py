@@ -42,11 +42,13 @@ class Feed:
         self._look = SourceEvents(self._tell).look
         self._metering: Metering | None = None
         self._thread: threading.Thread | None = None
+        self._failure = ""
 
     @property
     def problems(self) -> list[str]:
         """What was wrong with sources that are over, in words."""
-        return [source.problem for source in self._sources if source.over and source.problem]
+        found = [source.problem for source in self._sources if source.over and source.problem]
+        return [*found, self._failure] if self._failure else found
 
     def descriptions(self) -> list[str]:
         """Return what whoever starts the collector should know."""
@@ -76,7 +78,11 @@ class Feed:
         metering = self._metering = Metering(self._sources, take)
 
         def run() -> None:
-            metering.run()
+            try:
+                metering.run()
+            except Exception as error:
+                log.exception("packets are taken no more")
+                self._failure = f"packets are taken no more: {type(error).__name__}"
             over()
 
         self._thread = threading.Thread(target=run, name="meter", daemon=True)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nftui.capture.probe.interfaces import interfaces
-from nftui.engine.files import replace_file
-from nftui.engine.knowledge import INTERFACES
+from nftui.engine.files import INTERFACES, replace_file
 from nftui.engine.share import Share
 
 EVERY_S = 60.0

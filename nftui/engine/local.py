@@ -35,7 +35,7 @@ from nftui.engine.watch import Watch
 from nftui.errors import SegmentError, StoreError
 from nftui.units import SECOND
 
-PARTIALS_OCTETS = 256 << 20
+PARTIALS_OCTETS = 64 << 20
 FEW_RECORDS = 100_000
 """Up to so many records are held all at once."""
 ATTEMPTS = 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -17,8 +18,10 @@ from nftui.engine.flow_sources import Origin
 from nftui.engine.meter_settings import meter_settings
 from nftui.errors import CaptureFileError
 
-LOOKED_AT = 64
-"""Blocks of datagrams in which exports are looked for; a capture that has none in so many holds traffic."""
+LOOKED_AT = 500_000
+"""Frames in which exports are looked for; a capture that has none in so many holds traffic."""
+LIKELY = 256
+"""Blocks of datagrams that begin as exports do, and are none, until no more are looked at."""
 COUNTS = ("frames", "octets", "packets", "not_ip", "cut", "sampled_out", "fragments", "emergency", "lost_packets")
 """Counts of a meter that are told of files."""
 
@@ -30,11 +33,9 @@ def holds_exports(path: Path) -> bool:
         CaptureFileError: The file can't be read.
     """
     decoder = Decoder()
-    for place, block in enumerate(read_capture(path)):
+    for block in islice(read_capture(path, likely=True, frames=LOOKED_AT), LIKELY):
         if any(frame.height for frame in decoder.decode(block)):
             return True
-        if place >= LOOKED_AT:
-            break
     known = decoder.status(0)["exporters"]
     return any(one[key] for one in known for key in ("templates", "options_records", "held_back", "samples"))
 

@@ -10,8 +10,8 @@ import polars as pl
 
 from nftui.engine.segments import PartName
 
-_OVERHEAD = 1000
-"""Octets of a frame beside its values, roughly."""
+_OVERHEAD = 6000
+"""Octets of a frame of some columns beside its values, roughly: most of these have one row."""
 
 
 class Partials:
@@ -61,6 +61,11 @@ class Partials:
             self._octets += size
             while self._octets > self._limit and len(self._frames) > 1:
                 self._drop(next(iter(self._frames)))
+
+    def drop(self, key: tuple[Any, ...]) -> None:
+        """Keep a partial no more."""
+        with self._lock:
+            self._drop(key)
 
     def _drop(self, key: tuple[Any, ...]) -> None:
         entry = self._frames.pop(key, None)

@@ -4,8 +4,6 @@ One thread takes packets and meters them; another writes the tail, and an accoun
 bounded queue, as in the collector. `probes.py` starts it, with the store's lock held for it. The first line of its standard input
 is the configuration. At the end of that it tells of all that it follows, stores it, and ends; when its parent is gone it ends at
 once.
-
-    python -m nftui.engine.prober ROOT NUMBER PROCESSES PARENT LOCK
 """
 
 from __future__ import annotations
@@ -23,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from nftui import config
-from nftui.capture.probe import rights
 from nftui.engine import garbage
 from nftui.engine.accounts import EVENTS
-from nftui.engine.child import die_with_parent
+from nftui.engine.child import ENDED_BY_PARENT, die_with_parent
 from nftui.engine.flow_queue import QUEUE_FLOWS, FlowQueue
 from nftui.engine.flow_sources import FlowSource
 from nftui.engine.interface_names import InterfaceNames
@@ -36,7 +33,6 @@ from nftui.engine.packet_sources import exporter_address, sources_of
 from nftui.engine.share import Share
 from nftui.engine.source_events import SourceEvents
 from nftui.engine.urgency import lower_pool
-from nftui.engine.worker import ENDED_BY_PARENT
 
 TICK_S = 0.8
 """Between two tail files, as in the collector."""
@@ -151,8 +147,6 @@ def run(root: Path, share: Share, parent: int, lock: int) -> int:
     settings = config.of_json(sys.stdin.buffer.readline()).probe
     sources = sources_of(settings, share, parent)
     prober = Prober(root, settings, sources, share, lock)
-    # Threads that come later have what this one has in force.
-    rights.drop()
     threading.Thread(target=_heed, args=(prober.stop,), daemon=True).start()
     prober.run()
     return 0
@@ -163,8 +157,9 @@ def _heed(stop: Callable[[], None]) -> None:
     stop()
 
 
-if __name__ == "__main__":
-    root, number, processes, parent, lock = sys.argv[1:]
+def main(words: Sequence[str]) -> int:
+    """Make flows as the words of a command say, and return the exit status."""
+    root, number, processes, parent, lock = words
     share = Share(int(number), int(processes), probe=True)
     logging.basicConfig(format=f"%(asctime)s %(levelname)s probe {number}: %(message)s", level=logging.INFO)
-    sys.exit(run(Path(root), share, int(parent), int(lock)))
+    return run(Path(root), share, int(parent), int(lock))

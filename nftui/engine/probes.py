@@ -30,7 +30,7 @@ def number_of(settings: ProbeSettings) -> int:
 class Probes(Crew):
     """The probe's processes of one collector; none where no interface is configured."""
 
-    MODULE = "nftui.engine.prober"
+    MODULE = "nftui.engine.probe_process"
     LOSS = "the flows that it followed are lost"
 
     def __init__(self, root: Path, config: Config, tell: Callable[[str], None]) -> None:

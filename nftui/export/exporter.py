@@ -57,7 +57,7 @@ class ExportCounts:
             **asdict(self.stream),
             "datagrams": self.datagrams,
             "targets": {
-                name: {**asdict(counts), "failed": dict(counts.failed), "address": address, "problem": problem, "waiting": waiting}
+                name: counts.as_dict() | {"address": address, "problem": problem, "waiting": waiting}
                 for name, (counts, address, problem, waiting) in self.targets.items()
             },
         }
@@ -103,6 +103,10 @@ class Exporter:
             raise ConfigError("nothing to export to: name a target, HOST:PORT")
         if not LEAST_MTU <= mtu <= MOST_MTU:
             raise ConfigError(f"an MTU of {mtu} octets: it is {LEAST_MTU} to {MOST_MTU}")
+        if pace < 0:
+            raise ConfigError(f"a pace of {pace} datagrams a second: it is 1 or more, or 0 for no limit")
+        if not 0 <= domain < 1 << 32:
+            raise ConfigError(f"observation domain {domain}: it is 0 to {(1 << 32) - 1}")
         try:
             self._format = Format(format)
         except ValueError:
@@ -164,6 +168,11 @@ class Exporter:
     def waiting(self) -> int:
         """Octets that wait to be sent, of the target with most."""
         return max(target.waiting for target in self._targets)
+
+    @property
+    def here(self) -> dict[str, tuple[str, int]]:
+        """The targets on this machine: the address and the port of each, by name."""
+        return {target.name: here for target in self._targets if (here := target.here)}
 
     @property
     def counts(self) -> ExportCounts:

@@ -25,6 +25,7 @@ from nftui.export.netflow import (
     chosen,
     join,
     number,
+    options,
     sets,
 )
 from nftui.export.netflow import templates as make
@@ -42,8 +43,6 @@ HEADER = np.dtype(
 TEMPLATE_SET, OPTIONS_SET = 2, 3
 OPTIONS_TEMPLATE = 1024
 """Its number, beyond those of flows."""
-DETERMINISTIC = 1
-"""samplingAlgorithm: one packet out of each N."""
 # flowStartMilliseconds and flowEndMilliseconds, since 1970.
 TIMES = (Field("flow_start", 152, 152, 8), Field("flow_end", 153, 153, 8))
 REASON = (Field("flow_end_reason", 136, 136, 1),)
@@ -114,11 +113,9 @@ def announce_sampling(interval: int, moment: int, *, domain: int, sequence: int)
 
     It has one data record, which counts in the sequence.
     """
-    # Three fields, the first of which is the scope, observationDomainId; then samplingInterval and samplingAlgorithm.
-    fields = struct.pack(">HHHHHHHHH", OPTIONS_TEMPLATE, 3, 1, 149, 4, 34, 4, 35, 1)
-    record = struct.pack(">IIB3x", domain, interval, DETERMINISTIC)
-    sets = (
-        struct.pack(">HH", OPTIONS_SET, 4 + len(fields)) + fields + struct.pack(">HH", OPTIONS_TEMPLATE, 4 + len(record)) + record
-    )
+    # Two fields, of which the first is the scope, observationDomainId. Beside samplingAlgorithm nfcapd 1.7.1 takes no note of
+    # samplingInterval. Two octets of padding.
+    fields = struct.pack(">HHHHHHH2x", OPTIONS_TEMPLATE, 2, 1, 149, 4, 34, 4)
+    sets = options(OPTIONS_SET, OPTIONS_TEMPLATE, fields, struct.pack(">II", domain, interval))
     length = HEADER.itemsize + len(sets)
     return struct.pack(">HHIII", 10, length, -(-moment // 1_000_000), sequence & 0xFFFFFFFF, domain) + sets

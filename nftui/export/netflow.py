@@ -171,6 +171,11 @@ def announced(made: Iterable[Template], room: int) -> Iterator[tuple[int, bytes]
         yield number, octets
 
 
+def options(set_id: int, number: int, fields: bytes, record: bytes) -> bytes:
+    """Return a set with an options template, and a set with a record of it; both have a multiple of 4 octets."""
+    return struct.pack(">HH", set_id, 4 + len(fields)) + fields + struct.pack(">HH", number, 4 + len(record)) + record
+
+
 def is_ipv4(address: NDArray[Any]) -> NDArray[np.bool_]:
     """Tell which addresses, shape (flows, 16), are IPv4 mapped into IPv6."""
     halves = np.ascontiguousarray(address, np.uint8).view(">u8")

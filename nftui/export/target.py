@@ -15,6 +15,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from nftui.errors import ConfigError
@@ -30,6 +31,8 @@ RESOLVE_S = 30.0
 """Between two tries to find out the address of a target."""
 STALL_S = 1.0
 """How long a datagram waits for a full device before it counts as lost."""
+TRIES = 3
+"""How often a datagram is tried at most where something else is wrong than a full device."""
 SOUND_S = 5.0
 """A target is well again when nothing was wrong with it for so long."""
 QUIET_S = 10.0
@@ -63,6 +66,11 @@ class TargetCounts:
     failed: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
     resolved: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return them as JSON has them; another thread may count meanwhile."""
+        numbers = {name: getattr(self, name) for name in ("datagrams", "octets", "refused", "dropped", "resolved")}
+        return numbers | {"failed": dict(self.failed)}
 
 
 def parse_target(text: str) -> tuple[str, int]:
@@ -140,6 +148,14 @@ class Target:
         """Octets of the largest datagram."""
         return self.mtu - self._overhead
 
+    @property
+    def here(self) -> tuple[str, int] | None:
+        """Address and port, where that is an address of this machine."""
+        if self._socket is None:
+            return None
+        host, port = self._socket.getpeername()[:2]
+        return (str(host), int(port)) if self._socket.getsockname()[0] == host else None
+
     def put(self, payloads: Sequence[bytes]) -> None:
         """Have datagrams sent; those for which there is no room are dropped."""
         with self._changed:
@@ -188,7 +204,10 @@ class Target:
                 ]
             began = time.monotonic()
             for payload in batch:
-                self._send(payload)
+                if time.monotonic() > self._deadline:
+                    self.counts.dropped += 1
+                else:
+                    self._send(payload)
             with self._changed:
                 self._waiting -= sum(map(len, batch))
                 self._changed.notify_all()
@@ -199,7 +218,8 @@ class Target:
 
     def _send(self, payload: bytes) -> None:
         """Send one datagram, and count what became of it."""
-        for _ in range(3):
+        until = min(time.monotonic() + STALL_S, self._deadline)
+        for tries in count():
             if self._socket is None and (time.monotonic() < self._resolve_at or self._resolve()):
                 self.counts.failed["unresolved"] += 1
                 return
@@ -207,7 +227,9 @@ class Target:
             try:
                 self._socket.send(payload)
             except OSError as error:
-                if not self._again(error):
+                full = error.errno in _FULL
+                again = self._wait(until) if full else self._again(error) and tries < TRIES
+                if not again:
                     self.counts.failed[errno.errorcode.get(error.errno or 0, "error")] += 1
                     return
             else:
@@ -216,7 +238,18 @@ class Target:
                 if self.problem and time.monotonic() - self._wrong_at > SOUND_S:
                     self._note("")
                 return
-        self.counts.failed["EAGAIN"] += 1
+
+    def _wait(self, until: float) -> bool:
+        """Wait until a full device takes datagrams again; return whether to try once more."""
+        assert self._socket is not None
+        left = until - time.monotonic()
+        if left <= 0:
+            self._note("the device that leads there takes no datagrams")
+            return False
+        select.select([], [self._socket], [], left)
+        # A full device, other than a full socket, is told of by nothing.
+        time.sleep(NAP_S)
+        return True
 
     def _again(self, error: OSError) -> bool:
         """Take note of an error; return whether the datagram may be tried once more."""
@@ -226,11 +259,8 @@ class Target:
             self.counts.refused += 1
             self.returned.set()
             self._note(f"nothing listens at {self.address}")
-            if self.counts.refused % 64 == 1 and time.monotonic() >= self._resolve_at:
+            if time.monotonic() >= self._resolve_at:
                 self._resolve()
-            return True
-        if error.errno in _FULL:
-            select.select([], [self._socket], [], STALL_S)
             return True
         if error.errno == errno.EMSGSIZE:
             self._measure()

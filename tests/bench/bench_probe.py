@@ -16,53 +16,56 @@ from pathlib import Path
 
 from tests.bench import figures, probes, processes
 from tests.bench.figures import Figure
-from tests.bench.probes import Fprobe, Metering, Nfpcapd, Probe, Probed, Sending, Softflowd
+from tests.bench.probes import Fprobe, Metering, Nfpcapd, Probe, Probed, Sending, Softflowd, Storing
 from tests.real import wire
 
 CPU_RATE = 150_000
 """Packets a second while CPU time is measured: within what every probe takes."""
 RESOLUTION, STEP = 1.15, 1.5
 LEAST = 20_000
-LOSS = 1e-4
-"""Some probes leave the last packets in the kernel when they end."""
 METERED, RATE_GOAL, CPU_GOAL = "ring and meter", ">= 1.00 M/s", "<= 0.8"
 
 
 class Bench:
     """Measures probes with one kind of traffic."""
 
-    def __init__(self, work: Path, frames: str, flows: int, seconds: float) -> None:
+    def __init__(self, work: Path, frames: str, flows: int, seconds: float, idle: dict[str, float]) -> None:
         self._work, self._seconds = work, seconds
         self._traffic = ["--frames", frames, "--flows", str(flows)]
-        self._runs = 0
+        self._runs, self._idle = 0, idle
 
-    def at(self, probe: Probe, rate: float, seconds: float) -> Probed:
+    def at(self, probe: Probe, rate: float, seconds: float, *more: str, idle: float = 0.0) -> Probed:
         """Run a probe at a rate; 0 is as fast as it goes."""
         self._runs += 1
         folder = self._work / f"run{self._runs}"
         try:
-            return probes.run(
-                probe, folder, (wire.NEAR, wire.FAR), [*self._traffic, "--rate", str(rate), "--seconds", str(seconds)]
-            )
+            traffic = [*self._traffic, "--rate", str(rate), "--seconds", str(seconds), *more]
+            return probes.run(probe, folder, (wire.NEAR, wire.FAR), traffic, idle)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def idle(self, probe: Probe) -> float:
+        """Return the CPU seconds of a probe's end when there was one packet."""
+        if probe.name not in self._idle:
+            self._idle[probe.name] = self.at(probe, 0, 0, "--packets", "1").cpu
+        return self._idle[probe.name]
+
     def steady(self, probe: Probe) -> Probed:
         """Run a probe at a rate that each takes."""
-        return self.at(probe, CPU_RATE, self._seconds * 2)
+        return self.at(probe, CPU_RATE, self._seconds * 2, idle=self.idle(probe))
 
     def highest(self, probe: Probe) -> tuple[float, bool]:
         """Return the highest rate without loss, and whether the sender set it."""
         over = self.at(probe, 0, self._seconds)
         print(f"  {probe.name}: {figures.rate(over.rate)} sent, {over.loss:.2%} lost", flush=True)
-        if over.loss <= LOSS:
+        if over.loss <= probe.leaves:
             return over.rate, True
         good, bad = 0.0, over.rate
         rate = max(LEAST, over.told / over.sent * over.rate)
         while bad / max(good, 1) > RESOLUTION and rate >= LEAST:
             done = self.at(probe, rate, self._seconds)
             print(f"  {probe.name}: {figures.rate(done.rate)} sent, {done.loss:.3%} lost", flush=True)
-            good, bad = (done.rate, bad) if done.loss <= LOSS else (good, min(bad, done.rate))
+            good, bad = (done.rate, bad) if done.loss <= probe.leaves else (good, min(bad, done.rate))
             rate = (good * bad) ** 0.5 if good else rate / STEP
         return good, False
 
@@ -78,6 +81,11 @@ def measure(bench: Bench, title: str, ours: list[Probe], peers: list[Probe], *, 
             cpu = steady[peer].microseconds if peer else None
             lost = f"{steady[probe.name].loss:.2%} lost" + (f", {peer} {steady[peer].loss:.2%}" if peer else "")
             lines.append(Figure(f"CPU us a packet, {probe.name}", steady[probe.name].microseconds, cpu, goal=goal, remark=lost))
+        for probe in ours:
+            goal = RATE_GOAL if probe.name == METERED else ""
+            ceiling = 1e6 / steady[peer].microseconds if peer else None
+            mine = 1e6 / steady[probe.name].microseconds
+            lines.append(Figure(f"one core could take, {probe.name}", mine, ceiling, figures.rate, goal))
         for probe in ours if search else ():
             goal = RATE_GOAL if probe.name == METERED else ""
             rate, at_the_end = rates[probe.name]
@@ -100,7 +108,7 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="without peers")
     options = parser.parse_args()
     figures.machine()
-    ours: list[Probe] = [Metering(only_ring=True), Metering(), Sending()]
+    ours: list[Probe] = [Metering(only_ring=True), Metering(), Sending(), Storing()]
     found: list[Probe] = []
     if not options.alone:
         softflowd, control, fprobe, nfpcapd, nfdump = map(
@@ -113,11 +121,18 @@ def main() -> None:
 
     def run() -> None:
         wire.pair()
+        idle: dict[str, float] = {}
         for frames in ("64",) if options.quick else options.frames.split(","):
             for flows in map(int, options.flows.split(",")):
                 title = f"{'64 octets' if frames == '64' else 'IMIX'}, {flows:,} flows"
                 print(f"{title}:", flush=True)
-                measure(Bench(work, frames, flows, options.seconds), title, ours, found, search=not options.quick)
+                measure(
+                    Bench(work / f"{frames}-{flows}", frames, flows, options.seconds, idle),
+                    title,
+                    ours,
+                    found,
+                    search=not options.quick,
+                )
 
     try:
         wire.alone(run)

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.bench import processes
+from tests.running import answer
 
 ENTRIES = 2_000_000
 """Flows that each may follow."""
@@ -35,6 +36,8 @@ class Probe(ABC):
     name = ""
     fine: tuple[int, ...] = (0,)
     """Its exit status when it ended as asked."""
+    leaves = 0.0
+    """The part of all packets that it never tells of, at whatever rate, as it ends without them."""
 
     @abstractmethod
     def command(self, interface: str, folder: Path, port: int) -> list[str]:
@@ -86,6 +89,24 @@ class Sending(Probe):
 
 
 @dataclass
+class Storing(Probe):
+    """Ours, the whole command: what it meters it stores."""
+
+    name: str = "nftui probe"
+
+    def command(self, interface: str, folder: Path, port: int) -> list[str]:
+        """Return the command line."""
+        (folder / "config.toml").touch()
+        where = ("--data", folder / "data", "--entries", ENTRIES)
+        return processes.nftui("probe", interface, "--config", folder / "config.toml", *where)
+
+    def told(self, folder: Path, log: str, exported: int) -> int:
+        """Return what the store holds."""
+        (row,) = answer("summary", "--data", folder / "data")["rows"]
+        return int(row["packets"])
+
+
+@dataclass
 class Softflowd(Probe):
     """softflowd, which sends version 5."""
 
@@ -93,6 +114,7 @@ class Softflowd(Probe):
     control: str
     name: str = "softflowd"
     fine: tuple[int, ...] = (0, 1)
+    leaves: float = 0.01
 
     def command(self, interface: str, folder: Path, port: int) -> list[str]:
         """Return the command line."""
@@ -157,7 +179,7 @@ class Probed:
         sent: Packets.
         told: Packets of which flows told.
         rate: Packets a second, as sent.
-        cpu: Seconds from the first packet to the end of the program.
+        cpu: Seconds from the first packet to the end of the program; without what that takes when there were no packets.
         memory: Octets in memory, at the most.
     """
 
@@ -213,7 +235,7 @@ class Sink:
         return self.packets
 
 
-def run(probe: Probe, folder: Path, ends: tuple[str, str], traffic: list[str]) -> Probed:
+def run(probe: Probe, folder: Path, ends: tuple[str, str], traffic: list[str], idle: float = 0.0) -> Probed:
     """Run a probe at one end of a link, while traffic is sent at the other; both are in the present network.
 
     Args:
@@ -221,6 +243,7 @@ def run(probe: Probe, folder: Path, ends: tuple[str, str], traffic: list[str]) -
         folder: For what it writes, empty.
         ends: Names of the two ends: where it listens, and where is sent.
         traffic: Options of `wire_traffic`.
+        idle: Seconds of CPU that the end takes when there were no packets.
     """
     sender, beside = processes.processors()
     folder.mkdir(parents=True)
@@ -245,7 +268,7 @@ def run(probe: Probe, folder: Path, ends: tuple[str, str], traffic: list[str]) -
     if status not in probe.fine:
         raise RuntimeError(f"{' '.join(command)}: status {status}: {log.read_text(errors='replace')}")
     told = probe.told(folder, log.read_text(errors="replace"), exported)
-    return Probed(sent["sent"], told, sent["rate"], used[0] - before, used[1])
+    return Probed(sent["sent"], told, sent["rate"], used[0] - before - idle, used[1])
 
 
 def _started(process: int) -> float:
@@ -258,8 +281,12 @@ def _started(process: int) -> float:
 
 
 def _cpu(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    """Return the seconds of CPU that a process and its descendants used."""
+    found = 0
+    for one in processes.family(process):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        found += int(fields[11]) + int(fields[12])
+    return found / TICK
 
 
 def _ended(process: int) -> tuple[int, tuple[float, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -135,6 +136,19 @@ def test_times_are_told_however_old_a_flow_is(of: Format, days: int) -> None:
     assert not made.counts.times
 
 
+@pytest.mark.parametrize("of", [Format.NETFLOW5, Format.NETFLOW9])
+def test_uptime_begins_anew_before_it_wraps(of: Format) -> None:
+    made, uptimes = stream(of, 1), []
+    for day in range(0, 130, 3):
+        now = NOW + day * DAY
+        sent = small(2, flow_start=[now - 3 * SECOND, now - 20 * DAY], flow_end=now - SECOND)
+        payloads = made.announce(now) + encoded(made, sent, now)
+        same(sent, build.decode(*payloads)[0], "octets")
+        uptimes.append(struct.unpack_from(">I", payloads[0], 4)[0] // 86_400_000)
+    assert min(uptimes) >= 23 and max(uptimes) <= 48
+    assert sum(later < earlier for earlier, later in pairwise(uptimes)) > 3
+
+
 def test_netflow5_dates_old_flows_in_any_order() -> None:
     ends = [NOW - days * DAY for days in (300, 2000, 30, 31, 900, 29)]
     sent = small(6, flow_start=[end - SECOND for end in ends], flow_end=ends)
@@ -185,6 +199,26 @@ def test_of_too_many_patterns_some_are_told_by_less(of: Format) -> None:
     told = [flows[name].is_not_null() & (flows[name] == sent[name]) for name in columns]
     assert sum(int(one.sum()) for one in told) > rows // 2
     assert flows["flow_end"].to_list() == sent["flow_end"].to_list()
+
+
+@pytest.mark.parametrize("of", TEMPLATED)
+def test_templates_that_nobody_takes_any_more_make_room(of: Format) -> None:
+    """Their numbers are used again, and told before they are."""
+    made, decoder = stream(of, 1), Decoder()
+    names = ("tos", "source_as", "destination_as", "source_vlan", "ingress_vrf", "egress_vrf", "next_as")
+    for patterns in range(0, 120, 15):
+        rows = 15
+        columns: dict[str, object] = {
+            name: [place + 1 if place >> bit & 1 else None for place in range(patterns, patterns + rows)]
+            for bit, name in enumerate(names)
+        }
+        sent = small(rows, **columns)
+        flows, _ = build.decode(*encoded(made, sent), decoder=decoder)
+        same(sent, flows, "octets")
+        assert build.decode(*made.announce(NOW), decoder=decoder)[0].is_empty()
+        made.announce(NOW)
+    assert made.counts.reduced == 0
+    assert build.exporter_of(decoder)["malformed"] == {}
 
 
 def test_more_masks_than_a_word_has_bits() -> None:

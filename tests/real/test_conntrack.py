@@ -184,14 +184,13 @@ def test_what_is_not_counted_is_said() -> None:
 def _what_is_not_counted_is_said() -> None:
     with Conntrack() as source:
         assert source.problem == (
-            "connections come without octets and packets and the time at which they began: sysctl -w "
-            "net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_timestamp=1, which holds for those that begin afterwards"
+            "connections come without octets and packets: sysctl -w net.netfilter.nf_conntrack_acct=1, which holds for those that "
+            "begin afterwards"
         )
         exchange(socket.AF_INET, "127.0.0.1", [10], [10])
         forget()
         found = taken(source, 1)
         assert found["octets"].to_list() == [None]
-        assert found["flow_start"].to_list() == found["flow_end"].to_list() == found["received"].to_list()
         assert source.counts.without_counters == 1
         command = re.search(r"sysctl -w ([^,]*),", source.problem)
         assert command is not None
@@ -242,3 +241,36 @@ def _without_rights() -> None:
         assert error.value.refused
         with pytest.raises(InterfaceError, match="CAP_NET_ADMIN"):
             source.running()
+
+
+def test_beginnings_where_the_kernel_keeps_none() -> None:
+    """Without the kernel's times a connection begins when it is first told of, and one of before when it ends."""
+    tracked(_beginnings_where_the_kernel_keeps_none, timestamp=0)
+
+
+def _beginnings_where_the_kernel_keeps_none() -> None:
+    with Conntrack() as early, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        assert early.problem == ""
+        before = time.time_ns() // 1000
+        client.sendto(b"x", ("127.0.0.1", 9))
+        time.sleep(0.02)
+        assert early.take() is None
+        after = time.time_ns() // 1000
+        with Conntrack() as late:
+            time.sleep(0.3)
+            running = early.running()
+            assert running is not None
+            forget()
+            for source, least, most in ((early, before, after), (late, after + 200_000, after + 10**7)):
+                found = taken(source, 1)
+                (start,), (end,) = (found[name].dt.timestamp("us").to_list() for name in ("flow_start", "flow_end"))
+                assert least <= start <= most
+                assert end - start == 0 if source is late else end - start >= 290_000
+            assert running["flow_start"].dt.timestamp("us").to_list()[0] <= after
+        Path("/proc/sys/net/netfilter/nf_conntrack_timestamp").write_text("1")
+        early._looked = 0
+        assert early.take() is None
+        client.sendto(b"x", ("127.0.0.1", 9))
+        forget()
+        assert taken(early, 1)["flow_start"].dt.timestamp("us").to_list()[0] > after
+        assert early.counts.connections == 2

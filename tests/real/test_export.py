@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import subprocess
 import time
 from collections import Counter
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ import polars as pl
 import pytest
 
 from nftui import schema
+from nftui.config import ProbeSettings
+from nftui.engine import packet_files
 from nftui.export.exporter import Exporter
 from nftui.export.flow_columns import FlowColumns
 from nftui.export.streams import Format, stream
@@ -28,6 +32,7 @@ from tests.running import answer, collecting, wait_for
 MARKS = {Format.NETFLOW5: 5, Format.NETFLOW9: 9, Format.IPFIX: 10}
 """The interface by which flows say what they were sent as."""
 MARK = "ingress_interface"
+PACKETS = corpus.ROOT / "tests/data/probe/probe-ipfixprobe-mixed.pcap"
 FLOW = ("source_address", "destination_address", "source_port", "destination_port", "protocol", "octets", "packets")
 
 
@@ -35,14 +40,20 @@ DETAILS = (*FLOW, "flow_start", "flow_end", "tos", "tcp_flags", "source_as", "de
            "source_vlan", "destination_vlan", "source_mac", "destination_mac", "egress_interface", "next_hop")  # fmt: skip
 
 
-def flows_of(of: Format) -> pl.DataFrame:
-    """Return flows of the corpus and random ones, as far as a format has a place for them."""
+@cache
+def flows() -> pl.DataFrame:
+    """Return flows of the corpus, of packets, and random ones: all that each of the collectors takes for flows of the Internet."""
     captures = [capture for capture in sorted(corpus.HERE.glob("*.pcap")) if "sflow" not in capture.name]
     decoded = [corpus.forward(corpus.decode(capture).flows) for capture in captures]
-    # Only those that each of the collectors takes for flows of the Internet.
     known = pl.concat(decoded, how="diagonal").drop("clock_correction", "sampling_interval", "out_octets", "out_packets")
     known = known.filter(*(pl.col(name).is_not_null() for name in FLOW), pl.col("packets") > 0, pl.col("octets") > 0)
-    both = pl.concat([known, random_flows(600, 0.2)], how="diagonal")
+    metered = [frame for frames, _ in packet_files.flows_of(PACKETS, ProbeSettings(), Counter()) for frame in frames]
+    return pl.concat([known, *metered, random_flows(600, 0.2)], how="diagonal")
+
+
+def flows_of(of: Format) -> pl.DataFrame:
+    """Return the flows that a format has a place for."""
+    both = flows()
     source, destination = (pl.col(f"{end}_address").bin.starts_with(MAPPED_PREFIX) for end in ("source", "destination"))
     both = both.filter(source & destination if of is Format.NETFLOW5 else source == destination)
     return both.with_columns(pl.lit(MARKS[of], schema.POLARS[MARK]).alias(MARK))
@@ -74,60 +85,65 @@ def test_all_collectors_add_up_the_same(sent: dict[Format, pl.DataFrame], tmp_pa
         pmacct = stack.enter_context(nfacctd.nfacctd(tmp_path / "nfacctd"))
         port = stack.enter_context(nfcapd.nfcapd(tmp_path / "nfcapd"))
         us = stack.enter_context(collecting(tmp_path / "us"))
-        for of, flows in sent.items():
-            assert flows.height > 1000
+        for of, some in sent.items():
+            assert some.height > 1000
             targets = [f"127.0.0.1:{port}" for port in (pmacct.port, port, us.port)]
             exporter = Exporter(targets, of, domain=MARKS[of], pace=3000)
-            exporter.send(flows)
+            exporter.send(some)
             exporter.close()
             counts = exporter.counts
             records[of] = counts.stream.records
-            assert counts.stream.flows == flows.height
+            assert counts.stream.flows == some.height
             assert [one[0].datagrams for one in counts.targets.values()] == [counts.datagrams] * 3
 
         def theirs(of: Format) -> dict[str, int]:
             rows = [row for row in pmacct.flows() if row["iface_in"] == MARKS[of]]
             return {"octets": sum(row["bytes"] for row in rows), "packets": sum(row["packets"] for row in rows)}
 
-        wait_for(lambda: all(theirs(of) == totals(flows) for of, flows in sent.items()))
+        wait_for(lambda: all(theirs(of) == totals(some) for of, some in sent.items()))
         assert pmacct.complaints() == []
         (exporter_status,) = us.status()["exporters"]
         assert not exporter_status["malformed"] and not exporter_status["unread"] and not exporter_status["unknown_elements"]
         assert exporter_status["sequence_lost"] == 0
-    for of, flows in sent.items():
-        wanted = {"flows": records[of], **totals(flows)}
+    assert re.findall(r"Sequence failures: (\d+)", nfdump_files.nfdump("-E", nfcapd.stored(tmp_path / "nfcapd"))) == ["0"] * 3
+    for of, some in sent.items():
+        wanted = {"flows": records[of], **totals(some)}
         assert nfdump_files.totals("-r", nfcapd.stored(tmp_path / "nfcapd"), f"in if {MARKS[of]}") == wanted
         (row,) = answer("summary", "--data", tmp_path / "us", "--raw", f"in if {MARKS[of]}")["rows"]
         assert {name: row[name] for name in wanted} == wanted
 
 
-@pytest.mark.peer("nfacctd")
+@pytest.mark.peer("nfcapd", "nfdump", "nfacctd")
 def test_sampling_is_understood(tmp_path: Path) -> None:
-    flows = random_flows(60, 0).filter(pl.col("source_address").bin.starts_with(MAPPED_PREFIX))
-    flows = flows.with_columns(pl.lit(100, pl.Int64).alias("sampling_interval"), pl.col("octets", "packets") % 1000)
-    with nfacctd.nfacctd(tmp_path / "nfacctd") as pmacct:
+    """By nfcapd from options, by which it multiplies; by nfacctd from each flow."""
+    some = random_flows(60, 0).filter(pl.col("source_address").bin.starts_with(MAPPED_PREFIX))
+    some = some.with_columns(pl.lit(100, pl.Int64).alias("sampling_interval"), pl.col("octets", "packets") % 1000)
+    with nfacctd.nfacctd(tmp_path / "nfacctd") as pmacct, nfcapd.nfcapd(tmp_path / "nfcapd") as port:
         for of in Format:
-            exporter = Exporter([f"127.0.0.1:{pmacct.port}"], of, domain=MARKS[of], sampling=100, pace=3000)
-            exporter.send(flows.with_columns(pl.lit(MARKS[of], pl.Int64).alias(MARK)))
+            exporter = Exporter([f"127.0.0.1:{pmacct.port}", f"127.0.0.1:{port}"], of, domain=MARKS[of], sampling=100, pace=3000)
+            exporter.send(some.with_columns(pl.lit(MARKS[of], pl.Int64).alias(MARK)))
             exporter.close()
-        wait_for(lambda: sum(row["bytes"] for row in pmacct.flows()) == 3 * totals(flows)["octets"])
+        wait_for(lambda: sum(row["bytes"] for row in pmacct.flows()) == 3 * totals(some)["octets"])
         assert {(row["iface_in"], row["sampling_rate"]) for row in pmacct.flows()} == {(mark, 100) for mark in MARKS.values()}
+    for mark in MARKS.values():
+        told = nfdump_files.totals("-r", nfcapd.stored(tmp_path / "nfcapd"), f"in if {mark}")
+        assert {name: told[name] for name in ("octets", "packets")} == {name: 100 * value for name, value in totals(some).items()}
 
 
 @pytest.mark.parametrize("of", [Format.NETFLOW9, Format.IPFIX])
 @pytest.mark.peer("nfcapd", "nfdump")
 def test_nfcapd_reads_each_flow_as_it_was(of: Format, tmp_path: Path) -> None:
-    flows = random_flows(300, 0)
+    sent = random_flows(300, 0)
     with nfcapd.nfcapd(tmp_path / "nfcapd") as port:
         exporter = Exporter([f"127.0.0.1:{port}"], of, pace=3000)
-        exporter.send(flows)
+        exporter.send(sent)
         exporter.close()
     places = [nfdump_files.COLUMNS.index(name) for name in DETAILS]
 
     def details(found: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
         return Counter({tuple(flow[place] for place in places): number for flow, number in found.items()})
 
-    assert details(nfdump_files.ours(flows)) == details(nfdump_files.theirs(nfcapd.stored(tmp_path / "nfcapd")))
+    assert details(nfdump_files.ours(sent)) == details(nfdump_files.theirs(nfcapd.stored(tmp_path / "nfcapd")))
 
 
 @pytest.mark.parametrize("of", Format)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -18,19 +19,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nftui import cli
+from nftui import cli, probing
 from nftui.engine.importing import Importer
+from nftui.engine.store import Store
 from tests import peers
 from tests.real import far_end, namespace
 from tests.real.probing import HERE, Running, capture_of, cases, counted, differences, elsewhere, flows_of, pair, summed
 from tests.real.processes import usage
 from tests.real.test_exporters import frames
-from tests.running import ROOT, answer, collecting, nftui, wait_for
+from tests.running import ROOT, collecting, nftui, wait_for
 from tests.wire_sender import WireSender
 
 MARKER = b"a-payload-that-nobody-stores"
 TOGETHER_MB = 200
 """Memory of a probe and its keeper that is not files', as docs/probe.md states it."""
+NET_ADMIN, NET_RAW = 1 << 12, 1 << 13
+"""Capabilities."""
 IN_ALL_S = 1.5
 """CPU that some seconds of it take, with a few hundred packets, though the keeper starts meanwhile."""
 
@@ -81,12 +85,14 @@ def test_packets_and_octets_are_those_of_the_interface(tmp_path: Path) -> None:
                     talk(address)
                 namespace.ip("link", "set", "near0", "down")
             packets, octets = counted("near0")
+            kept["in force"] = in_force(probe.process.pid)
             probe.wait_for(lambda: probe.sources()["near0"]["packets"] == packets)
             kept.update(packets=packets, octets=octets, used=[usage(pid) for pid in family(probe.process.pid)], began=began)
             kept["out"], _ = probe.stop()
             kept["source"] = probe.sources()["near0"]
 
     within(run)
+    assert kept["in force"] and not any(bits & (NET_ADMIN | NET_RAW) for bits in kept["in force"])
     source, flows = kept["source"], flows_of(tmp_path)
     assert (source["packets"], source["octets"]) == (kept["packets"], kept["octets"])
     assert source["ip_octets"] + source["link_octets"] + source["not_ip_octets"] == kept["octets"]
@@ -107,6 +113,12 @@ def test_packets_and_octets_are_those_of_the_interface(tmp_path: Path) -> None:
     assert sum(cpu for cpu, _, _ in kept["used"]) - kept["began"] < IN_ALL_S, kept["used"]
 
 
+def in_force(pid: int) -> list[int]:
+    """Return the capabilities that each thread of a process has in force."""
+    told = [path.read_text("ascii") for path in Path(f"/proc/{pid}/task").glob("*/status")]
+    return [int(match[1], 16) for text in told if (match := re.search(r"^CapEff:\s+([0-9a-f]+)$", text, re.MULTILINE))]
+
+
 def reached(address: str) -> bool:
     """Return whether an address can be connected to by now."""
     try:
@@ -124,37 +136,53 @@ def family(pid: int) -> list[int]:
 
 @pytest.mark.row("C09")
 @pytest.mark.peer("ip")
-def test_goldens_replayed(tmp_path: Path) -> None:
-    """The cases of the corpus, each on a link of its own, by a process beside a collector; a crash of it is told."""
-    names: dict[int, Path] = {}
+def test_goldens_replayed_beside_a_collector(tmp_path: Path) -> None:
+    """The cases of the corpus, each on a link of its own; configured while it runs, and after a crash of the probe."""
+    links = {f"near{place}": case for place, case in enumerate(cases())}
+    store, config, names = tmp_path / "store", tmp_path / "nftui.toml", dict[int, Path]()
+    config.write_text("")
 
     def run() -> None:
-        links = [(f"near{place}", f"far{place}") for place, _ in enumerate(cases())]
-        words = [word for near, far in links for word in ("--interface", near)]
-        for near, far in links:
-            pair(near, far)
-            for end in (near, far):
+        for near in links:
+            pair(near, near.replace("near", "far"))
+            for end in (near, near.replace("near", "far")):
                 Path(f"/proc/sys/net/ipv6/conf/{end}/disable_ipv6").write_text("1")
                 namespace.ip("link", "set", end, "up")
-        with Running(tmp_path, "collect", "--listen", "127.0.0.1:9995", *words) as collector:
-            collector.open(*(near for near, _ in links))
-            sent = {}
-            for (near, far), case in zip(links, cases(), strict=True):
+        with Running(store, "collect", "--listen", "127.0.0.1:9995", "--config", config) as collector:
+            collector.wait_for(lambda: collector.status().get("probes") == [])
+            config.write_text(f"[probe]\ninterfaces = {[*links, 'gone0']}\n")
+            collector.process.send_signal(signal.SIGHUP)
+            collector.open(*links)
+            assert "configuration read again: probe.interfaces changed" in events(collector)
+            collector.wait_for(lambda: "no such interface" in collector.sources()["gone0"]["problem"])
+            (prober,) = (pid for pid in family(collector.process.pid) if "nftui.engine.probe_process" in command_of(pid))
+            os.kill(prober, signal.SIGKILL)
+            collector.wait_for(lambda: any("the probe was ended by SIGKILL" in text for text in events(collector)))
+            collector.wait_for(lambda: prober not in family(collector.process.pid))
+            collector.open(*links)
+            for near, case in links.items():
                 names[collector.sources()[near]["interface"]] = case
                 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
-                    wire.bind((far, 0))
+                    wire.bind((near.replace("near", "far"), 0))
                     for frame in frames(capture_of(case)):
                         wire.send(frame)
-                sent[near] = len(frames(capture_of(case)))
+            sent = {near: len(frames(capture_of(case))) for near, case in links.items()} | {"gone0": 0}
             collector.wait_for(lambda: {name: one["packets"] for name, one in collector.sources().items()} == sent)
-            out, _ = collector.stop()
-            assert "making flows of the packets of near0, near1" in out
+            refused = nftui("probe", "near0", "--data", store, check=False)
+            assert refused.returncode == 1 and refused.stderr.count("\n") == 1
+            assert "`nftui config set probe.interfaces near0`" in refused.stderr and "--to 127.0.0.1:9995" in refused.stderr
+            collector.stop()
 
     within(run)
-    flows = flows_of(tmp_path)
+    flows = flows_of(store)
     assert len(names) == len(cases()) >= 7
     for index, case in names.items():
         assert differences(case, summed(flows.filter(pl.col("observation_domain") == index))) == [], case.name
+
+
+def events(running: Running) -> list[str]:
+    """Return what it last told."""
+    return [one["text"] for one in running.status()["events"]]
 
 
 @pytest.mark.row("B01")
@@ -173,9 +201,10 @@ def test_goldens_by_file(case: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.row("B03")
-def test_a_capture_is_asked_without_a_store() -> None:
+def test_a_capture_is_asked_without_a_store(capsys: pytest.CaptureFixture[str]) -> None:
     case = HERE / "probe-zeek-var-services.golden.json"
-    (row,) = answer("summary", "-r", capture_of(case))["rows"]
+    assert cli.main(["summary", "-r", str(capture_of(case)), "-o", "json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
     totals = json.loads(case.read_text("utf-8"))["totals"]
     assert (row["packets"], row["octets"]) == (totals["packets"], totals["ip_bytes"])
 
@@ -208,49 +237,20 @@ def test_a_broken_file_is_said_and_what_precedes_is_stored(tmp_path: Path) -> No
 
 @pytest.mark.row("B02")
 def test_flows_sent_on_in_each_format(tmp_path: Path) -> None:
-    """The same totals from three formats, sent to a collector of ours."""
+    """The same totals from a file and through a pipe, sent to a collector of ours."""
     case = HERE / "probe-zeek-mixed-vlan-mpls.golden.json"
     totals = json.loads(case.read_text("utf-8"))["totals"]
     with collecting(tmp_path) as collector:
-        for place, form in enumerate(("netflow5", "netflow9", "ipfix"), 1):
-            done = nftui("probe", capture_of(case), "--to", f"127.0.0.1:{collector.port}", "--format", form)
-            assert "47 IP packets of 47 frames" in done.stdout
+        for place, form in enumerate(("netflow5", "ipfix"), 1):
+            # The last of them through a pipe.
+            source = "-" if form == "ipfix" else str(capture_of(case))
+            words = [sys.executable, "-m", "nftui", "probe", source, "--to", f"127.0.0.1:{collector.port}", "--format", form]
+            with capture_of(case).open("rb") as pipe:
+                done = subprocess.run(words, stdin=pipe, capture_output=True, text=True, cwd=ROOT, timeout=60, check=True)
+            assert "47 IP packets of 47 frames" in done.stdout and "127.0.0.1" in done.stdout
             collector.wait_for(lambda place=place: collector.status().get("flows_stored", 0) == place * totals["flows"])
     by_version = flows_of(tmp_path).group_by("protocol_version").agg(pl.col("packets").sum(), pl.col("octets").sum())
-    assert sorted(by_version.rows()) == [(version, totals["packets"], totals["ip_bytes"]) for version in (5, 9, 10)]
-
-
-@pytest.mark.peer("ip")
-def test_a_probe_that_is_killed_is_told_of_and_started_again(tmp_path: Path) -> None:
-    def run() -> None:
-        pair("near0", "far0")
-        for end in ("near0", "far0"):
-            Path(f"/proc/sys/net/ipv6/conf/{end}/disable_ipv6").write_text("1")
-            namespace.ip("link", "set", end, "up")
-        case = HERE / "probe-zeek-pppoe.golden.json"
-        config = tmp_path / "nftui.toml"
-        config.write_text("")
-        with Running(tmp_path / "store", "collect", "--listen", "127.0.0.1:9995", "--config", config) as collector:
-            collector.wait_for(lambda: collector.status().get("probes") == [])
-            config.write_text('[probe]\ninterfaces = ["near0", "gone0"]\n')
-            collector.process.send_signal(signal.SIGHUP)
-            collector.open("near0")
-            told = [one["text"] for one in collector.status()["events"]]
-            assert "configuration read again: probe.interfaces changed" in told
-            collector.wait_for(lambda: "no such interface" in collector.sources().get("gone0", {}).get("problem", ""))
-            (prober,) = (pid for pid in family(collector.process.pid) if "nftui.engine.prober" in command_of(pid))
-            os.kill(prober, signal.SIGKILL)
-            collector.wait_for(lambda: any("the probe was ended by SIGKILL" in one["text"] for one in collector.status()["events"]))
-            collector.wait_for(lambda: prober not in family(collector.process.pid) and collector.sources()["near0"]["link"])
-            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
-                wire.bind(("far0", 0))
-                for frame in frames(capture_of(case)):
-                    wire.send(frame)
-            collector.wait_for(lambda: collector.sources()["near0"]["packets"] == len(frames(capture_of(case))))
-            collector.stop()
-        assert differences(case, summed(flows_of(tmp_path / "store"))) == []
-
-    within(run)
+    assert sorted(by_version.rows()) == [(version, totals["packets"], totals["ip_bytes"]) for version in (5, 10)]
 
 
 def command_of(pid: int) -> str:
@@ -270,8 +270,16 @@ def test_without_rights_it_says_what_to_grant_in_one_line(tmp_path: Path) -> Non
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1 and "setcap cap_net_raw+ep" in done.stderr and "lo: " in done.stderr
-    listed = subprocess.run(words[:-3], capture_output=True, text=True, cwd=ROOT, timeout=60, check=True)
-    assert "setcap cap_net_raw+ep" in listed.stdout and "\nlo " in listed.stdout
+
+
+def test_the_list_of_interfaces(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(probing, "LOOK_S", 0.01)
+    monkeypatch.setattr("nftui.capture.probe.rights.permitted", lambda: False)
+    assert cli.main(["probe"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^INTERFACE +INDEX  STATE +PACKETS +TRAFFIC  ADDRESSES$", out, re.MULTILINE)
+    assert re.search(r"^lo +1  up +\d.*p/s +[\d.]+ .?b/s  127\.0\.0\.1", out, re.MULTILINE)
+    assert "nftui config set probe.interfaces " in out and "setcap cap_net_raw+ep" in out
 
 
 @pytest.mark.parametrize(
@@ -289,6 +297,37 @@ def test_a_mistake_is_one_line(words: tuple[str, ...], said: str, capsys: pytest
     assert cli.main(["probe", *words]) in (1, 2)
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and said in err, err
+
+
+@pytest.mark.peer("ip")
+def test_two_processes_share_the_packets_and_are_one_source(tmp_path: Path) -> None:
+    case, kept = HERE / "probe-zeek-var-services.golden.json", dict[str, Any]()
+
+    def run() -> None:
+        pair("near0", "far0")
+        for end in ("near0", "far0"):
+            Path(f"/proc/sys/net/ipv6/conf/{end}/disable_ipv6").write_text("1")
+            namespace.ip("link", "set", end, "up")
+        with Running(tmp_path, "probe", "near0", "--processes", "2", "--entries", "1024") as probe:
+            probe.open("near0")
+            probe.wait_for(lambda: probe.sources()["near0"]["entries"] == 2048)
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+                wire.bind(("far0", 0))
+                for frame in frames(capture_of(case)):
+                    wire.send(frame)
+            probe.wait_for(lambda: probe.sources()["near0"]["packets"] == len(frames(capture_of(case))))
+            kept["out"], _ = probe.stop()
+            kept["status"] = probe.status()
+
+    within(run)
+    assert "near0, shared by 2 processes" in kept["out"]
+    assert len(kept["status"]["probes"]) == 1
+    flows = flows_of(tmp_path)
+    assert differences(case, summed(flows)) == []
+    assert kept["status"]["flows"] == kept["status"]["flows_stored"] == flows.height
+    streams = {part.name.stream for part in Store(tmp_path).parts()}
+    assert streams == {"probe", "probe2"}, "flows are whole, and of both"
+    assert not list(tmp_path.glob("status.probe*")) and not list((tmp_path / "tail").iterdir())
 
 
 @pytest.mark.peer("ip")

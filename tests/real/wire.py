@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -14,6 +16,8 @@ from nftui.capture.probe.frames import FrameBlock
 from tests.real import namespace
 from tests.wire_sender import WireSender
 
+RATE = 100_000
+"""Packets a second that are sent."""
 NEAR, FAR = "near0", "far0"
 NEAR_MAC, FAR_MAC = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
 
@@ -29,7 +33,9 @@ def alone(run: Callable[[], None]) -> None:
 
     def quiet() -> None:
         for which in ("all", "default"):
-            Path(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6").write_text("1")
+            # Where there is no IPv6 it can't be switched off.
+            with suppress(FileNotFoundError):
+                Path(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6").write_text("1")
         run()
 
     with ThreadPoolExecutor(1) as executor:
@@ -63,12 +69,20 @@ def counted(interface: str) -> tuple[Counters, Counters]:
 
 
 def send(interface: str, frames: Iterable[bytes], packets: int = 0) -> int:
-    """Send frames on an interface once, or as many as are asked for by beginning anew; return how many."""
+    """Send frames on an interface once, or as many as are asked for by beginning anew; return how many.
+
+    All are sent by one CPU, as the kernel may have those of several overtake each other, and not faster than it hands them over.
+    """
     some = list(frames)
     length = np.array([len(one) for one in some], np.int64)
     flat = np.frombuffer(b"".join(some), np.uint8)
-    with WireSender(interface, flat, np.cumsum(length) - length, length) as sender:
-        return sender.run(packets=packets or len(some))
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        with WireSender(interface, flat, np.cumsum(length) - length, length) as sender:
+            return sender.run(packets=packets or len(some), rate=RATE)
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class Seen(NamedTuple):

@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.meter_settings": ("engine", "capture"),
     "engine.tracked": ("engine", "capture"),
     "engine.interface_names": ("engine", "capture"),
+    "engine.probe_process": ("engine", "capture"),
     "engine.prober": ("engine", "capture"),  # the same as the collector, for packets
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
@@ -76,6 +77,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "arguments": (),
     "cli": (
         "arguments",
+        "capture.probe.rights",
         "account",
         "asking",
         "collecting",

@@ -30,6 +30,7 @@ PIPE_OCTETS = 1 << 20
 SHORT = 96
 """A frame that was cut, and of which less was captured, may lack headers."""
 STDIN = "-"
+_TERMINAL = "is a terminal, not a capture: tcpdump -i IF -U -w - | nftui probe -"
 _PIECE = 1 << 16
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 31
@@ -69,9 +70,10 @@ class CaptureFile:
             raise CaptureFileError(self.name, _said(error)) from error
         kind = os.fstat(self._descriptor)
         self.size = kind.st_size if stat.S_ISREG(kind.st_mode) else 0
-        if stat.S_ISDIR(kind.st_mode):
+        unusable = "is a directory" if stat.S_ISDIR(kind.st_mode) else _TERMINAL if os.isatty(self._descriptor) else ""
+        if unusable:
             os.close(self._descriptor)
-            raise CaptureFileError(self.name, "is a directory")
+            raise CaptureFileError(self.name, unusable)
         if stat.S_ISFIFO(kind.st_mode):
             with suppress(OSError):
                 fcntl.fcntl(self._descriptor, _F_SETPIPE_SZ, PIPE_OCTETS)

@@ -43,6 +43,10 @@ _FLAGS, _DIRECTION, _OUTBOUND = 2, 3, 2
 _TRIES = 8
 _FRESH = 1 << 12
 """Octets at the begin of a section that are read block by block."""
+_FRAME_HEADERS = {
+    order: np.dtype([(name, order + "u4") for name in ("kind", "size", "interface", "high", "low", "captured", "length")])
+    for order in "<>"
+}
 _LEAST = np.array([12, 20, 32, 16, 12, 24, 32, 12], np.int64)
 """Kind of block -> octets that it has at least; the last is for all others."""
 _MICROSECONDS = np.uint64(1_000_000)
@@ -231,10 +235,14 @@ class Pcapng:
         return Found(None, first + length)
 
     def _blocks(self, octets: bytearray, at: Integers, last: int) -> Found:
-        head = _headers(octets, at, np.dtype([("kind", self.order + "u4"), ("length", self.order + "u4")]))
-        kind, length = head["kind"], head["length"].astype(np.int64)
+        # What a frame's block begins with; of others only the first two numbers mean anything.
+        header = _headers(octets, at, _FRAME_HEADERS[self.order])
+        kind, length = np.ascontiguousarray(header["kind"]), header["size"].astype(np.int64)
         count, problem, needed = len(at), "", 12
-        odd = (kind == _SECTION) | (length < _LEAST[np.minimum(kind, len(_LEAST) - 1)]) | (length > MAX_BLOCK)
+        usual = kind == _ENHANCED
+        odd = (length < _LEAST[_ENHANCED]) | (length > MAX_BLOCK)
+        if not usual.all():
+            odd = (kind == _SECTION) | (length < _LEAST[np.minimum(kind, len(_LEAST) - 1)]) | (length > MAX_BLOCK)
         if odd.any():
             count = int(np.argmax(odd))
             if kind[count] != _SECTION:
@@ -243,8 +251,11 @@ class Pcapng:
             count, needed = count - 1, int(length[-1])
         if not count:
             return Found(None, int(at[0]), needed, problem)
-        at, kind, length = at[:count], kind[:count], length[:count]
+        header, at, kind, length = header[:count], at[:count], kind[:count], length[:count]
         behind = int(at[-1] + length[-1])
+        if usual[:count].all():
+            block, _ = self._frames(octets, header, at, length, np.full(count, len(self._interfaces)))
+            return Found(block, behind, needed, problem)
         known = np.full(count, len(self._interfaces), np.int64)
         described = kind == _INTERFACE
         if described.any():
@@ -260,7 +271,8 @@ class Pcapng:
         if not len(frames):
             return Found(None, behind, needed, problem, dropped)
         self._usual = int(kind[frames[-1]])
-        block, lost = self._frames(octets, at[frames], kind[frames], length[frames], known[frames])
+        some = header.view(f"V{header.dtype.itemsize}")[frames].view(header.dtype)
+        block, lost = self._frames(octets, some, at[frames], length[frames], known[frames])
         return Found(block, behind, needed, problem, dropped + lost)
 
     def _statistics(self, body: bytes) -> int:
@@ -279,22 +291,20 @@ class Pcapng:
         return more
 
     def _frames(
-        self, octets: bytearray, at: Integers, kind: npt.NDArray[np.uint32], length: Integers, known: Integers
+        self, octets: bytearray, header: npt.NDArray[Any], at: Integers, length: Integers, known: Integers
     ) -> tuple[FrameBlock, int]:
         """Read blocks that hold frames.
 
         Args:
             octets: They lie in it.
-            at: Shape (frames,), where they begin.
-            kind: Of each.
+            header: Shape (frames,), what they begin with.
+            at: Where each begins.
             length: Of each, in octets.
             known: How many interfaces had been described before each.
         Returns:
             The frames, and how many are missing among them.
         """
-        names = ("kind", "size", "interface", "high", "low", "captured", "length")
-        header = _headers(octets, at, np.dtype([(name, self.order + "u4") for name in names]))
-        number, start = header["interface"].astype(np.int64), at + 28
+        kind, number, start = header["kind"], header["interface"].astype(np.int64), at + 28
         captured, wire = header["captured"].astype(np.int64), header["length"].astype(np.int64)
         ticks = header["high"].astype(np.uint64) << np.uint64(32) | header["low"]
         lost = 0
@@ -313,7 +323,8 @@ class Pcapng:
         end = np.minimum(start + captured, at + length - 4)
         time, link, checksum = self._described(number, number < known, ticks)
         time = np.where(simple, 0, time) if simple.any() else time
-        options = np.where(simple, at + length, start + (captured + 3) // 4 * 4)
+        options = start + (captured + 3 & ~3)
+        options = np.where(simple, at + length, options) if simple.any() else options
         outgoing = self._outgoing(octets, options, at + length - 4)
         return _block(octets, start, end, wire, time, link, checksum, outgoing), lost
 

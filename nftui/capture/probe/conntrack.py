@@ -27,7 +27,8 @@ from nftui.capture.batch import Columns, constant
 from nftui.capture.internet import TCP
 from nftui.capture.layouts import BACK
 from nftui.capture.probe import rights
-from nftui.capture.probe.conntrack_messages import SPARE, Connections, ConntrackReader
+from nftui.capture.probe.beginnings import Beginnings
+from nftui.capture.probe.conntrack_messages import DELETED, NEW, SPARE, Connections, ConntrackReader
 from nftui.capture.probe.flows import Labels
 from nftui.capture.sets import Integers
 from nftui.errors import InterfaceError
@@ -43,7 +44,7 @@ ANSWER_S = 5.0
 """The kernel answers at once."""
 _NETFILTER, _CONNTRACK, _GET, _GROUP_DESTROY = 12, 1, 1, 1 << 2
 _REQUEST, _DUMP = 0x001, 0x300
-_FORCE_BUFFER = 33
+_FORCE_BUFFER, _SOL_NETLINK, _JOIN, _LEAVE, _NUMBER_NEW = 33, 270, 1, 2, 1
 _LOOK_US = 10_000_000
 """Microseconds between looks at what the kernel is set to."""
 _IDLE, _ENDED = 1, 3
@@ -99,6 +100,7 @@ class Conntrack:
         self._reader = ConntrackReader()
         self._octets = bytearray(BUFFER + SPARE)
         self._looked = 0
+        self._beginnings: Beginnings | None = None
         with rights.raised():
             self._socket = _opened(_GROUP_DESTROY)
             try:
@@ -120,11 +122,14 @@ class Conntrack:
         last = self._receive()
         if not last:
             return None
-        ended = self._reader.read(self._octets, last)
+        found = self._reader.read(self._octets, last)
+        began, ended = found.chosen(NEW), found.chosen(DELETED)
+        if began.size and self._beginnings is not None:
+            self._beginnings.note(began.number("id"), now)
         self.counts.unread = self._reader.unread
         self.counts.connections += ended.size
         self.counts.without_counters += int((ended.number("packets") < 0).sum())
-        return _flows(ended, now, self._labels, running=False) if ended.size else None
+        return self._flows(ended, now, running=False) if ended.size else None
 
     def running(self) -> pl.DataFrame | None:
         """Return the connections that there are now, as flows that have not ended; None for none.
@@ -143,7 +148,7 @@ class Conntrack:
                 while not (reader.done or reader.code):
                     found = self._answer(asking, reader)
                     if found.size:
-                        frames.append(_flows(found, now, self._labels, running=True))
+                        frames.append(self._flows(found, now, running=True))
             except OSError as error:
                 raise _refused(error) from error
         if reader.code:
@@ -193,21 +198,36 @@ class Conntrack:
     def _look(self, now: int) -> None:
         """See whether the kernel is set to tell and to count."""
         self._looked = now
-        wanted = {"acct": "octets and packets", "timestamp": "the time at which they began"}
-        missing = [name for name in wanted if _setting(name) == 0]
+        self._see_beginnings(told=_setting("timestamp") != 0)
         if _setting("events") == 0:
             self.problem = "the kernel doesn't tell when connections end: sysctl -w net.netfilter.nf_conntrack_events=1"
-        elif missing:
-            lacks = " and ".join(wanted[name] for name in missing)
-            mend = " ".join(f"net.netfilter.nf_conntrack_{name}=1" for name in missing)
-            self.problem = f"connections come without {lacks}: sysctl -w {mend}, which holds for those that begin afterwards"
+        elif _setting("acct") == 0:
+            self.problem = (
+                "connections come without octets and packets: sysctl -w net.netfilter.nf_conntrack_acct=1, which holds for those "
+                "that begin afterwards"
+            )
         else:
             self.problem = ""
 
+    def _see_beginnings(self, *, told: bool) -> None:
+        """Listen to connections that begin, too, unless the kernel tells their beginnings itself when they end."""
+        if told == (self._beginnings is None):
+            return
+        with rights.raised(), suppress(OSError):
+            self._socket.setsockopt(_SOL_NETLINK, _LEAVE if told else _JOIN, _NUMBER_NEW)
+            self._beginnings = None if told else Beginnings()
 
-def _flows(found: Connections, now: int, labels: Labels, *, running: bool) -> pl.DataFrame:
+    def _flows(self, found: Connections, now: int, *, running: bool) -> pl.DataFrame:
+        """Make flows of connections."""
+        begun = found.number("start_ns") // 1000
+        if self._beginnings is not None:
+            begun = np.where(begun > 0, begun, self._beginnings.of(found.number("id"), forget=not running))
+        return _flows(found, begun, now, self._labels, running=running)
+
+
+def _flows(found: Connections, start: Integers, now: int, labels: Labels, *, running: bool) -> pl.DataFrame:
     """Make flows of connections: a row for each direction in which there was a packet; that of the reply is `reverse`."""
-    start, stop = found.number("start_ns") // 1000, found.number("stop_ns") // 1000
+    stop = found.number("stop_ns") // 1000
     end = np.where(stop > 0, stop, now)
     columns: Columns = {
         "source_address": (found.addresses["source"], None),
@@ -232,7 +252,10 @@ def _flows(found: Connections, now: int, labels: Labels, *, running: bool) -> pl
 
 
 def _numbers(found: Connections) -> Columns:
-    """Return the numbers that connections have, and under `BACK` those of the reply."""
+    """Return the numbers that connections have, and under `BACK` those of the reply.
+
+    A zone keeps connections with the same addresses apart, as a VRF does.
+    """
     columns: Columns = {}
     for name, column in (
         ("protocol", "protocol"), ("source_port", "source_port"), ("destination_port", "destination_port"),

@@ -75,6 +75,16 @@ class Connections:
     addresses: dict[str, npt.NDArray[np.uint8]]
     six: npt.NDArray[np.bool_]
 
+    def chosen(self, kind: int) -> Connections:
+        """Return those of one kind."""
+        rows = np.flatnonzero(self.kind == kind)
+        if len(rows) == self.size:
+            return self
+        numbers = {name: values[rows] for name, values in self.numbers.items()}
+        return Connections(
+            len(rows), self.kind[rows], numbers, {name: octets[rows] for name, octets in self.addresses.items()}, self.six[rows]
+        )
+
     def number(self, name: str) -> Integers:
         """Return one of `numbers`, of all connections even where none has it."""
         found = self.numbers.get(name)

@@ -12,6 +12,7 @@ from nftui.capture import links
 from nftui.capture.dissection import ABSENT
 from nftui.capture.packets import Packets
 from nftui.capture.probe.frames import FrameBlock
+from nftui.capture.probe.plain import HEADERS
 from nftui.capture.sets import Integers
 
 Facts = dict[str, npt.NDArray[np.int64]]
@@ -81,6 +82,11 @@ class FactSource:
             facts["flow_label"] = np.where(six, first & 0xFFFFF, ABSENT)
         if link in (links.LINUX_COOKED, links.LINUX_COOKED_2):
             facts["ethernet_type"] = np.where(six, _IPV6, 0x0800)
+            size, _ = HEADERS[link]
+            tagged = network > size
+            if tagged.any():
+                identity = _read(block, start + size, np.dtype(">u2")).astype(np.int64) & 0x0FFF
+                facts["source_vlan"] = np.where(tagged & (identity > 0), identity, ABSENT)
         return facts
 
     def _others(self, packets: Packets, rows: Integers) -> Facts:

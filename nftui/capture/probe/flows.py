@@ -19,7 +19,7 @@ from nftui.capture.probe.rows import MIXED, Rows
 from nftui.capture.sets import Integers
 
 KEY_FACT = "one_way"
-"""Name of the fact that has TOS and slot where the key is that of both directions."""
+"""Name of the fact that has TOS and direction where the key is that of both directions."""
 OPENING = "opening"
 """Name of the fact that has the TCP flags of the first packet."""
 _SYN, _ACK = 0x02, 0x10
@@ -119,8 +119,7 @@ def _facts(rows: Rows, seen: Integers) -> Columns:
 
 
 def _interfaces(slots: Slots, slot: Integers) -> Columns:
-    interfaces, directions = slots.tables()
-    interface, direction = interfaces[slot], directions[slot]
+    interface, direction = slots.meaning(slot)
     there, out = interface > 0, direction == 1
     return {
         "ingress_interface": (interface, there & ~out),

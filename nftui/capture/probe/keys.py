@@ -1,7 +1,7 @@
 """Keys: what makes packets one flow, as words that are compared and hashed, a row a packet.
 
 Seven things are the key, as NetFlow has them: source and destination address, their ports, protocol, TOS, and the interface, which
-here knows the direction too. Of both directions together only addresses, ports and protocol are: TOS and interface may differ.
+here knows the direction too. Of both directions together addresses, ports, protocol and interface are: the TOS may differ.
 """
 
 from __future__ import annotations
@@ -18,19 +18,25 @@ from nftui.capture.sets import Integers
 Words = npt.NDArray[np.uint64]
 KEY_WORDS = 5
 """Source and destination, two words each as raw octets, and one for the rest."""
-SLOTS = 1 << 13
-"""Interfaces and directions that are told apart."""
+SLOTS, DIRECTIONS = 1 << 13, 1 << 2
+"""Interfaces and directions that are told apart: a slot is the number of an interface, times `DIRECTIONS`, and a direction."""
 _SOURCE, _DESTINATION, _PROTOCOL, TOS = 48, 32, 24, 16
 IPV6, _PORTS, _PROTOCOL_KNOWN = 1 << 15, 1 << 14, 1 << 13
-_ONE_WAY_BITS = 0xFF << TOS | (SLOTS - 1)
+_ONE_WAY_BITS = 0xFF << TOS | (DIRECTIONS - 1)
 
 
 class Seed:
-    """Secret multipliers, so that nobody can choose packets whose keys all hash alike."""
+    """Secret multipliers, so that nobody can choose packets whose keys all hash alike.
+
+    Each word is multiplied twice before words are added, with its upper half laid over the lower in between. Once is not enough:
+    the highest bit comes through one multiplication as itself, whatever the secret, and another word could take it back.
+    """
+
+    SIZE = 2 * KEY_WORDS + 1
 
     def __init__(self, multipliers: Words | None = None) -> None:
         """Draw them, or take those of a test."""
-        drawn = [secrets.randbits(64) | 1 for _ in range(KEY_WORDS + 1)]
+        drawn = [secrets.randbits(64) | 1 for _ in range(self.SIZE)]
         self.multipliers = np.array(drawn, np.uint64) if multipliers is None else multipliers
 
     def hash(self, keys: Words) -> Words:
@@ -41,13 +47,14 @@ class Seed:
         Returns:
             Shape (packets,).
         """
-        mixed = keys[:, 0] * self.multipliers[0]
-        for word in range(1, KEY_WORDS):
-            mixed ^= mixed >> np.uint64(32)
-            mixed += keys[:, word]
-            mixed *= self.multipliers[word]
+        mixed = np.zeros(len(keys), np.uint64)
+        for word in range(KEY_WORDS):
+            one = keys[:, word] * self.multipliers[2 * word]
+            one ^= one >> np.uint64(32)
+            one *= self.multipliers[2 * word + 1]
+            mixed += one
         mixed ^= mixed >> np.uint64(29)
-        mixed *= self.multipliers[KEY_WORDS]
+        mixed *= self.multipliers[-1]
         mixed ^= mixed >> np.uint64(32)
         return np.asarray(mixed)
 
@@ -135,7 +142,7 @@ def unpack(keys: Words) -> tuple[dict[str, tuple[npt.NDArray[Any], Mask | None]]
 
 
 def one_way(keys: Words) -> Integers:
-    """Return the part of keys that `both_ways` leaves out: TOS and slot."""
+    """Return the part of keys that `both_ways` leaves out: TOS and direction."""
     return (keys[:, 4] & np.uint64(_ONE_WAY_BITS)).astype(np.int64)
 
 

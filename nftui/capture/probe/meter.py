@@ -30,6 +30,7 @@ MAX_FRAMES = 1 << 16
 _SWEEP = SECOND // 5
 """Microseconds between two looks at all flows, at least; more where there are many, up to a second."""
 _TOGETHER = 1 << 16
+_LEAST_WAITING = 200_000
 _LEAVES_AT_ONCE = 8
 """Part of a full table that leaves at once when there is no room."""
 _SPARE = 16
@@ -46,11 +47,12 @@ class MeterSettings:
         inactive_s: A flow ends after such a silence.
         linger_s: A flow ends after such a silence once TCP said FIN or RST.
         entries: Flows in the table, at most; a flow of both directions counts once.
-        waiting: Flows that ended and were not fetched yet, at most; those beyond are lost, and counted.
+        waiting: Flows that ended and were not fetched yet, at most; those beyond are lost, and counted. 0 for twice `entries`, as
+            all may end at once, but not below `_LEAST_WAITING`.
         sampling: N of 1 in N packets.
         random: Whether sampling draws its packets by chance, instead of taking every Nth.
         bidirectional: Both directions are one flow, that ends as one and becomes two rows, of which what the server sent is
-            `reverse`. TOS and interface are those of each direction's first packet then.
+            `reverse`. The TOS is that of each direction's first packet then.
         tunnels: The innermost IP header is the key, not the outermost.
         carry_fragments: Later fragments belong to the flow of the first, whose ports they lack.
         client_by: Rules which say who the client is, the first that applies holds: `syn` (it opened the TCP connection), `first`
@@ -62,7 +64,7 @@ class MeterSettings:
     inactive_s: float = 15
     linger_s: float = 3
     entries: int = 1_000_000
-    waiting: int = 2_000_000
+    waiting: int = 0
     sampling: int = 1
     random: bool = False
     bidirectional: bool = False
@@ -113,7 +115,7 @@ class Meter:
         self._lanes = 2 if settings.bidirectional else 1
         self._table = FlowTable(max(settings.entries, 1), self._lanes)
         self._ended: list[tuple[Rows, npt.NDArray[np.int16]]] = []
-        self._waiting = 0
+        self._waiting, self._most_waiting = 0, settings.waiting or max(2 * settings.entries, _LEAST_WAITING)
         self._offset = 0
         self._random = np.random.default_rng()
         self._swept = self._due = 0
@@ -229,11 +231,13 @@ class Meter:
         last = order[np.append(group[1:], len(order)) - 1]
         first, until, there, ended = self._table.rows.times(rows[group])
         begin, end = seen.time[order[group]], seen.time[last]
-        over = np.bitwise_or.reduceat(seen.flags[order], group) & (FIN | RST) != 0
         first, until = np.where(there, first, begin), np.where(there, until, begin)
         # Not within one flow for certain: too long, or a silence that may be one of its.
         fine = (end - first < self._timeouts.active) & (begin > first - self._timeouts.inactive)
-        fine &= np.maximum(end - until, end - begin) < np.where(ended | over, self._timeouts.linger, self._timeouts.inactive)
+        silent = np.maximum(end - until, end - begin)
+        if int(silent.max()) >= self._timeouts.linger:
+            ended |= np.bitwise_or.reduceat(seen.flags[order], group) & (FIN | RST) != 0
+            fine &= silent < np.where(ended, self._timeouts.linger, self._timeouts.inactive)
         if fine.all():
             _put(self._table.rows, rows, seen, order, lane)
             return
@@ -278,7 +282,8 @@ class Meter:
 
     def _sweep(self, now: int) -> None:
         """End the flows whose time is over."""
-        table, found, due = self._table, [], now + self._timeouts.linger
+        table, found = self._table, []
+        due = now + min(self._timeouts.linger, self._timeouts.active)
         # What is looked at together stays in the processor's cache.
         for begin in range(0, table.top, _TOGETHER):
             first, last, used, ended = table.rows.times(slice(begin, min(begin + _TOGETHER, table.top)))
@@ -292,7 +297,7 @@ class Meter:
         if found:
             self._end(np.concatenate([rows for rows, _ in found]), np.concatenate([reasons for _, reasons in found]))
         pause = min(_SWEEP * (1 + table.top // _TOGETHER), SECOND)
-        # Nothing can end before `due`: of what comes meanwhile, TCP's end lingers the shortest.
+        # Nothing ends before `due`: what comes meanwhile has at least the shortest of the timeouts.
         self._swept, self._due = now, max(now + pause, due)
 
     def _make_room(self, packed: Words) -> None:
@@ -329,7 +334,7 @@ class Meter:
     def _retire(self, rows: Rows, reasons: npt.NDArray[np.int16]) -> None:
         """Keep flows until they are fetched, as far as there is room; those that had to leave take only a part of it."""
         forced = bool(len(reasons)) and int(reasons[0]) == NO_ROOM
-        room = max(self._settings.waiting * (3 if forced else 4) // 4 - self._waiting, 0)
+        room = max(self._most_waiting * (3 if forced else 4) // 4 - self._waiting, 0)
         if rows.size > room:
             lost = rows.take(np.arange(room, rows.size))
             self.counts.lost_flows += lost.size

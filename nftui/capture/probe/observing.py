@@ -13,13 +13,14 @@ from nftui.capture.packets import Packets, dissect
 from nftui.capture.probe import keys, plain
 from nftui.capture.probe.facts import FactSource
 from nftui.capture.probe.fragments import CarriedPorts
-from nftui.capture.probe.frames import FrameBlock
-from nftui.capture.probe.keys import SLOTS, Words
+from nftui.capture.probe.frames import NO_INTERFACE, FrameBlock
+from nftui.capture.probe.keys import DIRECTIONS, SLOTS, Words
 from nftui.capture.probe.plain import Found
 from nftui.capture.probe.rows import Sightings
 from nftui.capture.sets import Integers
 
 _NO_NEXT_HEADER = 59
+_CAME_IN = 1
 _IPV4_HEADER, _IPV6_HEADER = 20, 40
 _PADDED = 60
 """No shorter packet is left to the interface to be cut up; shorter frames are padded."""
@@ -72,23 +73,21 @@ class Slots:
 
     def __init__(self) -> None:
         """Begin with slot 0, which stands for nothing known."""
-        self._known: dict[tuple[int, bool | None], int] = {(0, None): 0}
+        self._known: dict[int, int] = {NO_INTERFACE: 0}
 
     def of(self, block: FrameBlock) -> Integers | int:
         """Return the slot of each frame, or one for all. Interfaces beyond the last slot are not told apart from none."""
+        interface = self._known.get(block.interface, -1)
+        if interface < 0:
+            room = len(self._known) < SLOTS // DIRECTIONS
+            interface = self._known.setdefault(block.interface, len(self._known)) if room else 0
         if block.outgoing is None:
-            return self._slot(block.interface, None)
-        return np.where(block.outgoing, self._slot(block.interface, True), self._slot(block.interface, False))
+            return interface * DIRECTIONS
+        return interface * DIRECTIONS + _CAME_IN + block.outgoing
 
-    def _slot(self, interface: int, outgoing: bool | None) -> int:
-        if len(self._known) >= SLOTS:
-            return self._known.get((interface, outgoing), 0)
-        return self._known.setdefault((interface, outgoing), len(self._known))
-
-    def tables(self) -> tuple[Integers, npt.NDArray[np.int16]]:
-        """Return interface and direction (0 came in, 1 went out, below zero not known) by slot."""
-        direction = [ABSENT if out is None else int(out) for _, out in self._known]
-        return np.array([interface for interface, _ in self._known], np.int64), np.array(direction, np.int16)
+    def meaning(self, slot: Integers) -> tuple[Integers, Integers]:
+        """Return interface and direction (0 came in, 1 went out, below zero not known) of each slot."""
+        return np.array(list(self._known), np.int64)[slot // DIRECTIONS], slot % DIRECTIONS - _CAME_IN
 
 
 def chosen(block: FrameBlock, frames: npt.NDArray[np.int64] | slice) -> FrameBlock:

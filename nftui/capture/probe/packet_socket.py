@@ -24,6 +24,7 @@ PROMISCUOUS = 1
 ETH_P_ALL = 3
 SO_ATTACH_FILTER = 26
 FANOUT_HASH, FANOUT_ROUND_ROBIN, FANOUT_CPU, FANOUT_QUEUE = 0, 1, 2, 5
+_GROUP_STEP = 40503
 FRAME = 2048
 """What the kernel is told of the size of a frame: of no consequence in version 3, but it must divide a block."""
 _REQUEST = struct.Struct("=7I")
@@ -59,7 +60,8 @@ class Fanout:
     """A group of sockets, in processes of this host, which share the frames of an interface.
 
     Attributes:
-        group: A number from 0 to 65535, the same in all of them.
+        group: A number from 0 to 65535, the same in all of them. What the kernel is told has the ifIndex in it, as a group is of
+            one interface; one that comes back has another, so that those who open it again don't meet those who haven't yet.
         mode: How frames are dealt; by default by a hash of addresses and ports, so that both directions of a flow go to the same
             one, and by addresses alone for fragments, so that those of one packet stay together. (The kernel could put fragments
             together before that, but then they would be counted as one packet.)
@@ -138,10 +140,11 @@ def listen(of: socket.socket, interface: HostInterface, *, promiscuous: bool, fa
     except OSError as error:
         raise failure(interface.name, error) from error
     if fanout is not None:
+        number = (fanout.group + _GROUP_STEP * interface.index) & 0xFFFF
         try:
-            of.setsockopt(SOL_PACKET, FANOUT, struct.pack("=HH", fanout.group, fanout.mode))
+            of.setsockopt(SOL_PACKET, FANOUT, struct.pack("=HH", number, fanout.mode))
         except OSError as error:
-            reason = f"can't share packets in group {fanout.group}: {error.strerror}; another program may use that number"
+            reason = f"can't share packets in group {number}: {error.strerror}; another program may use that number"
             raise InterfaceError(interface.name, reason) from error
 
 

@@ -40,7 +40,7 @@ _FRAGMENT = 0xFF3F
 """More fragments, or an offset; as two octets read in the other order."""
 _TYPE_IPV4, _TYPE_IPV6, _TYPE_VLAN = 0x0008, 0xDD86, 0x0081
 """EtherTypes, the same."""
-_HEADERS = {
+HEADERS = {
     links.ETHERNET: (14, 12), links.LINUX_COOKED: (16, 14), links.LINUX_COOKED_2: (20, 0),
     **dict.fromkeys(links.RAW_LINKS, (0, -1)),
 }  # fmt: skip
@@ -110,9 +110,9 @@ def read(block: FrameBlock, slot: Integers | int, found: Found, *, tunnels: bool
         The frames that are not plain, ascending.
     """
     link = _one_link(block)
-    if link not in _HEADERS or len(block.flat) < _LEAST_OCTETS:
+    if link not in HEADERS or len(block.flat) < _LEAST_OCTETS:
         return np.arange(len(block))
-    size, place = _HEADERS[link]
+    size, place = HEADERS[link]
     network = np.full(len(block), size, np.int64)
     left = np.ones(len(block), np.bool_)
     if place < 0:

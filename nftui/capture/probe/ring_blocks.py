@@ -20,6 +20,8 @@ import numpy.typing as npt
 from nftui.capture.dissection import ABSENT
 from nftui.capture.sets import Integers, Octets
 
+AT_ONCE = 2 << 20
+"""Octets of blocks that are looked at together: what was just read is then still in the cache when headers are gathered from it."""
 WORD = 8
 """Headers of frames lie at multiples of it (V3_ALIGNMENT of the kernel)."""
 AF_PACKET = 17
@@ -116,6 +118,11 @@ class RingBlocks:
 
     def frames(self, first: int, number: int) -> RingFrames | None:
         """Return the frames of some blocks that are the reader's; None where these hold none."""
+        end, step = first + number, max(1, AT_ONCE // self.octets)
+        parts = [self._part(begin, min(step, end - begin)) for begin in range(first, end, step)]
+        return _joined([part for part in parts if part is not None])
+
+    def _part(self, first: int, number: int) -> RingFrames | None:
         described = self._described[first : first + number]
         counts = described[:, _FRAMES].astype(np.int64)
         if not counts.any():
@@ -187,6 +194,24 @@ class RingBlocks:
     def _first_frames(self, first: int, described: npt.NDArray[np.uint32]) -> Integers:
         blocks = np.arange(first, first + len(described)) * (self.octets // WORD)
         return blocks + described[:, _FIRST].astype(np.int64) // WORD
+
+
+def _joined(parts: list[RingFrames]) -> RingFrames | None:
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    vlan = None
+    if any(part.vlan is not None for part in parts):
+        absent = [np.full(len(part.start), ABSENT, np.int32) if part.vlan is None else part.vlan for part in parts]
+        vlan = np.concatenate(absent)
+    return RingFrames(
+        np.concatenate([part.start for part in parts]),
+        np.concatenate([part.end for part in parts]),
+        np.concatenate([part.length for part in parts]),
+        np.concatenate([part.time for part in parts]),
+        np.concatenate([part.outgoing for part in parts]),
+        np.concatenate([part.ethertype for part in parts]),
+        vlan,
+    )
 
 
 def _frames(at: Integers, headers: npt.NDArray[np.void]) -> RingFrames:

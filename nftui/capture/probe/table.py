@@ -1,7 +1,7 @@
 """The flow table: keys to rows, for a block of packets at once.
 
-An index of four times as many cells as there may be flows, probed with growing steps, holds for each flow its row and 32 bits of
-its hash. A block is looked up in rounds: of all packets the first cell, of those that did not find their key there the next one,
+An index of four times as many cells as there are flows, probed with growing steps, holds for each flow its row and 32 bits of its
+hash. A block is looked up in rounds: of all packets the first cell, of those that did not find their key there the next one,
 and so on; all words of the key are compared, so hashes that are alike cost a round, never a wrong flow. New keys take an empty cell
 by writing themselves into it and reading who is there: of several that want it one wins, the others look again, as it may be their
 own flow.
@@ -21,8 +21,8 @@ _LOW = np.uint64(0xFFFFFFFF)
 _TAG = np.uint64(32)
 _EMPTY, _DEAD = np.uint64(0), np.uint64(0xFFFFFFFF)
 """A cell that was never used, and one that was: who looks for a key goes on behind the latter."""
-_FULL = 0.75
-"""Share of the cells that may be used or dead."""
+_LEAST_CELLS, _CELLS_A_ROW, _FULL = 1 << 12, 4, 0.5
+"""Cells of an index that is made anew, for each row, and the share of them that may be used or dead."""
 _LEAST_ROWS = 1 << 14
 """A table of fewer rows is never made smaller."""
 
@@ -40,14 +40,11 @@ class FlowTable:
     def __init__(self, entries: int, lanes: int) -> None:
         """Make an empty table; memory becomes real as rows are used."""
         self.entries, self._lanes = entries, lanes
-        self._cells = 1 << (4 * entries - 1).bit_length()
-        self._mask = np.int64(self._cells - 1)
         self._empty()
 
     def _empty(self) -> None:
         self.rows = Rows(self.entries, self._lanes)
-        self._index: Words = np.zeros(self._cells, np.uint64)
-        self._taken = 0
+        self._new_index(0)
         self._free: Integers = np.zeros(0, np.int64)
         self.used = self.top = 0
 
@@ -102,15 +99,15 @@ class FlowTable:
             Shape (packets,), the row of each.
         """
         found = np.full(len(keys), NOT_THERE, np.int64)
-        if self._taken + len(keys) > self._cells * _FULL:
-            self._index_again()
+        if self._taken + len(keys) > len(self._index) * _FULL:
+            self._index_again(len(keys))
         left, cells, step = np.arange(len(keys)), self._first_cells(hashes), np.zeros(len(keys), np.int64)
         while len(left):
             cell = self._index[cells]
             free = (cell == _EMPTY) | (cell == _DEAD)
             wanted = np.flatnonzero(free)
             if len(wanted):
-                self._contest(left[wanted], cells[wanted], keys, hashes, found)
+                self._contest(left[wanted], cells[wanted], cell[wanted] == _EMPTY, keys, hashes, found)
             taken = np.flatnonzero(~free)
             row = (cell[taken] & _LOW).view(np.int64) - 1
             alike = np.flatnonzero(cell[taken] >> _TAG == hashes[left[taken]] >> _TAG)
@@ -122,9 +119,10 @@ class FlowTable:
             left, cells, step = left[again], cells[again], step[again]
         return found
 
-    def _contest(self, packets: Integers, cells: Integers, keys: Words, hashes: Words, found: Integers) -> None:
+    def _contest(
+        self, packets: Integers, cells: Integers, new: npt.NDArray[np.bool_], keys: Words, hashes: Words, found: Integers
+    ) -> None:
         """Give each free cell to one of the packets that want it, and a new row with it."""
-        new = self._index[cells] == _EMPTY
         self._index[cells] = packets.view(np.uint64)
         won = self._index[cells] == packets.view(np.uint64)
         self._taken += int((new & won).sum())
@@ -176,10 +174,15 @@ class FlowTable:
             step += 1
             cells, wanted = cells[~here] + step & self._mask, wanted[~here]
 
-    def _index_again(self) -> None:
-        """Make the index anew, without dead cells."""
-        self._index = np.zeros(self._cells, np.uint64)
+    def _new_index(self, rows: int) -> None:
+        cells = max(_LEAST_CELLS, 1 << (_CELLS_A_ROW * rows - 1).bit_length())
+        self._index: Words = np.zeros(cells, np.uint64)
+        self._mask, self._taken = np.int64(cells - 1), 0
+
+    def _index_again(self, more: int = 0) -> None:
+        """Make the index anew, without dead cells, and with room for more."""
         rows = self.live()
+        self._new_index(min(len(rows) + more, self.entries))
         self._taken = len(rows)
         hashes = self.rows.heads[rows, KEY_WORDS]
         entry = hashes >> _TAG << _TAG | (rows + 1).view(np.uint64)

@@ -40,10 +40,10 @@ class Timeouts:
         return np.minimum(first + self.active, last + np.where(ended, self.linger, self.inactive))
 
     def reasons(self, first: Integers, last: Integers, ended: Mask, now: Integers | int) -> npt.NDArray[np.int16]:
-        """Return why each flow ends; `FORCED` where it needn't have by that time."""
+        """Return why each flow ends; `FORCED` where it needn't have by that time, and TCP didn't say that it does."""
         active, silent = first + self.active, last + np.where(ended, self.linger, self.inactive)
         why = np.where(active <= silent, ACTIVE, np.where(ended, END_DETECTED, IDLE))
-        return np.where(np.minimum(active, silent) <= now, why, FORCED).astype(np.int16)
+        return np.where(np.minimum(active, silent) <= now, why, np.where(ended, END_DETECTED, FORCED)).astype(np.int16)
 
     def goes_on(self, first: Integers, last: Integers, ended: Mask, time: Integers) -> Mask:
         """Return whether a packet at `time` belongs to a flow. One from long before it does not: then the clock was set back."""

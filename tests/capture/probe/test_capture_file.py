@@ -261,6 +261,42 @@ def test_pipe_hands_over_what_has_come(tmp_path: Path, compressed: bool) -> None
         assert (file.ended, file.size, file.file_cut) == (True, 0, False)
 
 
+def test_terminal_is_no_capture() -> None:
+    """Nobody types one: it would wait for ever."""
+    here, there = os.openpty()
+    try:
+        with pytest.raises(CaptureFileError, match="is a terminal"):
+            CaptureFile(os.ttyname(there))
+    finally:
+        os.close(here)
+        os.close(there)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 1 << 30), st.sampled_from(["pcap", "pcapng", "gzip"]), st.lists(st.integers(30, 3000), min_size=1, max_size=40)
+)
+def test_any_pieces_through_a_pipe(seed: int, kind: str, sizes: list[int]) -> None:
+    """However it is cut, all frames that are whole are there after each piece."""
+    frames = some_frames(40, seed, 300)
+    content = pcapng(frames) if kind == "pcapng" else pcap(frames)
+    ends = np.cumsum([24 + 16, *(len(one.octets) + 16 for one in frames)])[1:] - 16
+    content = gzip.compress(content, 1) if kind == "gzip" else content
+    reader, writer = os.pipe()
+    found, at, turn = list[Frame](), 0, 0
+    with CaptureFile(f"/proc/self/fd/{reader}") as file:
+        os.close(reader)
+        while at < len(content):
+            size = sizes[turn % len(sizes)]
+            os.write(writer, content[at : at + size])
+            at, turn = at + size, turn + 1
+            found += rest_taken(file)
+            if kind == "pcap":
+                assert len(found) == int((ends <= at).sum())
+        os.close(writer)
+        assert found + rest_of(file) == [one._replace(length=one.wire) for one in frames]
+
+
 def rest_taken(file: CaptureFile) -> list[Frame]:
     """Return the frames that can be had without waiting."""
     found = list[Frame]()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nftui import schema
@@ -20,6 +21,7 @@ from nftui.capture.probe import meter as metering
 from nftui.capture.probe.flows import Labels
 from nftui.capture.probe.keys import KEY_WORDS, Seed
 from nftui.capture.probe.meter import Meter, MeterSettings
+from nftui.capture.probe.observing import Slots
 from tests.capture.probe import plain_meter
 from tests.capture.probe.blocks import FOREVER, NOON, block, captured, metered, part, text, totals, udp
 from tests.capture.probe.plain_meter import Seen
@@ -47,11 +49,11 @@ def conserved(meter: Meter, flows: list[pl.DataFrame]) -> None:
 
 @pytest.mark.row("B01")
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda path: path.name.split(".")[0])
-@pytest.mark.parametrize("settings", [ENDLESS, {}, {"bidirectional": True}], ids=["endless", "timeouts", "both ways"])
-def test_golden(golden: Path, settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("told", [ENDLESS, {}, {"bidirectional": True}], ids=["endless", "timeouts", "both ways"])
+def test_golden(golden: Path, told: dict[str, Any]) -> None:
     """The flows of a golden file are those of five things, and have no end: parts of one are put together."""
     want = json.loads(golden.read_text(encoding="utf-8"))
-    meter = Meter(MeterSettings(**settings))
+    meter = Meter(MeterSettings(**told))
     meter.take(captured(golden.with_name(golden.name.replace(".golden.json", ".pcap"))))
     flows = meter.rest()
     assert flows is not None
@@ -163,6 +165,7 @@ STEPS = st.one_of(
 PACKETS = st.lists(st.tuples(STEPS, st.integers(0, 3), st.sampled_from([None, 2, 16, 16, 1, 4]), st.booleans()), max_size=60)
 
 
+@settings(max_examples=70)
 @given(packets=PACKETS, cuts=st.lists(st.integers(0, 60), max_size=4), both=st.booleans(), looks=st.booleans())
 def test_flows_are_those_of_the_times_alone(
     packets: list[tuple[int, int, int | None, bool]], cuts: list[int], both: bool, looks: bool
@@ -207,14 +210,15 @@ def test_flows_are_those_of_the_times_alone(
 
 @pytest.mark.parametrize(
     ("flags", "silence", "reason"),
-    [(None, 15, 1), (16, 15, 1), (17, 3, 3), (4, 3, 3), (16, 14.999999, 4), (17, 2.999999, 4)],
+    [(None, 15, 1), (16, 15, 1), (17, 3, 3), (4, 3, 3), (16, 14.999999, 4), (17, 2.999999, 3)],
 )
 def test_reasons(flags: int | None, silence: float, reason: int) -> None:
+    """What is still there at the end of all is forced to end, unless TCP has said that it does."""
     meter = Meter(MeterSettings())
     meter.take(block([udp(1, flags=flags)]))
     now = NOON + int(silence * SECOND)
     expired = meter.expired(now)
-    if reason == 4:
+    if silence not in (15, 3):
         assert expired is None
         expired = meter.rest(now)
     assert expired is not None
@@ -234,6 +238,16 @@ def test_active_timeout() -> None:
     expired = meter.expired(NOON + 60 * SECOND)
     assert expired is not None
     assert expired["flow_end_reason"].to_list() == [2]
+
+
+def test_looking_finds_what_came_since() -> None:
+    """Looking is spared where nothing can have ended; what came after the last look is found all the same."""
+    meter = Meter(MeterSettings(active_s=1))
+    meter.take(block([udp(1)]))
+    assert meter.expired(NOON + SECOND // 2) is None
+    meter.take(block([udp(2)], [NOON + SECOND // 2]))
+    found = [meter.expired(NOON + at) for at in (SECOND, 3 * SECOND // 2)]
+    assert [frame.height for frame in found if frame is not None] == [1, 1]
 
 
 def test_silent_interface_expires() -> None:
@@ -305,9 +319,31 @@ def test_both_directions_keep_what_is_their_own() -> None:
     assert meter.counts.flows == 1
 
 
+def test_both_directions_on_each_interface() -> None:
+    """A host that forwards sees each packet twice: on each interface that is a flow of its own."""
+    meter = Meter(MeterSettings(bidirectional=True))
+    for interface, outgoing in ((3, False), (4, True)):
+        meter.take(block([udp(1)], interface=interface, outgoing=np.array([outgoing])))
+        meter.take(block([udp(1, turned=True)], interface=interface, outgoing=np.array([not outgoing])))
+    flows = meter.rest()
+    assert flows is not None
+    found = flows.select("reverse", "ingress_interface", "egress_interface", "packets").rows()
+    assert sorted(found, key=str) == [(False, 3, None, 1), (False, None, 4, 1), (True, 4, None, 1), (True, None, 3, 1)]
+
+
+def test_more_interfaces_than_are_told_apart() -> None:
+    """What is beyond has no interface, rather than that of another."""
+    slots, frames = Slots(), block([udp(1)])
+    some = [slots.of(replace(frames, interface=number + 1)) for number in range(3000)]
+    interface, direction = slots.meaning(np.array(some))
+    assert interface.tolist() == [*range(1, 2048), *[0] * 953]
+    assert set(direction.tolist()) == {-1}
+
+
 # ---------------------------------------------------------------- room
 
 
+@settings(max_examples=60)
 @given(
     numbers=st.lists(st.integers(0, 40), min_size=1, max_size=120),
     entries=st.integers(1, 30),
@@ -317,7 +353,7 @@ def test_both_directions_keep_what_is_their_own() -> None:
 )
 def test_no_packet_is_lost_in_a_small_table(numbers: list[int], entries: int, size: int, alike: bool, both: bool) -> None:
     """Tables that are too small, and keys whose hashes are all alike, lose and mix nothing."""
-    seed = Seed(np.zeros(KEY_WORDS + 1, np.uint64)) if alike else None
+    seed = Seed(np.zeros(Seed.SIZE, np.uint64)) if alike else None
     meter, flows = Meter(MeterSettings(entries=entries, bidirectional=both), seed), []
     want: Counter[Any] = Counter()
     for begin in range(0, len(numbers), size):
@@ -339,6 +375,19 @@ def test_no_packet_is_lost_in_a_small_table(numbers: list[int], entries: int, si
     assert found == want
 
 
+def test_nobody_chooses_keys_that_hash_alike() -> None:
+    """Pairs of words that differ in their highest bits, by which a weaker hash could be had whatever its secret."""
+    high = (np.arange(1 << 12, dtype=np.uint64) << np.uint64(52)).reshape(64, 64)
+    for first in range(KEY_WORDS):
+        for second in range(first + 1, KEY_WORDS):
+            words = np.zeros((64, 64, KEY_WORDS), np.uint64)
+            words[:, :, first] = high[0][:, None] << np.uint64(6)
+            words[:, :, second] = (high[0] << np.uint64(6)) ^ (high[0] >> np.uint64(26))
+            hashes = Seed().hash(words.reshape(-1, KEY_WORDS))
+            assert len(np.unique(hashes)) == 1 << 12
+            assert len(np.unique(hashes & np.uint64(0xFFFF))) > 3500
+
+
 def flood(first: int, size: int, long: int) -> Any:
     """A block of flows of one packet each, from spoofed addresses, and among them packets of some long flows."""
     template = np.frombuffer(udp(1), np.uint8)
@@ -356,6 +405,7 @@ def flood(first: int, size: int, long: int) -> Any:
     return metering.FrameBlock(flat, start, start + length, length, NOON + first + np.arange(size), 1)
 
 
+@pytest.mark.row("B05")
 def test_flood_leaves_long_flows() -> None:
     """Of a flood of new flows each leaves first; flows that go on are kept, memory is bounded, what nobody fetches is counted."""
     long, size = 20, 20_000

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nftui.capture.dissection import ABSENT, MARGIN
+from nftui.capture.probe import ring_blocks
 from nftui.capture.probe.ring_blocks import FRAME_HEADER, RingBlocks
 
 BLOCK, BLOCKS, INTERFACE = 4096, 8, 7
@@ -37,6 +38,11 @@ def written(memory: bytearray, number: int, frames: list[Frame], when: int) -> l
         memory[at + BEGIN : at + BEGIN + len(octets)] = octets
     memory[base : base + 32] = struct.pack("=8I", 1, 48, 1, len(frames), 48, places[-1], 0, 0)
     return [base + place + BEGIN for place in places[:-1]]
+
+
+@pytest.fixture(autouse=True, params=[1 << 20, 3 * BLOCK], ids=["together", "in parts"])
+def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ring_blocks, "AT_ONCE", request.param)
 
 
 def check(memory: bytearray, blocks: list[list[Frame]]) -> RingBlocks:
@@ -100,7 +106,7 @@ def test_forged_headers_have_the_chain_followed() -> None:
     header["begin"], header["family"], header["index"] = 82, 17, INTERFACE
     octets = bytes(6) + header.tobytes() * 3
     ring = check(empty(), [[(octets, len(octets), 0, None)] * 9] * 4)
-    assert ring.walked == 1
+    assert ring.walked in (1, 2)
 
 
 def test_mixed_sizes_round_and_round() -> None:
