@@ -45,8 +45,6 @@ def run(settings: ProbeSettings, files: list[str], targets: Sequence[str], forma
     sources = [packet_sources.piped(settings)] if piped else packet_sources.alone(settings) if not files else []
     for source in sources:
         source.open()
-    # What sends has threads, which have what this one has in force.
-    rights.drop()
     exporter = Exporter(targets, format, sampling=settings.sampling)
     try:
         if sources:
