@@ -58,13 +58,21 @@ def run(settings: ProbeSettings, files: list[str], targets: Sequence[str], forma
 
 
 def _live(sources: Sequence[FlowSource], exporter: Exporter, *, wait: bool) -> None:
+    ending = False
+
     def send(frames: list[pl.DataFrame]) -> None:
         for frame in frames:
-            exporter.send(frame, wait=wait)
+            # No packets come any more then, so all that are left in the table may wait for their turn.
+            exporter.send(frame, wait=wait or ending)
+
+    def end(*_: object) -> None:
+        nonlocal ending
+        ending = True
+        metering.stop()
 
     metering = Metering(sources, send, exporter.tick)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: metering.stop())
+        signal.signal(number, end)
     print(f"sending flows of {', '.join(source.name for source in sources)}", flush=True)
     try:
         metering.run()

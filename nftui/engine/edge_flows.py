@@ -94,14 +94,16 @@ class EdgeFlows:
         windows: dict[_Window, list[_Near]] = {}
         flows = 0
         for near in sorted(wanted, key=lambda near: near.flows):
-            flows += near.flows
-            if flows > MOST_FLOWS:
-                break
             since, until = near.span
             most = 2 * near.flows + max(FEW_FLOWS, ground.store.flow_count([near.part]) // FEW_OF)
-            ahead = ((since, until + (moves - 1) * step) for moves in AHEAD)
-            few = (window for window in ahead if self._count(ground, near.part, window) <= most)
-            windows.setdefault(next(few, near.span), []).append(near)
+            # A step of half the range is no following of the clock.
+            follows = ground.interval is not None and step * AHEAD[0] <= ground.interval.length
+            ahead = ((since, until + (moves - 1) * step) for moves in AHEAD if follows)
+            window = next((window for window in ahead if self._count(ground, near.part, window) <= most), near.span)
+            flows += self._count(ground, near.part, window)
+            if flows > MOST_FLOWS:
+                break
+            windows.setdefault(window, []).append(near)
         return windows
 
     def _count(self, ground: Ground, part: Part, window: _Window) -> int:

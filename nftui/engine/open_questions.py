@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 
 import polars as pl
 
 from nftui.engine.ground import Ground, Wanted
+from nftui.engine.partials import IDLE_S
 from nftui.engine.query import Interval
 from nftui.engine.segments import TAIL, Part, PartName
 
@@ -51,6 +53,7 @@ class Seen:
         interval: The range of the answer before; parts are clipped to it where they reach beyond.
         wanted: The parts that are within the sums.
         parts: Where they are, or were.
+        used: When it was asked last, by the monotonic clock.
         whole: Whether these are all that the range has: a question that was given up leaves some out.
     """
 
@@ -59,6 +62,7 @@ class Seen:
     interval: Interval | None = None
     wanted: Wanted = field(default_factory=dict)
     parts: dict[PartName, Part] = field(default_factory=dict)
+    used: float = field(default_factory=monotonic)
     whole: bool = False
     _sums: list[pl.DataFrame] = field(default_factory=list)
     _new: list[pl.DataFrame] = field(default_factory=list)
@@ -173,13 +177,16 @@ class OpenQuestions:
             self._seen = []
 
     def spare(self) -> None:
-        """Forget the sums that were not used for longest, where all together take too much."""
+        """Forget the sums that were not used for longest, where all together take too much, or nobody asked for long."""
         with self._lock:
-            octets = [seen.octets for seen in self._seen]
-            most = OPEN_QUESTIONS
-            while most > 1 and sum(octets[-most:]) > STATES_OCTETS:
-                most -= 1
-            self._seen = [seen for seen in self._seen[:-most] if seen in self._taken] + self._seen[-most:]
+            now, octets = monotonic(), 0
+            kept: list[Seen] = []
+            for seen in reversed(self._seen):
+                octets += seen.octets
+                old = octets > STATES_OCTETS or now - seen.used > IDLE_S
+                if seen in self._taken or not kept or not old:
+                    kept.append(seen)
+            self._seen = kept[::-1]
 
     @contextmanager
     def taken(self, about: Hashable, ground: Ground, keys: tuple[str, ...] = ()) -> Iterator[Callable[[bool], Seen]]:
@@ -202,6 +209,7 @@ class OpenQuestions:
                     seen = Seen(about, keys)
                     self._seen.append(seen)
                     del self._seen[:-OPEN_QUESTIONS]
+                seen.used = monotonic()
                 self._taken.append(seen)
                 mine.append(seen)
                 return seen

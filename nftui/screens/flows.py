@@ -12,7 +12,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 
 from nftui.engine.instants import corrected
-from nftui.engine.packet_capture import filter_of, interface_of
 from nftui.engine.query import RECORD_KEYS
 from nftui.schema import BY_NAME
 from nftui.screens import capturing
@@ -199,6 +198,8 @@ class FlowsScreen(InvestigationScreen):
         if self.host.capture is not None and self.host.capture.running:
             self._stop_capture()
             return
+        from nftui.engine.packet_capture import filter_of, interface_of
+
         row = self.table.row()
         words = None if row is None else filter_of(row)
         if row is None or words is None:

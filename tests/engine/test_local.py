@@ -120,6 +120,24 @@ def test_a_refresh_reads_only_new_parts(tmp_path: Path) -> None:
     assert (again.coverage.parts_read, again.coverage.parts) == (1, 11)
 
 
+def test_sums_of_questions_stay_within_their_octets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = StoreWriter(tmp_path)
+    writer.append([flows_frame(_second(random.Random(1), BASE))])
+    writer.write_tail()
+    kept = LocalBackEnd(tmp_path)
+    questions = [Query(keys=(key,)) for key in ("source_address", "destination_port", "protocol")]
+    for query in questions:
+        kept.answer(query)
+    assert [kept.answer(query).coverage.parts_read for query in questions] == [0, 0, 0]
+    monkeypatch.setattr(open_questions, "STATES_OCTETS", 1)
+    assert [kept.answer(query).coverage.parts_read for query in questions] == [0, 1, 1]
+    assert kept.answer(questions[-1]).coverage.parts_read == 0
+    monkeypatch.setattr(open_questions, "STATES_OCTETS", 1 << 30)
+    kept.answer(questions[0])
+    monkeypatch.setattr(open_questions, "IDLE_S", 0.0)
+    assert [kept.answer(query).coverage.parts_read for query in (*questions, questions[-1])] == [0, 1, 1, 0]
+
+
 def test_top_and_other_are_the_total(make_store: Any) -> None:
     rows = [{"flow_start": BASE, "flow_end": BASE, "octets": 2**number, "source_address": number} for number in range(30)]
     answer = LocalBackEnd(make_store([rows])).answer(Query(keys=("source_address",), limit=4))

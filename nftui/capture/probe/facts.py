@@ -12,7 +12,7 @@ from nftui.capture import links
 from nftui.capture.dissection import ABSENT
 from nftui.capture.packets import Packets
 from nftui.capture.probe.frames import FrameBlock
-from nftui.capture.probe.plain import HEADERS
+from nftui.capture.probe.plain import HEADERS, TAG
 from nftui.capture.sets import Integers
 
 Facts = dict[str, npt.NDArray[np.int64]]
@@ -23,8 +23,8 @@ _NUMBERS = (
 )  # fmt: skip
 OUTER = {"outer_source_address": "outer_source", "outer_destination_address": "outer_destination"}
 """Column -> attribute of `Packets`. An address is four facts, its name with `.0` to `.3` behind."""
-_ETHERNET = np.dtype([("to", ">u2"), ("to_low", ">u4"), ("from", ">u2"), ("from_low", ">u4"), ("type", ">u2"), ("tag", ">u2")])
-_IPV6, _VLAN = 0x86DD, 0x8100
+_ETHERNET = np.dtype([("to", ">u2"), ("to_low", ">u4"), ("from", ">u2"), ("from_low", ">u4")])
+_SHORT = np.dtype(">u2")
 
 
 @dataclass(slots=True)
@@ -66,28 +66,33 @@ class FactSource:
             return facts
         start = block.start[frames]
         link = block.link if isinstance(block.link, int) else int(block.link[0])
+        size, place = HEADERS[link]
         if link == links.ETHERNET:
             header = _read(block, start, _ETHERNET)
             for name, end in (("destination_mac", "to"), ("source_mac", "from")):
                 facts[name] = header[end].astype(np.int64) << 32 | header[f"{end}_low"]
-            facts["ethernet_type"] = header["type"].astype(np.int64)
-            tagged = facts["ethernet_type"] == _VLAN
+        if place >= 0:
+            tagged = network > size
+            at = start + np.where(tagged, network - 2, place)
+            facts["ethernet_type"] = _read(block, at, _SHORT).astype(np.int64)
             if tagged.any():
-                facts["ethernet_type"] = np.where(tagged, _read(block, start + 16, np.dtype(">u2")), facts["ethernet_type"])
-                identity = header["tag"].astype(np.int64) & 0x0FFF
-                facts["source_vlan"] = np.where(tagged & (identity > 0), identity, ABSENT)
+                facts |= self._tags(start + size, (network - size) // TAG)
         first = _read(block, start + network, np.dtype(">u4")).astype(np.int64)
         six = first >> 28 == 6
         if six.any():
             facts["flow_label"] = np.where(six, first & 0xFFFFF, ABSENT)
-        if link in (links.LINUX_COOKED, links.LINUX_COOKED_2):
-            facts["ethernet_type"] = np.where(six, _IPV6, 0x0800)
-            size, _ = HEADERS[link]
-            tagged = network > size
-            if tagged.any():
-                identity = _read(block, start + size, np.dtype(">u2")).astype(np.int64) & 0x0FFF
-                facts["source_vlan"] = np.where(tagged & (identity > 0), identity, ABSENT)
         return facts
+
+    def _tags(self, at: Integers, number: Integers) -> Facts:
+        """Return the VLANs of so many tags, two at most, which begin there; tag 0 names none."""
+        first, second = (
+            np.where(number > place, _read(self.block, at + place * TAG, _SHORT).astype(np.int64) & 0x0FFF, 0) for place in range(2)
+        )
+        outer = np.where(first > 0, first, second)
+        return {
+            "source_vlan": np.where(outer > 0, outer, ABSENT),
+            "customer_vlan": np.where((first > 0) & (second > 0), second, ABSENT),
+        }
 
     def _others(self, packets: Packets, rows: Integers) -> Facts:
         facts: Facts = {name: packets.numbers[name][rows].astype(np.int64) for name in _NUMBERS if name in packets.numbers}

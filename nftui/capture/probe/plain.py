@@ -1,9 +1,9 @@
 """Plain packets: what most frames are, read in one gather each. All others are left to the general dissection.
 
-Plain is Ethernet with at most one VLAN tag, raw IP or a cooked header, then IPv4 without options that is no fragment, or IPv6
+Plain is Ethernet with at most two VLAN tags, raw IP or a cooked header, then IPv4 without options that is no fragment, or IPv6
 without extension headers, of a length that the frame has room for, captured as far as ports, flags, type and code.
 
-Source: IEEE 802.3, clause 3; RFC 791, section 3.1; RFC 8200, section 3; RFC 9293, section 3.1; RFC 768.
+Source: IEEE 802.3, clause 3; IEEE 802.1Q, clause 9; RFC 791, section 3.1; RFC 8200, section 3; RFC 9293, section 3.1; RFC 768.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _IPV6 = np.dtype(
 )  # fmt: skip
 _FRAGMENT = 0xFF3F
 """More fragments, or an offset; as two octets read in the other order."""
-_TYPE_IPV4, _TYPE_IPV6, _TYPE_VLAN = 0x0008, 0xDD86, 0x0081
+_TYPE_IPV4, _TYPE_IPV6, _TYPE_VLAN, _TYPE_PROVIDER = 0x0008, 0xDD86, 0x0081, 0xA888
 """EtherTypes, the same."""
 HEADERS = {
     links.ETHERNET: (14, 12), links.LINUX_COOKED: (16, 14), links.LINUX_COOKED_2: (20, 0),
@@ -47,6 +47,7 @@ HEADERS = {
 """Link type -> size of its header, and where the EtherType stands; below zero for nowhere."""
 _LEAST_OCTETS = 64
 """Of a whole block: any header can be read of it."""
+_MAX_TAGS, TAG = 2, 4
 _EXTENSIONS = (0, 43, 44, 51, 60, 135, 139, 140)
 _PORTS_MASK = np.uint64(0xFFFFFFFF << 32)
 
@@ -120,10 +121,12 @@ def read(block: FrameBlock, slot: Integers | int, found: Found, *, tunnels: bool
         kind = np.where(nibble == 4, _TYPE_IPV4, np.where(nibble == 6, _TYPE_IPV6, 0))
     else:
         kind = _gather(np.dtype("<u2"), block, np.full(len(block), place, np.int64))
-        tagged = np.flatnonzero(kind == _TYPE_VLAN)
-        if len(tagged):
-            network[tagged] += 4
-            kind[tagged] = _gather(np.dtype("<u2"), block, network - 2)[tagged]
+        for _ in range(_MAX_TAGS):
+            tagged = np.flatnonzero((kind == _TYPE_VLAN) | (kind == _TYPE_PROVIDER))
+            if not len(tagged):
+                break
+            network[tagged] += TAG
+            kind[tagged] = _gather(np.dtype("<u2"), block, network[tagged] - 2, tagged)
     for family, header in ((_TYPE_IPV4, _ipv4), (_TYPE_IPV6, _ipv6)):
         some = np.flatnonzero(kind == family)
         if len(some):

@@ -18,7 +18,25 @@ from tests.capture.frames import TUNNELS, ether, inner, link_cases, outer6, tran
 from tests.capture.probe.blocks import NOON, block, metered, text, udp
 
 UNKNOWN_LINK = 999
+
+
+def tagged(*tags: tuple[int, int]) -> bytes:
+    """Return a frame with tags of an EtherType and a VLAN."""
+    frame = bytes(ether() / inner())
+    return frame[:12] + b"".join(struct.pack(">HH", *tag) for tag in tags) + frame[12:]
+
+
+TAGGED = [
+    tagged(*((kind, vlan) for kind, vlan in zip(kinds, vlans, strict=False)))
+    for kinds in ((0x8100, 0x8100, 0x8100), (0x88A8, 0x8100), (0x8100, 0x88A8), (0x9100, 0x8100))
+    for vlans in ((5, 6, 7), (0, 6, 7), (5, 0), (0, 0), (0x2005, 0xE006))
+]
 SAMPLES = [(link, frame) for link, frame, _ in link_cases().values()]
+SAMPLES += [(1, frame) for frame in TAGGED]
+COOKED = [(link, frame) for link, frame in SAMPLES if link in (113, 276)]
+# Behind a cooked header tags stand like in a frame; its EtherType is that of the first.
+SAMPLES += [(113, frame[:14] + tags[12:]) for _, frame in COOKED[:1] for tags in TAGGED]
+SAMPLES += [(276, tags[12:14] + frame[2:20] + tags[14:]) for _, frame in COOKED[1:2] for tags in TAGGED]
 SAMPLES += [(1, bytes(ether() / packet)) for packet, _ in tunnel_cases().values()]
 SAMPLES += [(1, bytes(ether() / case[0])) for case in transport_cases().values()]
 
