@@ -33,8 +33,8 @@ PATIENCE_S = 2.0
 FIRST, LAST = 15, 18
 """Lines of the table between which the cursor is kept: a step beyond its first row would have no effect."""
 SCREENS = (
-    ("Flows", "2", "jjjkjk"), ("Summary", "3", "\tjjk"), ("Map", "4", "jjkhl"), ("Filters", "5", "jk"),
-    ("Sources", "7", "s"), ("Settings", "8", "jjkjk"),
+    ("Flows", "2", "jjjkjk"), ("Summary", "3", "\tjk"), ("Map", "4", ">>><"), ("Filters", "5", "jk"),
+    ("Sources", "7", "S"), ("Settings", "8", "jjkjk"),
 )  # fmt: skip
 """Each screen, the key that opens it, and keys that move about in it."""
 Effect = Callable[[Screen], object]
