@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nftui.engine.account import CLOCK_S, STALE, AccountReader, counts, dicts, entries, instant, integer, real
+from nftui.engine.packet_source import PACKETS
 from nftui.engine.store import Store
 from nftui.errors import StoreError
 from nftui.printable import printable
@@ -17,6 +18,11 @@ from nftui.units import SECOND, duration, octets, scaled
 FEW = 5
 """Names of elements that are shown; `-o json` has all."""
 FEW_INTERFACES = 12
+PROBE_COUNTS = (
+    ("packets", "packets"), ("flows", "flows"), ("not_ip", "not IP"), ("fragments", "fragments"), ("cut", "cut"),
+    ("sampled_out", "not looked at"), ("emergency", "flows ended early"), ("lost_packets", "packets in no flow"),
+)  # fmt: skip
+"""What is counted of a source of packets, and how it is called."""
 LIMIT = 60
 """Cells of a name from outside."""
 
@@ -41,6 +47,9 @@ def status(data: Path, output: str) -> int:
     print(f"collector {state}, process {integer(found.get('pid'))}, status {duration(max(age, 0))} old")
     for line in _collector_lines(found):
         print(f"  {line}")
+    for source in dicts(found.get("probes")):
+        for line in _probe_lines(source):
+            print(f"  {line}")
     for exporter in dicts(found.get("exporters")):
         interfaces = account.interfaces.get(str(exporter.get("address")), {})
         for line in _exporter_lines(exporter, interfaces, now):
@@ -127,6 +136,25 @@ def _process_line(one: dict[str, Any]) -> str:
         f"{integer(one.get('datagrams')):,} datagrams  {real(one.get('flows_per_s')):,.1f} flows/s  "
         f"drops {integer(one.get('drops')):,}{f'  started again {again:,} times' if again else ''}"
     )
+
+
+def _probe_lines(source: dict[str, Any]) -> Iterator[str]:
+    """Yield what is known of a source of packets: its rates, then what was lost, and why nothing comes."""
+    kind = "" if source.get("kind") == PACKETS else f" {printable(source.get('kind', '?'), 12)}"
+    used, entries = integer(source.get("used")), integer(source.get("entries"))
+    yield (
+        f"probe {printable(source.get('source', '?'), 15)}{kind}  "
+        f"{scaled(real(source.get('packets_per_s')))} packets/s  {octets(real(source.get('octets_per_s')))}/s  "
+        f"{real(source.get('flows_per_s')):,.1f} flows/s  drops {integer(source.get('drops')):,}"
+        f"{f'  follows {used:,} of {entries:,}' if entries else ''}"
+    )
+    lines = [
+        printable(source["problem"], 200) if source.get("problem") else "",
+        f"1 in {integer(source.get('sampling')):,} packets is looked at" if integer(source.get("sampling")) > 1 else "",
+        f"filter: {printable(source['bpf'], 100)}" if source.get("bpf") else "",
+        ", ".join(f"{integer(source.get(key)):,} {words}" for key, words in PROBE_COUNTS if integer(source.get(key))),
+    ]
+    yield from (f"    {line}" for line in lines if line)
 
 
 def _unknown_exporters(refused: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
+from textual import events, on
 from textual._compositor import CompositorUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -16,13 +16,14 @@ from textual.driver import Driver
 from textual.reactive import var
 from textual.screen import Screen
 
-from nftui.config import Config, DisplaySettings, NameSettings, filters_directory, themes_directory
+from nftui.config import Config, DisplaySettings, NameSettings, default_path, filters_directory, themes_directory
+from nftui.engine.one_sided import Sidedness
 from nftui.engine.query import KEYS, BackEnd
 from nftui.engine.resolving import Resolver
 from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
-from nftui.screens import glyphs, keys, themes
+from nftui.screens import capturing, chosen_interfaces, errands, glyphs, keys, side_watch, themes
 from nftui.screens.depth import Depth, depth
 from nftui.screens.driver import MeteredDriver
 from nftui.screens.frugal import Outlet, frugal
@@ -32,10 +33,12 @@ from nftui.screens.shelf import Shelf
 from nftui.screens.shell import ShellScreen
 from nftui.screens.shown import Shown
 from nftui.screens.stylesheet import KeptStylesheet
+from nftui.screens.this_host import ThisHost
 from nftui.screens.view import MINUTE, Range, View, parse_range
 from nftui.screens.widgets.typed_line import TypedLine
 
 if TYPE_CHECKING:
+    from nftui.engine.packet_capture import PacketCapture
     from nftui.screens.filters import FiltersScreen
     from nftui.screens.flows import FlowsScreen
     from nftui.screens.maps import MapScreen
@@ -104,7 +107,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         Binding("8", "switch_mode('settings')", "Settings", show=False, id="app.settings", tooltip="The Settings screen"),
         Binding("colon,ctrl+p", "command_palette", "Palette", show=False, id="app.palette", tooltip="Find a command by its name"),
         Binding("T", "next_theme", "Theme", show=False, id="app.theme", tooltip="The next theme"),
-        Binding("q", "quit", "Quit", id="app.quit", tooltip="Close a window, else leave the program"),
+        Binding("q", "leave", "Quit", id="app.quit", tooltip="Close a window, else leave the program"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True, id="app.quit_always", tooltip="Leave the program"),
     ]
     view: var[View] = var(View(), init=False)
@@ -118,6 +121,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         listening: str = "",
         demo: bool = False,
         resolver: Resolver | None = None,
+        here: ThisHost = ThisHost(),  # noqa: B008  it is frozen
         config: Config | None = None,
         config_path: Path | None = None,
         clock: Callable[[], int] = now,
@@ -132,6 +136,7 @@ class NftuiApp(App[None], inherit_bindings=False):
             listening: Where exporters should send to, `10.1.2.3:9995`, for the words shown while there are no flows.
             demo: Whether the exporters are simulated.
             resolver: Knows names of addresses; None for one that knows none.
+            here: What is known of this host, and may be done there.
             config: The whole configuration, for what shows it; `display` goes before its own.
             config_path: Its file, None for the default one: saved filters and themes of the user stand beside it.
             clock: Returns the present in microseconds since 1970.
@@ -144,7 +149,9 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.back_end, self.display_settings, self.clock = back_end, display, clock
         self.title, self.listening, self.demo = printable(title), printable(listening), demo
-        self.resolver = resolver or Resolver(NameSettings())
+        self.resolver, self.here = resolver or Resolver(NameSettings()), here
+        self.sides: tuple[Sidedness, ...] = ()
+        self.capture: PacketCapture | None = None
         self.config, self.config_path = config or Config(display=display), config_path
         self.saved, self.unsaved = self.config, dict[str, str]()
         self.environ = _ABLE if environ is None else environ
@@ -165,9 +172,62 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.set_reactive(NftuiApp.view, replace(_first_view(display), names=self.resolver.asks))
 
     def on_mount(self) -> None:
-        """Say which of the user's themes can't be used."""
+        """Say which of the user's themes can't be used, and begin to watch."""
         for problem in self.themes.problems.values():
             self.notify(printable(problem), severity="warning", timeout=10, markup=False)
+        if self.here.sides is not None:
+            self.set_timer(side_watch.FIRST_S, self._look_at_sides)
+        if self.here.first:
+            path = self.config_path or default_path()
+            chosen_interfaces.look_whether_first(self, path, lambda: self.back_end.held() is None)
+
+    @on(chosen_interfaces.Emptiness)
+    def _found_out(self, message: chosen_interfaces.Emptiness) -> None:
+        message.stop()
+        if message.first and isinstance(self.screen, ShellScreen):
+            self.choose_interfaces(first=True)
+
+    def choose_interfaces(self, first: bool = False) -> None:
+        """Choose the interfaces whose packets become flows."""
+        if self.demo:
+            self.notify("the demo simulates its exporters; `nftui` takes packets", markup=False)
+            return
+        from nftui.screens.interface_choice import InterfaceChoice
+
+        self.push_screen(InterfaceChoice(self.config.probe.interfaces, first), self._chose_interfaces)
+
+    def _chose_interfaces(self, names: tuple[str, ...] | None) -> None:
+        if names is not None:
+            chosen_interfaces.keep(self, self.config_path or default_path(), names, self.here.take_up)
+
+    @on(chosen_interfaces.Kept)
+    def _kept_interfaces(self, message: chosen_interfaces.Kept) -> None:
+        message.stop()
+        if message.problem:
+            self.notify(printable(message.problem), severity="error", timeout=10, markup=False)
+            return
+        from nftui.engine import settings
+
+        said = ", ".join(message.names)
+        self.config, self.saved = (settings.tried(one, "probe.interfaces", said) for one in (self.config, self.saved))
+        words = f"packets of {', '.join(message.names)} become flows" if message.names else "only exports are listened for"
+        path = self.config_path or default_path()
+        later = "" if self.here.take_up is not None else f" as soon as a collector reads {path} again (SIGHUP)"
+        self.notify(printable(f"{words}{later}; `Choose interfaces` in the palette (:) changes it"), markup=False)
+
+    def _look_at_sides(self) -> None:
+        assert self.here.sides is not None
+        look, now = self.here.sides.look, self.clock()
+        errands.send("sides", self, lambda: side_watch.Looked(look(now)), lambda words: side_watch.Looked(None))
+
+    @on(side_watch.Looked)
+    def _looked_at_sides(self, message: side_watch.Looked) -> None:
+        message.stop()
+        self.sides = self.sides if message.found is None else message.found
+        if isinstance(self.screen, ShellScreen):
+            self.screen.show_edges()
+        if self.here.sides is not None:
+            self.set_timer(side_watch.EACH_S, self._look_at_sides)
 
     def look_like(self, display: DisplaySettings) -> None:
         """Take theme, colours and characters from settings.
@@ -205,6 +265,14 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.theme_changed_signal.publish(self.current_theme)
         self.refresh_css()
         self.screen.refresh()
+
+    async def action_leave(self) -> None:
+        """Leave the program; while a capture runs only when that is asked twice."""
+        if self.capture is not None and self.capture.running:
+            self.capture.stop()
+            self.notify(f"{capturing.ended(self.capture)}; q once more leaves", markup=False)
+        else:
+            await self.action_quit()
 
     def action_next_theme(self) -> None:
         """Take the next theme."""

@@ -75,10 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nftui {__version__}")
     parser.add_argument("--no-collect", action="store_true", help="only read: start no collector")
     parser.add_argument("--listen", action="append", metavar=LISTEN, help="of the embedded collector; as of `collect`")
+    parser.add_argument("--interface", action="append", metavar="IF", help="of the embedded collector; as of `collect`")
     parser.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=_Parser)
     _add_collecting(commands, shared)
     _add_asking(commands, shared)
+    _add_sending(commands, shared)
     _add_keeping(commands, shared)
     return parser
 
@@ -106,16 +108,26 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
         metavar=LISTEN,
         help="repeatable; default 9995/udp for all protocols and 6343/udp for sFlow only; tcp and sctp take IPFIX",
     )
+    collect.add_argument(
+        "--interface", action="append", metavar="IF", help="repeatable; make flows of its packets, too; see `nftui probe`"
+    )
     collect.add_argument("--interval", type=int, metavar="S", help="seconds of a segment (default 300)")
     collect.add_argument("--processes", type=int, metavar="N", help="that receive over udp (default 1; 0: one on each core)")
     collect.add_argument("--with-parent", type=int, help=argparse.SUPPRESS)
     collect.add_argument("--check", action="store_true", help="print what it would bind and which elements it takes")
+    _add_probe(commands, shared)
     importing = commands.add_parser(
         "import",
         parents=[shared],
-        help="files of nfdump, captures of flow exports (pcap), Parquet, and directories of them into the store",
+        help="files of nfdump, captures (pcap) of flow exports or of traffic, Parquet, and directories of them into the store",
     )
     importing.add_argument("paths", nargs="+", metavar="PATH", type=Path)
+    importing.add_argument(
+        "--as",
+        dest="kind",
+        choices=("flows", "packets"),
+        help="what a capture holds: exports of flows (default where it has any), or traffic, of which flows are made",
+    )
     importing.add_argument("--again", action="store_true", help="import files that were imported before, too")
     importing.add_argument("-o", "--output", choices=("text", "json"), default="text")
     protocols = commands.add_parser("protocols", parents=[shared], help="protocols, vendors' names for them, and what decodes each")
@@ -126,6 +138,37 @@ def _add_collecting(commands: argparse._SubParsersAction[_Parser], shared: _Pars
         "doctor", parents=[shared], help="checks permissions, limits, clock, disk, terminal; says how to mend each"
     )
     doctor.add_argument("-o", "--output", choices=("text", "json"), default="text")
+
+
+def _add_probe(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    probe = commands.add_parser(
+        "probe",
+        parents=[shared],
+        help="flows of packets: from interfaces, capture files or a pipe; without any, the interfaces there are",
+    )
+    probe.add_argument(
+        "sources", nargs="*", metavar="IF|FILE|-", help="interfaces; or capture files; or - for standard input: `tcpdump -w - | …`"
+    )
+    probe.add_argument("--to", action="append", metavar="HOST:PORT", help="a collector, repeatable; instead of into the store")
+    probe.add_argument(
+        "--format", choices=("netflow5", "netflow9", "ipfix"), default="ipfix", help="of what is sent (default ipfix)"
+    )
+    probe.add_argument("--bpf", metavar="EXPR", help="a filter as of tcpdump, in the kernel")
+    probe.add_argument("--active", type=int, metavar="S", help="tell of a flow that goes on after so long (default 60)")
+    probe.add_argument("--inactive", type=int, metavar="S", help="a flow is over after so long without a packet (default 15)")
+    probe.add_argument("--sampling", type=int, metavar="N", help="look at 1 in N packets (default 1: all)")
+    probe.add_argument(
+        "--entries", type=int, metavar="N", help="flows that are followed at a time (default: by the memory there is)"
+    )
+    probe.add_argument(
+        "--processes", type=int, metavar="N", help="that share an interface's packets (default 1; 0: one on each core)"
+    )
+    probe.add_argument("--promiscuous", action="store_true", help="take what is addressed to other machines, as on a mirror port")
+    probe.add_argument("--inner", action="store_true", help="flows are those inside of tunnels")
+    probe.add_argument("--biflow", action="store_true", help="tell of both directions of a connection together")
+    probe.add_argument("--carry-fragments", action="store_true", help="later fragments count for the ports of the first")
+    probe.add_argument("--conntrack", action="store_true", help="flows from the kernel's connection tracking, too")
+    probe.add_argument("--again", action="store_true", help="of files: read those that were read before, too")
 
 
 def _add_asking(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
@@ -204,6 +247,40 @@ def _add_filtering(asking: _Parser) -> None:
         "--notes",
         action=argparse.BooleanOptionalAction,
         help="on stderr, what a filter may mean otherwise than it seems (default: on a terminal)",
+    )
+
+
+def _add_sending(commands: argparse._SubParsersAction[_Parser], shared: _Parser) -> None:
+    sending = _Parser(add_help=False, parents=[shared])
+    sending.add_argument("filter", nargs="*", metavar="FILTER", help="only these flows: 'net 10.0.0.0/8 and not port 53'")
+    add_targets(sending, required=True)
+    sending.add_argument("--exporters", action="store_true", help="tell who exported each flow to us, too (netflow9, ipfix)")
+    sending.add_argument("-o", "--output", choices=("text", "json"), default="text", help="of what is said at the end")
+    sending.add_argument("--names", action="store_true", help="names in FILTER are looked up in DNS, too")
+    _add_filtering(sending)
+    replay = commands.add_parser(
+        "replay", parents=[sending], help="send stored flows to a collector, as fast as they came or faster"
+    )
+    replay.add_argument("--speed", default="1", metavar="N", help="times as fast as they came, or max (default 1)")
+    replay.add_argument("--shift-to-now", action="store_true", help="move their times, as if they were received now")
+    replay.add_argument(
+        "-r", "--read", action="append", type=Path, metavar="PATH", help="files instead of the store; as of `flows`"
+    )
+    replay.add_argument("-t", "--time", metavar="RANGE", help="-15m, -1d, START/END, all; as of `flows`")
+    replay.add_argument("--contained", action="store_true", help="only flows wholly inside the range, as nfdump")
+    replay.add_argument("-c", "--count", type=int, metavar="N", help="at most N")
+    replay.set_defaults(raw=True, perspective="all")
+    commands.add_parser("relay", parents=[sending], help="send on what the collector stores, as it comes, until SIGTERM")
+
+
+def add_targets(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add the options that say where flows are sent, and how."""
+    parser.add_argument("--to", action="append", required=required, metavar="HOST:PORT", help="a collector, repeatable")
+    parser.add_argument("--format", choices=("netflow5", "netflow9", "ipfix"), default="ipfix", help="default ipfix")
+    parser.add_argument("--domain", type=int, default=0, metavar="N", help="observation domain, or source id (default 0)")
+    parser.add_argument("--mtu", type=int, default=1400, metavar="OCTETS", help="of the largest packet sent (default 1400)")
+    parser.add_argument(
+        "--pace", type=int, default=20_000, metavar="N", help="datagrams a second at most (default 20000; 0: no limit)"
     )
 
 

@@ -23,10 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 for a failure, 2 for a mistake in the arguments.
     """
+    own = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = argparse.Namespace()
     try:
         command, options = parsed(arguments)
+        if own and command in OPENING:
+            _drop_rights()
         status = COMMANDS[command](options)
         if hasattr(options, "naming"):
             options.naming.close()
@@ -67,6 +70,7 @@ def _dashboard(options: argparse.Namespace) -> int:
         _config(options),
         collect=not options.no_collect,
         listen=options.listen,
+        interfaces=options.interface,
         config_path=config,
         with_parent=options.with_parent,
     )
@@ -117,6 +121,7 @@ def _collect(options: argparse.Namespace) -> int:
         _config(options),
         options.listen,
         options.interval,
+        interfaces=options.interface,
         processes=options.processes,
         check=options.check,
         with_parent=options.with_parent,
@@ -128,7 +133,16 @@ def _collect(options: argparse.Namespace) -> int:
 def _import(options: argparse.Namespace) -> int:
     from nftui import importing
 
-    return importing.import_files(_data(options), _config(options), options.paths, options.output, again=options.again)
+    packets = {"flows": False, "packets": True}.get(options.kind)
+    return importing.import_files(
+        _data(options), _config(options), options.paths, options.output, packets=packets, again=options.again
+    )
+
+
+def _probe(options: argparse.Namespace) -> int:
+    from nftui import probing
+
+    return probing.probe(_data(options), _config(options), options, given=hasattr(options, "data"), read=lambda: _config(options))
 
 
 def _protocols(options: argparse.Namespace) -> int:
@@ -187,6 +201,18 @@ def _summary(options: argparse.Namespace) -> int:
 
     with output(options.output, options.out):
         return asking.summary(_data(options), options, given=_given(options))
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from nftui import sending
+
+    return sending.replay(_data(options), options, given=_given(options))
+
+
+def _relay(options: argparse.Namespace) -> int:
+    from nftui import sending
+
+    return sending.relay(_data(options), options)
 
 
 def _given(options: argparse.Namespace) -> bool:
@@ -264,6 +290,15 @@ def _data(options: argparse.Namespace) -> Path:
     return Path(path).expanduser() if path else config.default_data()
 
 
+def _drop_rights() -> None:
+    """Take what opens sockets out of force before anything is loaded that has threads: they keep what they had when they began."""
+    from nftui.capture.probe import rights
+
+    rights.drop()
+
+
+OPENING = ("collect", "probe")
+"""Commands that put rights in force just while they open something."""
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "dashboard": _dashboard,
     "serve": _serve,
@@ -271,6 +306,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "demo-exporters": _demo_exporters,
     "collect": _collect,
     "import": _import,
+    "probe": _probe,
     "protocols": _protocols,
     "status": _status,
     "doctor": _doctor,
@@ -279,6 +315,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "summary": _summary,
     "top": _top,
     "pairs": _pairs,
+    "replay": _replay,
+    "relay": _relay,
     "filters list": _filters_list,
     "filters show": _filters_show,
     "filters save": _filters_save,

@@ -6,7 +6,7 @@ import ctypes
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from nftui.config import MOST_PROCESSES, Config
@@ -24,6 +24,7 @@ def collect(
     listen: list[str] | None,
     interval: int | None,
     *,
+    interfaces: list[str] | None = None,
     processes: int | None = None,
     check: bool = False,
     with_parent: int | None = None,
@@ -37,6 +38,7 @@ def collect(
         config: The configuration.
         listen: What the command line says to listen to; None for nothing.
         interval: Seconds of a segment by the command line.
+        interfaces: Of whose packets flows are made, by the command line.
         processes: That receive, by the command line.
         check: Only say what would be done.
         with_parent: The process to end with.
@@ -47,10 +49,8 @@ def collect(
     Raises:
         NftuiError: What was asked for can't be done.
     """
-    import msgspec
-
     from nftui.capture import layouts
-    from nftui.engine import collector, notify
+    from nftui.engine import collector, notify, packet_sources
 
     layouts.define(config.elements)
     _require_addresses(listen or ())
@@ -58,10 +58,8 @@ def collect(
     _require_between("--processes", processes, 0, MOST_PROCESSES)
 
     def told(config: Config) -> Config:
-        named = {"listen": tuple(listen) if listen else None, "interval": interval, "processes": processes}
-        settings = msgspec.structs.replace(config.collector, **{key: value for key, value in named.items() if value is not None})
-        store = msgspec.structs.replace(config.store, path=str(data)) if given else config.store
-        return msgspec.structs.replace(config, collector=settings, store=store)
+        named = {"listen": tuple(listen or ()), "interval": interval, "processes": processes, "interfaces": tuple(interfaces or ())}
+        return _replaced(config, named, store=data if given else None)
 
     config = told(config)
     if check:
@@ -71,11 +69,28 @@ def collect(
         notify.tell("READY=1", f"STATUS={SWITCHED_OFF}")
         print(SWITCHED_OFF, flush=True)
         return 0
+    if interfaces:
+        # What the configuration names may come later; what is typed here is meant now.
+        packet_sources.require(config.probe)
     if with_parent is not None:
         _end_with(with_parent)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     os.umask(UMASK)
     return collector.serve(data, config, lambda line: print(line, flush=True), lambda: told(read()))
+
+
+def _replaced(config: Config, named: Mapping[str, object], store: Path | None) -> Config:
+    """Return a configuration with what the command line names in the place of what it says."""
+    import msgspec
+
+    said = {key: value for key, value in named.items() if value not in (None, ())}
+    probe = {key: said.pop(key) for key in ("interfaces",) if key in said}
+    return msgspec.structs.replace(
+        config,
+        collector=msgspec.structs.replace(config.collector, **said),
+        probe=msgspec.structs.replace(config.probe, **probe),
+        store=msgspec.structs.replace(config.store, path=str(store)) if store else config.store,
+    )
 
 
 def _require_between(option: str, value: int | None, least: int, most: int, unit: str = "") -> None:
@@ -106,6 +121,8 @@ def _check(data: Path, config: Config) -> int:
         require_transport(entry[2])
     for entry in entries:
         print(f"would listen on {described(entry)}")
+    for interface in config.probe.interfaces:
+        print(f"would make flows of the packets of {interface}")
     print(f"would store in {data}")
     print(f"decodes {', '.join(protocols.decoders())}; `nftui protocols` lists vendors")
     known = names()

@@ -25,6 +25,11 @@ LONGEST_NAME = 64
 MOST_PROCESSES = 64
 """Of one collector."""
 LONGEST_COMMUNITY = 255
+LONGEST_INTERFACE = 15
+"""Octets of an interface's name (IFNAMSIZ, with its end)."""
+MOST_SAMPLING = 1_000_000
+LEAST_ENTRIES, MOST_ENTRIES = 1024, 1 << 24
+"""Flows that a probe follows at a time."""
 CHOICES = {
     "units": ("si", "iec"),
     "colours": ("auto", "truecolor", "256", "16", "none"),
@@ -55,6 +60,40 @@ class CollectorSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True)
     """Seconds that an exporter's clock may be off before its times are corrected by what it is off; 0 for never."""
     template_lifetime: int = 86_400
     """Seconds after which a template that was not said again over UDP is forgotten; 0 for never."""
+
+
+class ProbeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """[probe]: flows made of packets here, without an exporter."""
+
+    interfaces: tuple[str, ...] = ()
+    """Interfaces whose packets become flows, `eth0`; empty for none."""
+    bpf: str = ""
+    """A filter as of tcpdump: other packets are not looked at; empty for all."""
+    promiscuous: bool = False
+    """Whether packets are taken that are addressed to other machines, as on a mirror port."""
+    active: int = 60
+    """Seconds after which a flow that goes on is told of, 1 to 3600."""
+    inactive: int = 15
+    """Seconds without a packet after which a flow is over, 1 to 3600."""
+    sampling: int = 1
+    """N of 1 in N packets that are looked at; 1 for all."""
+    entries: int = 0
+    """Flows that are followed at a time on each interface, 1024 to 16777216; of more, the least important end early. 0: what fits
+    into a hundredth of the memory, at most 1,048,576."""
+    inner: bool = False
+    """Whether flows are those inside of tunnels (GRE, 6in4, VXLAN, Geneve, GTP-U) instead of the tunnels."""
+    biflow: bool = False
+    """Whether both directions of a connection are told of together."""
+    carry_fragments: bool = False
+    """Whether later fragments of a packet count for the ports of the first."""
+    processes: int = 1
+    """Processes that share the packets of each interface, up to 64; 0 for one on each core."""
+    ring: str = "32M"
+    """Memory in which the kernel keeps packets of an interface until they are looked at."""
+    conntrack: bool = False
+    """Whether connections that the kernel's connection tracking forgets become flows, too."""
+    address: str = ""
+    """The exporter's address in flows that are made here; empty for this machine's own."""
 
 
 class ExporterSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -145,6 +184,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The whole configuration."""
 
     collector: CollectorSettings = CollectorSettings()
+    probe: ProbeSettings = ProbeSettings()
     store: StoreSettings = StoreSettings()
     snmp: SnmpSettings = SnmpSettings()
     names: NameSettings = NameSettings()
@@ -274,6 +314,10 @@ def _check(config: Config, name: str) -> None:
         ("collector.clock_threshold", collector.clock_threshold, 0, 10**9, " seconds"),
         ("collector.template_lifetime", collector.template_lifetime, 0, 10**9, " seconds"),
         ("collector.processes", collector.processes, 0, MOST_PROCESSES, ""),
+        ("probe.active", config.probe.active, 1, 3600, " seconds"),
+        ("probe.inactive", config.probe.inactive, 1, 3600, " seconds"),
+        ("probe.sampling", config.probe.sampling, 1, MOST_SAMPLING, ""),
+        ("probe.processes", config.probe.processes, 0, MOST_PROCESSES, ""),
         ("store.max_lifespan", store.max_lifespan, 0, 100_000, " days"),
         ("snmp.interval", config.snmp.interval, 60, 604_800, " seconds"),
         ("snmp.port", config.snmp.port, 1, 65_535, ""),
@@ -290,6 +334,7 @@ def _check(config: Config, name: str) -> None:
     _check_choices(display, name)
     _check_home(config.network.home, name)
     _check_exporters(config, name)
+    _check_probe(config.probe, name)
     _check_snmp(config.snmp, name)
     _check_elements(config, name)
     _check_sizes(config, name)
@@ -329,6 +374,21 @@ def _check_exporters(config: Config, name: str) -> None:
             raise ConfigError(f"{name}: exporters.{address!r}.name has {len(exporter.name)} characters; at most {LONGEST_NAME}")
 
 
+def _check_probe(probe: ProbeSettings, name: str) -> None:
+    for interface in probe.interfaces:
+        if not interface or len(interface.encode()) > LONGEST_INTERFACE or "/" in interface or interface.split() != [interface]:
+            raise ConfigError(
+                f"{name}: probe.interfaces: {interface!r} is no interface's name; `nftui probe` lists those there are"
+            )
+    if probe.entries and not LEAST_ENTRIES <= probe.entries <= MOST_ENTRIES:
+        raise ConfigError(f"{name}: probe.entries is {probe.entries}; it takes {LEAST_ENTRIES} to {MOST_ENTRIES}, or 0")
+    if probe.address:
+        try:
+            ipaddress.ip_address(probe.address)
+        except ValueError as error:
+            raise ConfigError(f"{name}: probe.address: {error}; write an address, or leave it out") from error
+
+
 def _check_snmp(snmp: SnmpSettings, name: str) -> None:
     for address in snmp.exporters:
         try:
@@ -343,6 +403,7 @@ def _check_snmp(snmp: SnmpSettings, name: str) -> None:
 def _check_sizes(config: Config, name: str) -> None:
     for key, text in (
         ("collector.receive_buffer", config.collector.receive_buffer),
+        ("probe.ring", config.probe.ring),
         ("store.max_size", config.store.max_size or "0"),
         ("store.min_free", config.store.min_free or "0"),
     ):

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +25,9 @@ from nftui.engine.child import die_with_parent
 from nftui.engine.files import FILE_MODE
 from nftui.engine.filter_resolving import resolved
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.one_sided import Sides
 from nftui.engine.ordered import Records
+from nftui.engine.owners import Owners
 from nftui.engine.places import Places
 from nftui.engine.query import Answer, Query
 from nftui.engine.resolving import Resolver
@@ -39,7 +43,9 @@ HISTORY_MINUTES = 15
 class Watched(LocalBackEnd):
     """A store whose collector is a child of ours: when that ends by itself, the status says why."""
 
-    def __init__(self, root: Path, collector: Child | None, resolver: Resolver, located: Places) -> None:
+    def __init__(
+        self, root: Path, collector: Child | None, resolver: Resolver, located: Places, owners: Owners | None = None
+    ) -> None:
         """Open a store for reading.
 
         Args:
@@ -47,9 +53,10 @@ class Watched(LocalBackEnd):
             collector: Our collector, where there is one.
             resolver: Asked for names in filters; it may take its time, as an answer does.
             located: Asked for places in filters.
+            owners: Begins to look as soon as there is a probe; None for nobody.
         """
         super().__init__(root)
-        self._collector, self._resolver, self._places = collector, resolver, located
+        self._collector, self._resolver, self._places, self._owners = collector, resolver, located, owners
 
     def answer(self, query: Query, watch: Watch | None = None) -> Answer:
         """Answer a question, names and places of its filter looked up; the answer has the question as it was asked."""
@@ -76,7 +83,10 @@ class Watched(LocalBackEnd):
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status; `problem` alone when it is gone."""
         problem = self._collector.problem() if self._collector else ""
-        return {"problem": problem} if problem else super().status()
+        status = {"problem": problem} if problem else super().status()
+        if self._owners is not None and status is not None and status.get("probes"):
+            self._owners.begin()
+        return status
 
     def account(self) -> Account:
         """Return the collector's account; `problem` alone as its status when it is gone."""
@@ -111,6 +121,20 @@ class Child:
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"ended with status {self.process.returncode}"
 
+    def read_again(self, status: Callable[[], dict[str, Any] | None]) -> None:
+        """Have a collector take up its configuration, as soon as its status is there: before that the signal would end it.
+
+        Raises:
+            StoreError: It isn't at work.
+        """
+        end = time.monotonic() + STOP_S
+        while not (problem := self.problem()) and time.monotonic() < end:
+            if ((status() or {}).get("pid")) == self.process.pid:
+                self.process.send_signal(signal.SIGHUP)
+                return
+            time.sleep(0.1)
+        raise StoreError(f"the collector takes it up at its next start: {problem or 'it has not begun its work yet'}")
+
     def stop(self) -> None:
         """End the process, and wait until it has finished its work."""
         self.process.terminate()
@@ -127,6 +151,7 @@ def run(
     *,
     collect: bool,
     listen: list[str] | None = None,
+    interfaces: list[str] | None = None,
     config_path: Path | None = None,
     with_parent: int | None = None,
 ) -> int:
@@ -135,19 +160,35 @@ def run(
     if with_parent is not None:
         die_with_parent(with_parent)
     with ExitStack() as stack:
-        child = collector_for(data, config, collect=collect, listen=listen, config_path=config_path)
+        child = collector_for(data, config, collect=collect, listen=listen, interfaces=interfaces, config_path=config_path)
         if child is not None:
             stack.callback(child.stop)
         entries = tuple(listen or config.collector.listen)
         port = entries[0].rsplit(":", 1)[-1].removesuffix("/udp") if entries else "9995"
-        return _show(data, config, listening=f"{own_address()}:{port}", collector=child, config_path=config_path)
+        return _show(
+            data,
+            config,
+            listening=f"{own_address()}:{port}",
+            collector=child,
+            config_path=config_path,
+            first=child is not None and not listen and not interfaces,
+        )
 
 
-def collector_for(data: Path, config: Config, *, collect: bool, listen: list[str] | None, config_path: Path | None) -> Child | None:
+def collector_for(
+    data: Path,
+    config: Config,
+    *,
+    collect: bool,
+    listen: list[str] | None,
+    interfaces: list[str] | None = None,
+    config_path: Path | None,
+) -> Child | None:
     """Start a collector where one is wanted and none is at work on the store."""
     if not collect or not config.collector.enabled or Store(data).collector_running():
         return None
-    return _start_collector(data, listen or list(config.collector.listen), config.collector.interval, config_path)
+    ports = listen or list(config.collector.listen)
+    return _start_collector(data, ports, config.collector.interval, config_path, interfaces or ())
 
 
 def demo(data: Path | None, config: Config, *, network: str | None, seed: int, screen: bool) -> int:
@@ -212,25 +253,33 @@ def _show(
     collector: Child | None,
     demo: bool = False,
     config_path: Path | None = None,
+    first: bool = False,
 ) -> int:
     in_browser = os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
     if not in_browser and (not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb"):
         raise ListenError("", 0, "the dashboard wants a terminal; `nftui top`, `flows`, `series` and `summary` print to anything")
     from nftui.app import NftuiApp
+    from nftui.screens.this_host import ThisHost
 
     lower_pool()
     # These would win over the size that the terminal tells, and stay when it changes; a browser tells its first size by them.
     for name in () if in_browser else ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     cache = default_cache()
-    resolver = Resolver(config.names, cache / "names.json")
+    resolver, owners = Resolver(config.names, cache / "names.json"), Owners()
     app = NftuiApp(
-        Watched(data, collector, resolver, places.use(config.names, cache)),
+        Watched(data, collector, resolver, places.use(config.names, cache), owners),
         config.display,
         title=str(data),
         listening=listening,
         demo=demo,
         resolver=resolver,
+        here=ThisHost(
+            owners,
+            Sides(LocalBackEnd(data, keep=False)),
+            None if collector is None or demo else lambda: collector.read_again(Store(data).status),
+            first and not in_browser,
+        ),
         config=config,
         config_path=config_path,
         environ=os.environ,
@@ -240,11 +289,14 @@ def _show(
     return app.return_code or 0
 
 
-def _start_collector(data: Path, listen: list[str], interval: int, config_path: Path | None) -> Child:
+def _start_collector(
+    data: Path, listen: list[str], interval: int, config_path: Path | None, interfaces: Sequence[str] = ()
+) -> Child:
     try:
         make_folder(data)
         words = ["collect", "--data", str(data), "--interval", str(interval), "--with-parent", str(os.getpid())]
         words += [word for text in listen for word in ("--listen", text)]
+        words += [word for name in interfaces for word in ("--interface", name)]
         if config_path is not None:
             words += ["--config", str(config_path)]
         return Child(words, data / "collector.log")

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nftui import config
-from nftui.checks import collector, host, nfdump, store
+from nftui.checks import collector, host, nfdump, probe, store
 from nftui.checks.finding import Check, Finding, Level, Patient, counted, problem
 from nftui.config import Config
 from nftui.errors import ConfigError, NftuiError
@@ -31,6 +31,7 @@ CHECKS: dict[str, Check] = {
     "ports": collector.check_ports,
     "open files": host.check_descriptors,
     "collector": collector.check_collector,
+    "probe": probe.check_probe,
     "losses": collector.check_losses,
     "events": collector.check_events,
     "clock": host.check_clock,

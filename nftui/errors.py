@@ -7,6 +7,8 @@
     ├── ResolveError       a name that stands for no address
     ├── PlacesError        a file of countries or AS numbers
     ├── ListenError        a socket that can't be had
+    ├── InterfaceError     an interface that packets can't be taken from
+    ├── PacketFilterError  a filter of packets, for the kernel
     ├── StoreError         the data directory
     │   ├── StoreLocked    another collector holds it
     │   └── SegmentError   one file of it
@@ -94,6 +96,31 @@ class ListenError(NftuiError):
     def __init__(self, address: str, port: int, reason: str) -> None:
         self.address, self.port = address, port
         super().__init__(reason)
+
+
+class InterfaceError(NftuiError):
+    """An interface that packets can't be taken from.
+
+    Attributes:
+        interface: Its name.
+        refused: Whether it is for want of rights.
+    """
+
+    def __init__(self, interface: str, reason: str, *, refused: bool = False) -> None:
+        self.interface, self.refused = interface, refused
+        super().__init__(f"{interface}: {reason}")
+
+
+class PacketFilterError(NftuiError):
+    """A filter of packets that can't be made into a program for the kernel.
+
+    Attributes:
+        text: The filter.
+    """
+
+    def __init__(self, text: str, reason: str) -> None:
+        self.text = text
+        super().__init__(f"packet filter {text!r}: {reason}")
 
 
 class StoreError(NftuiError):

@@ -6,19 +6,32 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nftui.collecting import UMASK
 from nftui.config import Config
 from nftui.printable import printable
 from nftui.units import SECOND, duration
 
+if TYPE_CHECKING:
+    from nftui.engine.packet_source import PacketSource
+
 BAR = 24
+NOT_METERED = (
+    ("not_ip", "not IP"), ("cut", "cut"), ("sampled_out", "not looked at"), ("fragments", "fragments"),
+    ("emergency", "flows ended early, as there were more at a time than probe.entries"), ("lost_packets", "in no flow"),
+    ("file_cut", "files end within a frame"),
+)  # fmt: skip
+"""What is counted of packets, and how it is called."""
 EVERY_S = 0.1
 
 
-def import_files(data: Path, config: Config, paths: list[Path], output: str, *, again: bool = False) -> int:
+def import_files(
+    data: Path, config: Config, paths: list[Path], output: str, *, packets: bool | None = None, again: bool = False
+) -> int:
     """Put the flows of files into the store, and say what was read, stored, malformed and skipped.
 
     Args:
@@ -26,6 +39,7 @@ def import_files(data: Path, config: Config, paths: list[Path], output: str, *, 
         config: The configuration.
         paths: Files and directories.
         output: `text` or `json`.
+        packets: Whether captures hold traffic, of which flows are made; None to find out.
         again: Import files that were imported before, too.
     Raises:
         NftuiError: A file or the store can't be read or written; what was read before is stored.
@@ -37,11 +51,11 @@ def import_files(data: Path, config: Config, paths: list[Path], output: str, *, 
 
     layouts.define(config.elements)
     os.umask(UMASK)
-    importer = Importer(data, Rules(sampling=sampling_of(config.exporters)))
+    importer = Importer(data, Rules(sampling=sampling_of(config.exporters)), config.probe)
     bar = _Bar()
     began = time.monotonic()
     try:
-        for progress in importer.run(paths, again=again):
+        for progress in importer.run(paths, packets=packets, again=again):
             bar.show(progress)
     except KeyboardInterrupt:
         bar.clear()
@@ -105,6 +119,24 @@ def _lines(counts: dict[str, Any], seconds: float) -> list[str]:
     lines += [f"  not read: {printable(one, 300)}" for one in counts["files_broken"]]
     for kind in ("samples", "skipped", "malformed", "unread"):
         lines += [f"  {kind}: {count:,} {printable(reason)}" for reason, count in sorted(counts[kind].items())]
+    lines += [f"  {line}" for line in traffic_lines(counts["traffic"])]
     if counts["options_records"]:
         lines.append(f"  {counts['options_records']:,} options records")
     return lines
+
+
+def traffic_lines(counts: Mapping[str, int]) -> list[str]:
+    """Return what was read of packets, and what of them is in no flow."""
+    if not counts.get("frames"):
+        return []
+    lines = [f"{counts['packets']:,} IP packets of {counts['frames']:,} frames, {counts['octets']:,} octets"]
+    rest = [f"{counts[key]:,} {words}" for key, words in NOT_METERED if counts.get(key)]
+    return [*lines, *([f"of the frames: {', '.join(rest)}"] if rest else [])]
+
+
+def probe_lines(source: PacketSource) -> list[str]:
+    """Return what became of the packets of a source that is over."""
+    counts = asdict(source)
+    counts["frames"] = source.packets
+    counts["packets"] = source.packets - source.not_ip - source.cut - source.sampled_out
+    return [f"{source.source}: {source.flows:,} flows", *(f"  {line}" for line in traffic_lines(counts))]

@@ -128,6 +128,7 @@ COLUMNS: tuple[Column, ...] = (
     _mac("access_point_mac", "ap mac"),
     _number("forwarding_status", pl.Int16, "fwd status"),
     _number("flow_end_reason", pl.Int16, "end reason"),
+    _text("client_by", "client by"),
     _number("application_id", pl.Int64, "app id"),
     _text("application_name", "application"),
     _number("ip_version", pl.Int16, "ip"),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from nftui import account
+from nftui.engine.packet_source import KERNEL, PacketSource
 from nftui.errors import StoreError
 from nftui.units import SECOND
 from tests.screens.conftest import HOSTILE, NOW
@@ -105,3 +106,23 @@ def test_hostile_names(running: Path, capsys: pytest.CaptureFixture[str]) -> Non
     told = capsys.readouterr().out
     assert "\\x1b]52" in told
     assert "\x1b" not in told
+
+
+def test_probes_in_words(running: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seen = PacketSource("eth0", packets=1000, octets=10**6, flows=50, packets_per_s=51_200, drops=7, used=45, entries=65_536)
+    seen.not_ip, seen.sampling, seen.bpf, seen.problem = 3, 100, "not port 22", "eth0 is down"
+    leave(running, written(probes=[seen.as_dict(), PacketSource("conntrack", KERNEL, flows=9).as_dict()]))
+    assert account.status(running, "text") == 0
+    told = capsys.readouterr().out
+    for words in (
+        "probe eth0  51.2k packets/s", "drops 7  follows 45 of 65,536", "    eth0 is down\n", "1 in 100 packets is looked at",
+        "filter: not port 22", "1,000 packets, 50 flows, 3 not IP", "probe conntrack kernel  ", "    9 flows\n",
+    ):  # fmt: skip
+        assert words in told, words
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_probes_that_lie_harm_nothing(running: Path, capsys: pytest.CaptureFixture[str], seed: int) -> None:
+    leave(running, written(probes=hostile([PacketSource("eth0").as_dict()] * 3, random.Random(seed))))
+    assert account.status(running, "text") == 0
+    assert not {"\x1b", "\x07", "\u202e", "\u200b"} & set(capsys.readouterr().out)

@@ -24,6 +24,21 @@ interval = 60
 allow = ["192.0.2.0/24"]
 clock_threshold = 5
 template_lifetime = 1800
+[probe]
+interfaces = ["eth0", "wlan0"]
+bpf = "ip or ip6"
+promiscuous = true
+active = 30
+inactive = 5
+sampling = 100
+entries = 65536
+inner = true
+biflow = true
+carry_fragments = true
+processes = 2
+ring = "64M"
+conntrack = true
+address = "192.0.2.5"
 [store]
 path = "~/flows"
 max_lifespan = 30
@@ -95,6 +110,15 @@ def test_every_key_is_taken() -> None:
         ("[collector]\ninterval = 86401", "collector.interval is 86401"),
         ("[collector]\nclock_threshold = -1", "collector.clock_threshold is -1"),
         ("[collector]\ntemplate_lifetime = 10000000000", "collector.template_lifetime is 10000000000"),
+        ("[probe]\ninterfaces = ['eth0 eth1']", "probe.interfaces: 'eth0 eth1' is no interface's name"),
+        ("[probe]\ninterfaces = ['an-interface-too-long']", "is no interface's name"),
+        ("[probe]\nactive = 0", "probe.active is 0"),
+        ("[probe]\ninactive = 3601", "probe.inactive is 3601"),
+        ("[probe]\nsampling = 0", "probe.sampling is 0"),
+        ("[probe]\nentries = 100", "probe.entries is 100"),
+        ("[probe]\nprocesses = 65", "probe.processes is 65"),
+        ("[probe]\nring = 'much'", "probe.ring: 'much' is no size"),
+        ("[probe]\naddress = 'here'", "probe.address: 'here' does not appear to be"),
         ("[network]\nhome = []", "network.home is empty; name your networks"),
         ("[network]\nhome = ['192.0.2.1/24']", "network.home: '192.0.2.1/24': 192.0.2.1/24 has host bits set"),
         ("[snmp]\ninterval = 59", "snmp.interval is 59"),

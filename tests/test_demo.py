@@ -393,10 +393,12 @@ def test_sequence_numbers_and_counters_at_their_limits() -> None:
     }
     columns |= {"source_as": np.full(2, 70000), "destination_as": np.full(2, 65535)}
     made = netflow5.encode(columns, np.full(2, 10**15), domain=1, boot=0, sequence=0xFFFFFFFF, sampling=100)
-    assert made.sequence == 1
+    # A flow of more than 32 bits of octets is divided.
+    assert made.records.tolist() == [12] and made.sequence == 11
     (payload,) = made.payloads
     assert struct.unpack_from(">H", payload, 22) == ((1 << 14) | 100,)
-    assert struct.unpack_from(">I", payload, 24 + 20) == (0xFFFFFFFF,)
+    octets, packets = (sum(struct.unpack_from(">I", payload, 24 + 48 * at + place)[0] for at in range(12)) for place in (20, 16))
+    assert (octets, packets) == (2 * (5 << 32), 2 * 9)
     assert struct.unpack_from(">HH", payload, 24 + 40) == (23456, 65535)
     walker = Walker()
     for payload in ipfix.encode(columns, np.full(2, 10**15), domain=1, sequence=0).payloads:

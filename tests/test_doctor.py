@@ -26,10 +26,12 @@ from nftui import machine
 from nftui.checks import collector as of_collector
 from nftui.checks import host
 from nftui.checks.finding import Level, Patient, number
+from nftui.checks.probe import _entry
 from nftui.cli import main
 from nftui.config import Config
 from nftui.doctor import CHECKS
 from nftui.engine import disk
+from nftui.engine.packet_source import PacketSource
 from nftui.engine.store import Store
 from tests.running import ROOT, collecting, free_port, netflow5, nftui, payloads, send
 
@@ -296,3 +298,27 @@ def test_an_nfdump_beside_us(tmp_path: Path, config: Path, says: str, level: str
     files, beside = found["nfdump"]
     assert files["found"] == "its files are read, with any compression"
     assert (beside["level"], words in beside["found"]) == (level, True)
+
+
+@pytest.mark.row("K11")
+def test_the_probe_says_what_is_in_its_way(tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, found = examined(tmp_path, config)
+    assert [one["found"] for one in found["probe"]] == ["no interface is looked at; `nftui probe` lists those there are"]
+    with config.open("a") as file:
+        file.write('[probe]\ninterfaces = ["lo", "gone0"]\nring = "1000G"\n')
+    monkeypatch.setattr("nftui.capture.probe.rights.permitted", lambda: False)
+    _, found = examined(tmp_path, config)
+    told = {one["found"].partition(";")[0]: one for one in found["probe"]}
+    assert "setcap" in told["packets may not be taken by whoever runs this"]["mend"]
+    assert told["gone0: no such interface"]["level"] == "problem"
+    assert any(one["found"].startswith("lo is up") for one in found["probe"])
+    assert any(re.match(r"rings take 2.0 TB of ", one["found"]) and one["level"] == "warning" for one in found["probe"])
+
+
+def test_the_probe_tells_what_was_lost() -> None:
+    seen = PacketSource("eth0", packets=1000, drops=7, emergency=5, lost_packets=2, entries=1024, problem="eth0 is gone")
+    found = list(_entry(seen.as_dict()))
+    assert [one.level for one in found] == [Level.PROBLEM, Level.WARNING, Level.WARNING, Level.WARNING]
+    assert "7 packets dropped by the kernel, 1,000 taken" in found[1].found and "probe.ring" in found[1].mend
+    (fine,) = _entry(PacketSource("eth0", packets=1000).as_dict())
+    assert (fine.level, fine.found) == (Level.OK, "eth0: 1000 packets taken, none dropped")

@@ -33,7 +33,9 @@ ADDRESS = np.dtype([("zero", "u8"), ("mapped", "u4"), ("four", "u4")])
 MAPPED = np.uint32(int.from_bytes(b"\0\0\xff\xff", "little"))
 
 NUMBERS: dict[str, np.dtype[Any]] = {
-    **dict.fromkeys(("source_mac", "destination_mac", "layer2_segment_id", "transport", "ip_end"), np.dtype("i8")),
+    **dict.fromkeys(
+        ("source_mac", "destination_mac", "layer2_segment_id", "network", "identification", "transport", "ip_end"), np.dtype("i8")
+    ),
     **dict.fromkeys(
         ("tos", "ttl", "protocol", "ip_version", "icmp_type", "icmp_code", "outer_protocol", "fragment"), np.dtype("i2")
     ),
@@ -46,7 +48,9 @@ NUMBERS: dict[str, np.dtype[Any]] = {
     ),
 }  # fmt: skip
 """Columns of numbers and their dtypes, those of `schema.py` where it has the column."""
-OF_THE_INNER = ("source_port", "destination_port", "tcp_flags", "icmp_type", "icmp_code", "flow_label", "transport")
+OF_THE_INNER = (
+    "source_port", "destination_port", "tcp_flags", "icmp_type", "icmp_code", "flow_label", "transport", "identification",
+)  # fmt: skip
 """Columns that an inner packet may lack, and must not keep from the outer one."""
 
 

@@ -87,11 +87,16 @@ def _ipv4(found: Dissection, rows: Rows, inner: bool) -> Rows | None:
     if inner:
         found.descend(rows)
     found.put("ip_version", rows, header["version"] >> 4)
+    found.put("network", rows, found.at[rows])
     found.put("tos", rows, header["tos"], room.holds(2))
     found.put("ip_total_length", rows, header["total_length"], room.holds(4))
     fragment = header["fragment"]
     place = np.where((fragment & 0x1FFF) != 0, LATER_FRAGMENT, np.where((fragment & 0x2000) != 0, FIRST_FRAGMENT, WHOLE))
     found.put("fragment", rows, place, room.holds(8))
+    parted = place != WHOLE
+    if parted.any():
+        known = room.holds(8)
+        found.put("identification", rows, header["identification"], parted if known is None else parted & known)
     found.put("ttl", rows, header["ttl"], room.holds(9))
     found.put("protocol", rows, header["protocol"], room.holds(10))
     found.put_addresses(rows, header, room)
@@ -124,6 +129,7 @@ def _ipv6(found: Dissection, rows: Rows, inner: bool) -> Rows | None:
         found.descend(rows)
     first = header["first"].astype(np.int64)
     found.put("ip_version", rows, first >> 28)
+    found.put("network", rows, found.at[rows])
     found.put("tos", rows, first >> 20 & 0xFF, room.holds(2))
     found.put("flow_label", rows, first & 0xFFFFF, room.holds(4))
     payload = header["payload"].astype(np.int64)
@@ -171,6 +177,8 @@ def _extensions(found: Dissection, rows: Rows) -> None:
         if fragmented.any():
             place = np.where((header["fragment"] & 0xFFF8) != 0, LATER_FRAGMENT, FIRST_FRAGMENT)
             found.columns["fragment"][left] = np.where(fragmented, place, found.columns["fragment"][left])
+            number = found.column("identification")
+            number[left] = np.where(fragmented, header["identification"], number[left])
         found.advance(left, np.where(there, size, 0))
     protocol[left] = ABSENT
 

@@ -24,7 +24,8 @@ from nftui.capture.sets import Integers, Octets
 Columns = dict[str, tuple[npt.NDArray[Any], Mask | None]]
 """Column of `schema.py` -> values, and where they stand; None for everywhere. Numbers have the column's dtype, addresses are uint8
 of shape (rows, 16), and texts are str in dtype object."""
-_SCHEMA_NUMBERS = tuple(name for name in NUMBERS if name not in ("transport", "ip_end", "fragment", "ttl"))
+_OF_THE_PLACE = ("network", "transport", "ip_end", "fragment", "identification", "ttl")
+_SCHEMA_NUMBERS = tuple(name for name in NUMBERS if name not in _OF_THE_PLACE)
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class Packets:
             nowhere looked for. MAC addresses are 48 bits in an integer; `ethernet_type` is the one behind VLAN tags;
             `source_vlan` is the outer tag and `customer_vlan` the next; `ip_total_length` is IPv4's total length, or IPv6's
             payload length + 40; `tcp_flags` are 12 bits (RFC 7125); `fragment` is `internet.WHOLE`, `FIRST_FRAGMENT` or
-            `LATER_FRAGMENT`; `transport` is where the transport header begins in the array that was dissected, and `ip_end`
-            where the IP packet ends, at most the packet's end.
+            `LATER_FRAGMENT`, and `identification` says which packet a fragment is of; `network` and `transport` are where the IP
+            and the transport header begin in the array that was dissected, and `ip_end` where the IP packet ends, at most the
+            packet's end.
         source: Shape (packets, 16), uint8, network order, IPv4 as ::ffff:a.b.c.d; zero where there is none.
         destination: The same.
         has_source: Shape (packets,), whether there is one.

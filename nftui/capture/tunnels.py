@@ -69,6 +69,11 @@ def enter(found: Dissection, rows: Rows) -> Rows | None:
     return found.where(some, found.kind[some] != ABSENT)
 
 
+def carries(protocol: npt.NDArray[np.integer], destination_port: npt.NDArray[np.integer]) -> Mask:
+    """Return whether packets of these protocols and ports may carry another."""
+    return np.asarray((_BY_PROTOCOL[protocol] != 0) | (protocol == UDP) & (_BY_PORT[destination_port] != 0))
+
+
 def _segment(found: Dissection, rows: Rows, segment: npt.NDArray[np.integer], present: Mask) -> None:
     """Keep the segment of the outermost overlay network."""
     column = found.column("layer2_segment_id")

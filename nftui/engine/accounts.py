@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from nftui.engine import packet_source
+
 Account = dict[str, Any]
 
 OK = "ok"
@@ -22,7 +24,7 @@ EVENTS = 100
 COUNTED = ("queue_dropped", "undecodable", "datagrams", "flows", "flows_stored", "flows_odd", "sequence_lost")
 PRESENT = ("drops", "datagrams_per_s", "flows_per_s", "flows_pending", "held_octets", "exporters_known", "waiting_datagrams")
 FOR_ALL = ("version", "pid", "running", "started", "now", "interval")
-PARTS = ("listen", "exporters", "unknown_exporters", "events", "store")
+PARTS = ("listen", "exporters", "unknown_exporters", "events", "store", "probes")
 
 # Of a socket. What the kernel dropped stands at the socket, which stays when a process ends.
 SOCKET_COUNTED = ("datagrams", "octets", "truncated")
@@ -64,6 +66,7 @@ def together(first: Account, others: Sequence[Account]) -> Account:
         "unknown_exporters": _unknown(everything),
         "listen": _sockets(first, others),
         "exporters": _exporters(everything),
+        "probes": packet_source.together(one for account in everything for one in _dicts(account, "probes")),
         "events": sorted((one for account in everything for one in _dicts(account, "events")), key=_time)[-EVENTS:],
     }
 
@@ -81,7 +84,8 @@ def left(account: Account) -> Account:
     ]
     sockets = [{**one, **dict.fromkeys(SOCKET_PRESENT, 0)} for one in _dicts(account, "listen")]
     counted = {key: account[key] for key in (*COUNTED, "unknown_exporters") if key in account}
-    return {**counted, "listen": sockets, "exporters": exporters, "events": _dicts(account, "events")}
+    probes = [packet_source.left(one) for one in _dicts(account, "probes")]
+    return {**counted, "listen": sockets, "exporters": exporters, "probes": probes, "events": _dicts(account, "events")}
 
 
 def _sockets(first: Account, others: Sequence[Account]) -> list[Account]:

@@ -24,6 +24,8 @@ SOUND_S = 60.0
 PAUSES_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 FOR_FIRST = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """What systemd tells a service is for its first process (sd_notify(3))."""
+ENDED_BY_PARENT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Sent to all processes of a service or a terminal; what they mean is for the parent to say."""
 ACCOUNT_LIMIT = 1 << 20
 _PR_SET_PDEATHSIG = 1
 

@@ -26,15 +26,19 @@ import polars as pl
 from nftui import __version__
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
+from nftui.capture.probe import rights
 from nftui.capture.streams import NOT_ALLOWED
-from nftui.config import CollectorSettings, Config, SnmpSettings, size
+from nftui.config import CollectorSettings, Config, size
 from nftui.engine import garbage, notify
 from nftui.engine.accounts import EVENTS
+from nftui.engine.feed import Feed
+from nftui.engine.flow_queue import QUEUE_FLOWS, FlowQueue
 from nftui.engine.keeper import Keeping
 from nftui.engine.keeper_process import KeeperProcess
 from nftui.engine.knowledge import Knowledge, deal
 from nftui.engine.listening import Listening, parsed
 from nftui.engine.outlet import STATUS, Outlet
+from nftui.engine.probes import Probes
 from nftui.engine.reload import Reload
 from nftui.engine.rules import rules_of
 from nftui.engine.share import Inherited, Share, left_over
@@ -43,8 +47,6 @@ from nftui.engine.urgency import lower_pool
 from nftui.engine.workers import Workers, number_of
 from nftui.errors import ConfigError
 
-QUEUE_FLOWS = 4_000_000
-"""Flows that wait for the disk at most, in all processes; what comes on top is dropped and counted."""
 TICK_S = 0.8
 """Between two tail files. Less than a second, so that with the time a write takes a crash loses no more than the last second."""
 TICK_FLOWS = 160_000
@@ -68,6 +70,7 @@ class Collector:
         config: Config | None = None,
         share: Share | None = None,
         inherited: Inherited | None = None,
+        feed: Feed | None = None,
     ) -> None:
         """Take the store and bind the sockets.
 
@@ -78,9 +81,9 @@ class Collector:
             keeping: What the keeper is told; None for the defaults, with the settings' interval.
             reload: Reads the configuration anew when `read_again` was called; None where there is none to read.
             config: What further processes are told; None for the settings alone.
-            share: Which process this is; None for the first of as many as the settings say.
+            share: Which process this is; None for the first of all.
             inherited: What a further process has of the first.
-
+            feed: Makes flows of packets in this process; None where nothing does.
         Raises:
             StoreLocked: Another collector has the store.
             StoreError: The data directory can't be used.
@@ -88,27 +91,26 @@ class Collector:
             ConfigError: A `listen` entry can't be understood.
         """
         self.root, self.settings = root, settings
-        # What comes over connections is for the first process alone.
+        # Connections are for the first process alone.
         entries = [entry for entry in parsed(settings.listen) if inherited is None or entry[2] == "udp"]
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self.share = share or Share(1, number_of(settings.processes, entries, self._tell))
-        self._room = QUEUE_FLOWS // self.share.processes
-        self._outlet = Outlet(root, self._tell, self._room, self.share, inherited.lock if inherited else None)
+        self._queue = FlowQueue(QUEUE_FLOWS // self.share.processes)
+        self._outlet = Outlet(root, self._tell, self._queue.room, self.share, inherited.lock if inherited else None)
         given, number = (inherited.sockets, 1) if inherited else (None, self.share.processes)
         self.listening = Listening(entries, size(settings.receive_buffer), processes=number, descriptors=given)
-        self._workers = Workers(root, config or Config(collector=settings), self.listening.others, self._tell)
+        config = config or Config(collector=settings)
+        self._workers = Workers(root, config, self.listening.others, self._tell)
+        self._probes, self._feed = Probes(root, config if self.share.first else Config(), self._tell), feed
         self._keeper = KeeperProcess(root, keeping or Keeping(settings.interval), self._tell)
-        self._snmp = SnmpProcess(root, config.snmp if config else SnmpSettings(), self._tell)
+        self._snmp = SnmpProcess(root, config.snmp, self._tell)
         rules = rules or rules_of(settings)
-        self.listening.allow(rules.allow)
         self._decoder = Decoder(rules)
-        self._queue: deque[list[pl.DataFrame]] = deque()
-        self._unwritten: set[str] = set()
-        self._queued = self._dropped = self._failed = 0
+        self.listening.allow(rules.allow)
+        self._unwritten, self._failed = set[str](), 0
         self._decoding = threading.Lock()
         self._deal()
         self._knowledge = Knowledge(root, self._decoder, self._decoding, self.share)
-        self._guard = threading.Lock()
         self._stopping = self._reading = False
         self._reload, self._garbage = reload, garbage.Garbage()
         self._pulse = notify.Pulse(notify.watchdog_s())
@@ -128,23 +130,30 @@ class Collector:
         if self.share.first:
             self._keeper.start()
             self._snmp.start()
+            self._probes.start(self._outlet.lock)
         self._workers.start(self._outlet.lock)
         lower_pool()
         writer = threading.Thread(target=self._write, name="store", daemon=True)
         writer.start()
         self._pulse.start()
+        if self._feed:
+            self._feed.start(self.take_flows, self.stop)
         ready()
         try:
             with garbage.seldom():
                 self._receive()
             ending()
         finally:
+            if self._feed:
+                self._feed.finish()
             self._stop.set()
             self._workers.finish()
+            self._probes.finish()
             self._drained.set()
             self._due.set()
             writer.join()
             self._workers.close()
+            self._probes.close()
             self._say_what_is_lost()
             self._snmp.end()
             self._keeper.end()
@@ -155,7 +164,7 @@ class Collector:
     @property
     def lost(self) -> int:
         """Flows that were received and are in no file; those that still wait only after `run` are lost."""
-        return self._dropped + self._outlet.dropped + self._outlet.writer.pending + self._workers.lost
+        return self._queue.dropped + self._outlet.dropped + self._outlet.writer.pending + self._workers.lost + self._probes.lost
 
     def _say_what_is_lost(self) -> None:
         if self.lost:
@@ -170,8 +179,9 @@ class Collector:
         self._reading = True
 
     def descriptions(self) -> list[str]:
-        """Return what it listens to, and by how many processes, a line each."""
-        return [*self.listening.descriptions(), *self._workers.descriptions()]
+        """Return what it listens to, by how many processes, and what it looks at itself, a line each."""
+        feeding = self._feed.descriptions() if self._feed else []
+        return [*self.listening.descriptions(), *self._workers.descriptions(), *self._probes.descriptions(), *feeding]
 
     # -- receiving
 
@@ -180,13 +190,14 @@ class Collector:
         while not self._stopping:
             self._pulse.beat(RECEIVING)
             # Exporters on streams can wait for the disk; datagrams can't.
-            room = self._queued + self._outlet.writer.pending <= self._room // 2
+            room = self._queue.waiting + self._outlet.writer.pending <= self._queue.room // 2
             taken = sum(self._take(bound.take()) for bound in self.listening.ready(200 if room else 20, streams=room))
             now = time.monotonic()
             if nap := self.listening.nap(taken, now - before):
                 time.sleep(nap)
             before = now
         self._workers.finish()
+        self._probes.finish()
         # What is left to do takes as long as it takes, and who waits for the end has a limit of his own.
         self._pulse.release(RECEIVING)
         for block in self.listening.rest():
@@ -206,17 +217,13 @@ class Collector:
         self._note()
         if block is None:
             return 0
-        frames = self._decode(block)
-        count = sum(frame.height for frame in frames)
-        with self._guard:
-            if self._queued + count > self._room:
-                self._dropped += count
-            elif count:
-                self._queue.append(frames)
-                self._queued += count
-                if self._queued >= TICK_FLOWS:
-                    self._due.set()
+        self.take_flows(self._decode(block))
         return len(block.length)
+
+    def take_flows(self, frames: list[pl.DataFrame]) -> None:
+        """Queue flows; a thread that makes them otherwise than of datagrams may call it while `run` runs."""
+        if self._queue.put(frames) >= TICK_FLOWS:
+            self._due.set()
 
     def _decode(self, block: DatagramBlock) -> list[pl.DataFrame]:
         try:
@@ -268,7 +275,8 @@ class Collector:
         if running and now < self._account_due:
             return
         self._account_due = now + TICK_S / 2
-        self._workers.watch() if running else self._workers.wait()
+        for crew in (self._workers, self._probes):
+            crew.watch() if running else crew.wait()
         if not self._outlet.look():
             return  # what stands there is another collector's
         if running and self.share.first:
@@ -281,11 +289,13 @@ class Collector:
                 self._keeper.start()
                 self._snmp.start()
                 self._workers.renew(self._outlet.lock)
+                self._probes.renew(self._outlet.lock)
         self._written("templates", lambda: self._knowledge.save(last=not running))
         self._written("status", lambda: self._write_status(running=running))
 
     def _write_status(self, *, running: bool) -> None:
-        status = self._workers.together(self.status(running=running))
+        status = self._probes.together(self._workers.together(self.status(running=running)))
+        status = self._feed.together(status) if self._feed else status
         self._garbage.look(len(status["exporters"]))
         self._pulse.status = in_a_line(status)
         self._outlet.write_status(msgspec.json.encode(status))
@@ -303,10 +313,8 @@ class Collector:
 
     def _store(self, *, last: bool) -> None:
         """Write what was received since the last time into the tail; and, after what was taken out of it, what waits."""
-        with self._guard:
-            batches, self._queue, self._queued = self._queue, deque(), 0
-            self._due.clear()
-        for frames in batches:
+        self._due.clear()
+        for frames in self._queue.take():
             self._outlet.writer.append(frames)
         self._outlet.write(lambda: self._knowledge.save_held(last=last), last=last)
 
@@ -345,7 +353,7 @@ class Collector:
             "interval": self.settings.interval,
             "listen": listens,
             "drops": drops,
-            "queue_dropped": self._dropped + self._outlet.dropped,
+            "queue_dropped": self._queue.dropped + self._outlet.dropped,
             "undecodable": self._failed,
             "datagrams": decoded["datagrams"],
             "datagrams_per_s": round((datagrams_now - datagrams) / seconds, 1),
@@ -353,13 +361,14 @@ class Collector:
             "flows_per_s": round((flows_now - flows) / seconds, 1),
             "flows_stored": writer.flows,
             "flows_odd": writer.odd,
-            "flows_pending": writer.pending + self._queued,
+            "flows_pending": writer.pending + self._queue.waiting,
             "sequence_lost": decoded["sequence_lost"],
             "held_octets": decoded["held_octets"],
             "exporters_known": decoded["exporters_known"],
             "waiting_datagrams": decoded["waiting_datagrams"],
             "unknown_exporters": decoded["unknown_exporters"],
             "exporters": decoded["exporters"],
+            "probes": [],
             "store": {
                 **self._keeper.account(),
                 "state": self._outlet.problem or self._keeper.problem or "ok",
@@ -401,6 +410,7 @@ class Collector:
         self._keeper.follow(Keeping.of(config.collector.interval, config.store))
         self._snmp.follow(config.snmp)
         self._workers.follow(config)
+        self._probes.follow(config)
         self.settings = config.collector
 
 
@@ -413,7 +423,7 @@ def in_a_line(status: Mapping[str, Any]) -> str:
     )
 
 
-def serve(root: Path, config: Config, announce: Callable[[str], None], read: Callable[[], Config]) -> int:
+def serve(root: Path, config: Config, announce: Callable[[str], None], read: Callable[[], Config], feed: Feed | None = None) -> int:
     """Run a collector as this process until SIGTERM or SIGINT; flows received by then are stored and sealed.
 
     SIGHUP has it read its configuration again, or ends it when it came because its terminal is gone.
@@ -423,6 +433,7 @@ def serve(root: Path, config: Config, announce: Callable[[str], None], read: Cal
         config: What to listen to, the interval, and the rules of decoding.
         announce: Takes a line for each bound socket.
         read: Reads the configuration again; it raises `ConfigError`.
+        feed: Makes flows of packets in this process; the collector ends with it.
     Returns:
         The exit status: 0, or 1 where flows that were received could not be stored.
     Raises:
@@ -430,14 +441,16 @@ def serve(root: Path, config: Config, announce: Callable[[str], None], read: Cal
     """
     # Where a watchdog ends a collector that hangs (SIGABRT), the log has where each thread was.
     faulthandler.enable()
-    collector = Collector(
-        root,
-        config.collector,
-        rules_of(config.collector, config.exporters),
-        Keeping.of(config.collector.interval, config.store),
-        Reload(config, read),
-        config=config,
-    )
+    with rights.raised():  # with which buffers may be larger than the system's limit
+        collector = Collector(
+            root,
+            config.collector,
+            rules_of(config.collector, config.exporters),
+            Keeping.of(config.collector.interval, config.store),
+            Reload(config, read),
+            config=config,
+            feed=feed,
+        )
     attached = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
     def hang_up(number: int, frame: FrameType | None) -> None:

@@ -21,6 +21,8 @@ class FileKind(Enum):
 
     NFDUMP = "a file of nfdump"
     PCAP = "a capture"
+    TRAFFIC = "a capture of traffic"
+    """Told from one of exports by what is in it."""
     PARQUET = "Parquet"
     ARROW = "Arrow"
 

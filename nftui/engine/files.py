@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 FILE_MODE = 0o640
+INTERFACES = "interfaces.json"
+"""What exporters told of their interfaces."""
 ASKED, ASKER = "interfaces.snmp.json", "snmp.json"
 """What exporters told of their interfaces over SNMP, and the account of whoever asks them."""
 

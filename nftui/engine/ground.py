@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 
 import polars as pl
 
-from nftui.engine.query import Interval
+from nftui.engine import top
+from nftui.engine.query import Interval, Query
 from nftui.engine.segments import TAIL, Part, PartName
 from nftui.engine.store import Store
 from nftui.engine.watch import Watch
@@ -44,10 +45,24 @@ class Step:
 
     def scan(self, ground: Ground, columns: tuple[str, ...]) -> pl.LazyFrame:
         """Return the flows."""
-        if self.count is None and all(part.name in ground.held for part in self.parts):
+        if self.held(ground):
             return pl.concat([ground.held[part.name].select(columns) for part in self.parts]).lazy()
         flows = ground.store.scan(list(self.parts), columns)
         return flows if self.count is None else flows.slice(self.first, self.count)
+
+    def held(self, ground: Ground) -> bool:
+        """Return whether the flows were read already."""
+        return self.count is None and all(part.name in ground.held for part in self.parts)
+
+    def counted(self, ground: Ground, query: Query, *, timed: bool) -> pl.LazyFrame:
+        """Return what the flows count, as `top.counted`: made once for groups and series, where they were read already."""
+        if not self.held(ground):
+            return top.counted(self.scan(ground, top.columns(query, timed or self.clip is not None)), query, self.clip, timed)
+        about = (tuple(part.name for part in self.parts), self.clip, query.keys, query.where, query.sampling, query.contained)
+        if (found := ground.made.get(about)) is None:
+            flows = top.counted(self.scan(ground, top.columns(query, timed=True)), query, None, timed=True)
+            found = ground.made[about] = top.clipped(flows.collect(engine="streaming"), query, self.clip)
+        return found.lazy()
 
 
 @dataclass(slots=True)
@@ -62,6 +77,7 @@ class Ground:
         watch: Who follows; None reads in as few steps as there can be.
         read: Takes the names of parts that were read.
         held: Flows of parts that came since the last question.
+        made: Takes what flows count that was made for this answer alone, and serves its groups and its series.
         at, until: The shares that `watch` is told at the beginning and at the end of a pass.
     """
 
@@ -72,6 +88,7 @@ class Ground:
     watch: Watch | None = None
     read: set[PartName] = field(default_factory=set)
     held: dict[PartName, pl.DataFrame] = field(default_factory=dict)
+    made: dict[Hashable, pl.DataFrame] = field(default_factory=dict)
     at: float = 0.0
     until: float = 1.0
     _flows: int = field(default_factory=lambda: FIRST_STEP)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import polars as pl
 
 from nftui.engine import top
-from nftui.engine.edge_flows import EdgeFlows, Moved
+from nftui.engine.edge_flows import BEGINNING, EdgeFlows, Moved
 from nftui.engine.filters import ANY
 from nftui.engine.ground import Ground, Wanted
 from nftui.engine.open_questions import Change, Merge, OpenQuestions, Seen
@@ -17,6 +17,7 @@ from nftui.engine.segments import PartName
 from nftui.errors import SegmentError
 from nftui.schema import POLARS
 
+MANY_GROUPS = 1_000_000
 SoFar = Callable[[pl.DataFrame, Wanted], None]
 """Takes the groups of what was read so far, and the parts that were."""
 
@@ -51,7 +52,7 @@ class Grouper:
         def merge(frames: list[pl.DataFrame]) -> pl.DataFrame:
             return top.merge(frames, query)
 
-        with self._open.taken((groups_of(query), timed), ground) as take:
+        with self._open.taken((groups_of(query), timed), ground, query.keys) as take:
             seen = take(False)
             change = seen.change(ground.wanted)
             if (change.gone or change.moved) and (timed or not self._moved(query, ground, seen, change, merge)):
@@ -60,12 +61,15 @@ class Grouper:
             seen.interval, seen.whole = ground.interval, False
             frames: list[pl.DataFrame] = []
             for step in ground.steps(change.come):
-                frames.append(_of(query, step.scan(ground, _columns(query, step.clip, timed)), step.clip, timed))
+                frames.append(_groups(query, step.counted(ground, query, timed=timed), timed))
                 if not step.last:
                     continue
                 seen.add(frames, {part.name: step.clip for part in step.parts}, ground, merge)
                 frames = []
-                if so_far is not None and ground.due and (state := seen.state(merge)) is not None:
+                self._open.spare()
+                # To merge many groups takes as long as to read them: these are told when they were merged anyway.
+                ready = seen.rows < MANY_GROUPS or not seen.waiting
+                if so_far is not None and ground.due and ready and (state := seen.state(merge)) is not None:
                     so_far(state, seen.wanted)
             seen.whole = True
             state = seen.state(merge)
@@ -77,10 +81,10 @@ class Grouper:
         frames = None if state is None else self._difference(query, ground, seen, change)
         if frames is None or state is None:
             return False
+        del state
         if frames:
-            state = merge([state, *frames])
             # Otherwise a group would stay of which nothing is left.
-            seen.replace(state.filter(pl.any_horizontal(pl.col(top.SUMS) != 0)) if query.keys else state)
+            seen.put_right(frames, merge, pl.any_horizontal(pl.col(top.SUMS) != 0) if query.keys else pl.lit(value=True))
         seen.move(change)
         return True
 
@@ -96,25 +100,46 @@ class Grouper:
         after = {name: new for name, (_, new) in change.moved.items()}
         frames = []
         try:
+            for clips, sign in _passed(near, left | change.moved, before, after, query):
+                for clip, flows in together(near, clips):
+                    frames.append(sign(_groups(query, top.clipped(flows, query, clip).lazy(), timed=False)))
             for clips, sign in ((before, top.negated), (after, pl.DataFrame.clone)):
-                frames += [sign(_of(query, flows, clip, timed=False)) for clip, flows in together(near, clips)]
                 for name in (name for name in far if name in clips):
                     ground.check()
-                    flows = ground.store.scan([parts[name]], _columns(query, clips[name], timed=False))
-                    frames.append(sign(_of(query, flows, clips[name], timed=False)))
+                    scan = ground.store.scan([parts[name]], top.columns(query, clips[name] is not None))
+                    frames.append(sign(_groups(query, top.counted(scan, query, clips[name], timed=False), timed=False)))
         except (FileNotFoundError, SegmentError, pl.exceptions.PolarsError):
             return None  # one that has gone was removed
         return frames
 
 
-def together(flows: dict[PartName, pl.DataFrame], clips: Wanted) -> Iterator[tuple[Interval | None, pl.LazyFrame]]:
-    """Yield the flows of parts that are clipped alike."""
+def _passed(
+    near: dict[PartName, pl.DataFrame], moved: Moved, before: Wanted, after: Wanted, query: Query
+) -> Iterator[tuple[Wanted, Callable[[pl.DataFrame], pl.DataFrame]]]:
+    """Yield what near flows are to be clipped to, and the sign that it counts with.
+
+    Disjoint ranges add up, so what a left edge passed is all that changes; not so where only flows count that lie wholly inside.
+    """
+    if query.contained:
+        yield {name: clip for name, clip in before.items() if name in near}, top.negated
+        yield {name: clip for name, clip in after.items() if name in near}, pl.DataFrame.clone
+        return
+    forth, back = Wanted(), Wanted()
+    for name in near:
+        old, new = (BEGINNING if clip is None else clip.start for clip in moved[name])
+        (forth if new > old else back)[name] = Interval(min(old, new), max(old, new))
+    yield forth, top.negated
+    yield back, pl.DataFrame.clone
+
+
+def together(flows: dict[PartName, pl.DataFrame], clips: Wanted) -> Iterator[tuple[Interval | None, pl.DataFrame]]:
+    """Yield what the flows of parts count that are to be clipped alike."""
     alike: dict[Interval | None, list[pl.DataFrame]] = {}
     for name, frame in flows.items():
         if name in clips and frame.height:
             alike.setdefault(clips[name], []).append(frame)
     for clip, frames in alike.items():
-        yield clip, pl.concat(frames, how="vertical").lazy()
+        yield clip, pl.concat(frames, how="vertical")
 
 
 def groups_of(query: Query) -> Query:
@@ -128,9 +153,5 @@ def empty_groups(query: Query, timed: bool) -> pl.DataFrame:
     return top.groups(pl.LazyFrame(schema={name: POLARS[name] for name in columns}), query, None, timed).collect()
 
 
-def _columns(query: Query, clip: Interval | None, timed: bool) -> tuple[str, ...]:
-    return top.columns(query, timed or clip is not None)
-
-
-def _of(query: Query, flows: pl.LazyFrame, clip: Interval | None, timed: bool) -> pl.DataFrame:
-    return top.groups(flows, query, clip, timed).collect(engine="streaming")
+def _groups(query: Query, counted: pl.LazyFrame, timed: bool) -> pl.DataFrame:
+    return top.summed(counted, query, timed)[0].collect(engine="streaming")

@@ -17,8 +17,10 @@ import polars as pl
 from nftui.capture.decoder import Decoder, Rules
 from nftui.capture.nfdump.files import FileCounts, NfdumpFile
 from nftui.capture.pcap import CaptureFileCounts, read_capture
+from nftui.config import ProbeSettings
 from nftui.engine.file_kinds import FileKind, flow_files, is_being_written, kind_of
 from nftui.engine.import_journal import Half, Journal, Piece, Unfinished, identity
+from nftui.engine.packet_files import flows_of, holds_exports
 from nftui.engine.segments import SEGMENT, TAIL, Part, PartName, parse_name, without_superseded
 from nftui.engine.store import make_folder, read_schema, scan_part
 from nftui.engine.writer import halved, sync, write_segment
@@ -93,12 +95,13 @@ class _Batch:
 class Importer:
     """Imports files into one store; a collector may be writing to it meanwhile."""
 
-    def __init__(self, root: Path, rules: Rules | None = None) -> None:
+    def __init__(self, root: Path, rules: Rules | None = None, probe: ProbeSettings | None = None) -> None:
         """Open a store, making it where it is missing.
 
         Args:
             root: The data directory.
             rules: How exports are read; None for those of files.
+            probe: How packets become flows; None for the defaults.
 
         Raises:
             StoreError: It can't be written, or another import is running.
@@ -110,6 +113,8 @@ class Importer:
         self._journal = Journal(root)
         self._root = root
         self._decoder = Decoder(rules)
+        self._probe = probe or ProbeSettings()
+        self._traffic: Counter[str] = Counter()
         self._batch = _Batch()
         self._captured, self._nfdump = CaptureFileCounts(), FileCounts()
         self._counts: Counter[str] = Counter()
@@ -117,11 +122,12 @@ class Importer:
         self._broken: list[str] = []
         self._octets = 0
 
-    def run(self, paths: Sequence[Path], *, again: bool = False) -> Iterator[Progress]:
+    def run(self, paths: Sequence[Path], *, packets: bool | None = None, again: bool = False) -> Iterator[Progress]:
         """Import files, and those in directories, in the order of their names.
 
         Args:
             paths: Files and directories.
+            packets: Whether captures hold traffic, of which flows are made; None for those that have no exports of flows.
             again: Import files that are in the store already, too.
         Yields:
             How far it is, after each unit.
@@ -130,7 +136,7 @@ class Importer:
             CodecMissing: A file needs a library that is not installed.
             StoreError: The store can't be written.
         """
-        sources = self._sources(paths, again=again)
+        sources = self._sources(paths, packets=packets, again=again)
         total = sum(source.size for source in sources)
         last_capture = max(
             (place for place, one in enumerate(sources) if one.kind is FileKind.PCAP and not self._journal.whole(one.identity)),
@@ -184,11 +190,12 @@ class Importer:
             "skipped": dict(skipped),
             "malformed": dict(malformed),
             "unread": dict(unread),
+            "traffic": dict(self._traffic),
         }
 
     # -- files
 
-    def _sources(self, paths: Sequence[Path], *, again: bool) -> list[_Source]:
+    def _sources(self, paths: Sequence[Path], *, packets: bool | None, again: bool) -> list[_Source]:
         found: dict[str, _Source] = {}
         files = flow_files(paths)
         names = {path: name for path in files if (name := parse_name(path.name)) is not None}
@@ -201,7 +208,7 @@ class Importer:
                 self._passed["still being written"] += 1
                 continue
             try:
-                source = _Source(path, kind, path.stat().st_size, identity(path))
+                source = _source(path, kind, packets=packets)
             except OSError as error:
                 raise CaptureFileError(str(path), error.strerror or str(error)) from error
             if source.identity in found:
@@ -247,6 +254,8 @@ class Importer:
             for block in read_capture(source.path, self._captured):
                 octets += int(block.length.sum())
                 yield self._decoder.decode(block), min(octets, source.size)
+        elif source.kind is FileKind.TRAFFIC:
+            yield from flows_of(source.path, self._probe, self._traffic)
         else:
             yield from _rows(source)
 
@@ -300,6 +309,20 @@ class Importer:
             sync(path)
             self._counts["flows"] += frame.height
             self._counts["odd"] += frame.height if name.stream != self._journal.stream else 0
+
+
+def _source(path: Path, kind: FileKind, *, packets: bool | None) -> _Source:
+    """Return a file as a source; of a capture it is told, or found out, what it holds.
+
+    Raises:
+        CaptureFileError: It can't be read.
+        OSError: The same.
+    """
+    size, what = path.stat().st_size, identity(path)
+    if kind is FileKind.PCAP and (packets if packets is not None else not holds_exports(path)):
+        # As exports it may be in the store as well.
+        return _Source(path, FileKind.TRAFFIC, size, f"{what}-packets")
+    return _Source(path, kind, size, what)
 
 
 def _holds(unfinished: Unfinished, file: str, unit: int) -> bool:

@@ -20,10 +20,10 @@ import msgspec
 
 from nftui.capture.decoder import Decoder
 from nftui.capture.saved import octets_of
-from nftui.engine.files import replace_file
+from nftui.engine.files import INTERFACES, replace_file
 from nftui.engine.share import ALONE, Share, left_over
 
-TEMPLATES, HELD, INTERFACES = "templates.json", "held", "interfaces.json"
+TEMPLATES, HELD = "templates.json", "held"
 
 HELD_PAUSE_S = 5.0
 """Between two writings of data that waits, while more comes; that some was taken out is written at once."""

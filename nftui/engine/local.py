@@ -22,6 +22,7 @@ from nftui.engine.edge_flows import EdgeFlows
 from nftui.engine.filters import ANY
 from nftui.engine.ground import Ground, Step, Wanted
 from nftui.engine.group_parts import Grouper, SoFar, empty_groups, groups_of
+from nftui.engine.matrix import ENDS, pairs_of
 from nftui.engine.ordered import Records
 from nftui.engine.partials import Partials
 from nftui.engine.query import EACH_WAY, Answer, Coverage, Folding, Interval, Kind, Query, Totals
@@ -34,7 +35,7 @@ from nftui.engine.watch import Watch
 from nftui.errors import SegmentError, StoreError
 from nftui.units import SECOND
 
-PARTIALS_OCTETS = 256 << 20
+PARTIALS_OCTETS = 64 << 20
 FEW_RECORDS = 100_000
 """Up to so many records are held all at once."""
 ATTEMPTS = 4
@@ -301,6 +302,13 @@ class LocalBackEnd:
 
     def _covered(self, query: Query, ground: Ground, shown: pl.DataFrame) -> Totals:
         """Return what the flows sum to that stand in the shown groups of an either-side key, each once."""
+        key, values = query.keys[0], address_octets(shown)[query.keys[0]].to_list()
+        if self._keep and len(query.keys) == 1 and key in ENDS and values and None not in values:
+            # Those with a value at each end stand in two; of these the sums move along with the range.
+            pairs = self._groups(pairs_of(query, key, tuple(values)), ground)
+            twice = pairs.filter(pl.col(ENDS[key].keys[0]) != pl.col(ENDS[key].keys[1]))
+            sums, again = (Totals(*frame.select(pl.col(top.SUMS).sum()).row(0)) for frame in (shown, twice))
+            return sums - again
         followed = numbered_groups(shown.select(query.keys))
         about = ("covered", query.where, query.keys, query.sampling, query.contained, tuple(followed.rows()))
         sums = Totals()
@@ -395,11 +403,17 @@ def _held(parts: list[Part]) -> Interval | None:
 
 
 def _settling(status: dict[str, Any], interval: Interval | None) -> int | None:
-    """Return the time before which, by the exporters' watermarks, all but few flows have come; None where the range ends before."""
+    """Return the time before which, by watermarks of exporters and timeouts of probes, all but few flows have come.
+
+    Returns:
+        Microseconds; None where the range ends before.
+    """
     now, exporters = status.get("now"), status.get("exporters")
     if status.get("running") is not True or not isinstance(now, int) or not isinstance(exporters, list):
         return None
+    probes = status.get("probes")
     marks = [one.get("watermark_s") for one in exporters if isinstance(one, dict)]
+    marks += [one.get("active") for one in probes if isinstance(one, dict)] if isinstance(probes, list) else []
     latest = max((float(mark) for mark in marks if isinstance(mark, int | float) and mark > 0), default=None)
     if latest is None:
         return None

@@ -74,19 +74,28 @@ def matrix(back_end: BackEnd, query: Query, key: str, count: int) -> Matrix:
     Raises:
         StoreError: As the back end does.
     """
-    plain = replace(query, having=ANY, only=None, bins=None, times=False, order=query.measure.value, ascending=False)
+    plain = _plain(query)
     top = back_end.answer(replace(plain, keys=(key,), limit=min(count, MOST)))
     elements = tuple(value for value in top.groups[key].to_list() if value is not None)
     sums = {measure: np.zeros((len(elements), len(elements)), np.int64) for measure in Measure}
     if elements:
-        ends = ENDS[key]
-        both = [among(ends.field, elements, direction) for direction in ends.directions]
-        pairs = back_end.answer(replace(plain, keys=ends.keys, where=all_of(query.where, *both), limit=None)).groups
+        pairs = back_end.answer(pairs_of(query, key, elements)).groups
         place = {value: number for number, value in enumerate(elements)}
-        rows, columns = (np.array([place[value] for value in pairs[name].to_list()], np.int64) for name in ends.keys)
+        rows, columns = (np.array([place[value] for value in pairs[name].to_list()], np.int64) for name in ENDS[key].keys)
         for measure, cells in sums.items():
             cells[rows, columns] = pairs[measure.value].to_numpy()
     return Matrix(key, elements, sums, top.total, top)
+
+
+def pairs_of(query: Query, key: str, values: tuple[Any, ...]) -> Query:
+    """Return the question for what goes from some values of a key to some of them: the same one in whatever order they stand."""
+    ends, ordered = ENDS[key], tuple(sorted(values))
+    both = [among(ends.field, ordered, direction) for direction in ends.directions]
+    return replace(_plain(query), keys=ends.keys, where=all_of(query.where, *both), limit=None)
+
+
+def _plain(query: Query) -> Query:
+    return replace(query, having=ANY, only=None, bins=None, times=False, order=query.measure.value, ascending=False)
 
 
 def among(field: str, values: tuple[Any, ...], direction: Direction) -> Filter:

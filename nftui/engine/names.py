@@ -45,9 +45,10 @@ PRINTED_PROTOCOLS: dict[int, str] = {
 _SHOWN_PROTOCOLS = {number: name.upper() for name, number in reversed(PROTOCOLS.items())}
 
 EXPORTS: dict[int, str] = {
-    1: "NetFlow v1", 5: "NetFlow v5", 7: "NetFlow v7", 9: "NetFlow v9", 10: "IPFIX", 1005: "sFlow v5",
+    1: "NetFlow v1", 5: "NetFlow v5", 7: "NetFlow v7", 9: "NetFlow v9", 10: "IPFIX", 1001: "packets", 1002: "conntrack",
+    1005: "sFlow v5",
 }  # fmt: skip
-"""Values of the column `protocol_version`: how a flow was exported."""
+"""Values of the column `protocol_version`: how a flow was exported, or by what it was made here."""
 
 _PEOPLES = {("tcp", 53): "dns", ("udp", 53): "dns", ("udp", 443): "quic", ("tcp", 853): "dot", ("udp", 853): "doq"}
 """What people call a service, where the first name of the table is another."""

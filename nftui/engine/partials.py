@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, defaultdict
+from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import polars as pl
 
 from nftui.engine.segments import PartName
 
-_OVERHEAD = 1000
-"""Octets of a frame beside its values, roughly."""
+IDLE_S = 900.0
+"""Seconds after which what nobody asked for goes, where others are kept: it is of a question of a while ago."""
+_OVERHEAD = 6000
+"""Octets of a frame of some columns beside its values, roughly: most of these have one row."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    frame: pl.DataFrame
+    octets: int
+    used: float
 
 
 class Partials:
@@ -20,7 +31,7 @@ class Partials:
     def __init__(self, octets: int) -> None:
         """Keep at most so many octets, but always the partial made last."""
         self._limit, self._octets, self._lock = octets, 0, threading.Lock()
-        self._frames: OrderedDict[tuple[Any, ...], tuple[pl.DataFrame, int]] = OrderedDict()
+        self._frames: OrderedDict[tuple[Any, ...], _Kept] = OrderedDict()
         # By all of a key but its name: a question that was never asked has nothing to look through.
         self._names: defaultdict[tuple[Any, ...], set[Any]] = defaultdict(set)
 
@@ -31,7 +42,8 @@ class Partials:
             if entry is None:
                 return None
             self._frames.move_to_end(key)
-            return entry[0]
+            entry.used = monotonic()
+            return entry.frame
 
     def of_its_parts(self, key: tuple[Any, ...]) -> list[pl.DataFrame]:
         """Return the partials of the parts that became one, all of them or none.
@@ -56,16 +68,24 @@ class Partials:
         size = int(frame.estimated_size()) + _OVERHEAD
         with self._lock:
             self._drop(key)
-            self._frames[key] = (frame, size)
+            self._frames[key] = _Kept(frame, size, now := monotonic())
             self._names[key[1:]].add(key[0])
             self._octets += size
-            while self._octets > self._limit and len(self._frames) > 1:
-                self._drop(next(iter(self._frames)))
+            while len(self._frames) > 1:
+                oldest, kept = next(iter(self._frames.items()))
+                if self._octets <= self._limit and now - kept.used < IDLE_S:
+                    break
+                self._drop(oldest)
+
+    def drop(self, key: tuple[Any, ...]) -> None:
+        """Keep a partial no more."""
+        with self._lock:
+            self._drop(key)
 
     def _drop(self, key: tuple[Any, ...]) -> None:
         entry = self._frames.pop(key, None)
         if entry is not None:
-            self._octets -= entry[1]
+            self._octets -= entry.octets
             names = self._names[key[1:]]
             names.discard(key[0])
             if not names:

@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from nftui.engine.query import Interval, Measure, Query
-from nftui.engine.top import counted, numbered
+from nftui.engine.top import numbered
 
 FRACTION_BITS = 40
 OTHER = -1
@@ -74,21 +74,19 @@ class Grid:
         return [self.interval.start + index * self.width for index in range(self.bins)]
 
 
-def spread(flows: pl.LazyFrame, query: Query, clip: Interval | None, grid: Grid, shown: pl.DataFrame) -> pl.DataFrame:
+def spread(frame: pl.LazyFrame, query: Query, grid: Grid, shown: pl.DataFrame) -> pl.DataFrame:
     """Aggregate one part, or some small ones, by group and edge: its five columns are held in memory meanwhile.
 
     Args:
-        flows: The columns of `top.columns(query, timed=True)`.
-        query: For keys, filter, sampling and measure.
-        clip: As in `top.counted`.
-        grid: The bins; every flow lies within its range once clipped.
+        frame: As of `top.counted`, timed.
+        query: For keys and measure.
+        grid: The bins; every flow lies within its range.
         shown: The keys of the groups that are told apart, and their number in `group` (Int32); all others are `OTHER`.
             A flow counts in each group that it stands in, which of an either-side key may be several.
     Returns:
         `group`, `edge`, and sums at that edge: `done` (Int64: what has ended since the edge before), `level`
         and `slope` (Int128: changes of the numerator of what is under way, and of its growth a bin). Partials merge by adding.
     """
-    frame = counted(flows, query, clip, timed=True)
     value = pl.col(query.measure.value).alias("value")
     instant = pl.max_horizontal(pl.col("end") - 1, pl.col("start"))
     sums = [value, pl.col("start", "end"), ((instant - grid.phase) // grid.width).alias("to")]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from nftui.engine import instants, keys, series, top
+from nftui.engine import keys, series, top
 from nftui.engine.edge_flows import EdgeFlows
 from nftui.engine.ground import Ground, Step
 from nftui.engine.group_parts import SoFar, groups_of, together
@@ -86,27 +86,32 @@ class Spreader:
         after = {name: new for name, (_, new) in change.moved.items()}
         near = self._edges.of(query, ground, change.moved, seen.parts)
         if ground.interval is not None:
-            # What ended before the range is no matter any more.
-            near = {name: flows.filter(instants.END >= ground.interval.start) for name, flows in near.items()}
+            # What ended before the range is no matter any more, and what began later counts the same.
+            starts = (seen.interval or ground.interval).start, ground.interval.start
+            crossing = (pl.col("end") >= ground.interval.start) & (pl.col("start") <= max(starts))
+            near = {name: flows.filter(crossing) for name, flows in near.items()}
         far = before.keys() - near.keys()
         if ground.count(change.come) + 2 * ground.count(dict.fromkeys(far)) > ground.count(ground.wanted):
             return False
         frames = []
         for clips, sign in ((before, series.negated), (after, pl.DataFrame.clone)):
-            frames += [sign(series.spread(flows, query, clip, grid, followed)) for clip, flows in together(near, clips)]
+            for clip, flows in together(near, clips):
+                frames.append(sign(series.spread(top.clipped(flows, query, clip).lazy(), query, grid, followed)))
             for step in ground.steps({name: clips[name] for name in far}, SPREAD_FLOWS):
                 frames += [sign(frame) for frame in self._spread(query, ground, step, grid, followed)]
         inside = pl.col("edge").is_between(grid.first + 1, grid.first + grid.bins + 1)
-        seen.replace((series.merge([state, *frames]) if frames else state).filter(inside))
+        seen.put_right(frames, series.merge, inside)
         seen.move(change)
         return True
 
     def _spread(self, query: Query, ground: Ground, step: Step, grid: Grid, followed: pl.DataFrame) -> list[pl.DataFrame]:
         """Return the partials of a step, of no more than so many flows each."""
+        if step.held(ground):
+            return [series.spread(step.counted(ground, query, timed=True), query, grid, followed)]
         flows = step.scan(ground, top.columns(query, timed=True))
         count = ground.store.flow_count(list(step.parts)) if step.count is None else step.count
         pieces = [flows] if count <= SPREAD_FLOWS else [flows.slice(at, SPREAD_FLOWS) for at in range(0, count, SPREAD_FLOWS)]
-        return [series.spread(piece, query, step.clip, grid, followed) for piece in pieces]
+        return [series.spread(top.counted(piece, query, step.clip, timed=True), query, grid, followed) for piece in pieces]
 
     def _to_follow(self, query: Query, shown: pl.DataFrame, state: pl.DataFrame) -> pl.DataFrame:
         """Return the keys that a series tells apart, numbered: those shown, and for an open question some more."""

@@ -11,8 +11,9 @@ import numpy as np
 from nftui.capture import pinning
 
 STREAMS = ("main", "odd")
-"""Of the first process; the others add their number."""
-_OWN_STREAM = re.compile(r"(main|odd)\d*")
+"""Of the first process; the others add their number, those of a probe its name."""
+PROBE = "probe"
+_OWN_STREAM = re.compile(r"(main|odd|(odd)?probe)\d*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,33 +23,41 @@ class Share:
     Attributes:
         number: From 1, which holds the store's lock, seals, and speaks for all.
         processes: How many there are.
+        probe: Whether it is a process of the probe, which are counted by themselves, instead of one that receives.
     """
 
     number: int = 1
     processes: int = 1
+    probe: bool = False
 
     @property
     def first(self) -> bool:
         """Whether it is the process that speaks for all."""
-        return self.number == 1
+        return self.number == 1 and not self.probe
 
     @property
     def stream(self) -> str:
         """The stream that its flows go to."""
-        return STREAMS[0] if self.first else f"{STREAMS[0]}{self.number}"
+        return self._mark if self.probe else STREAMS[0] + self._mark
 
     def owns(self, stream: str) -> bool:
         """Return whether nobody writes to a stream now but this process; the first is asked before the others begin."""
         if self.first:
             return _OWN_STREAM.fullmatch(stream) is not None
-        return stream in [f"{name}{self.number}" for name in STREAMS]
+        return stream in (self.stream, STREAMS[1] + self._mark)
 
     def file(self, root: Path, name: str) -> Path:
         """Return where a file of this process stands: `templates.json` of the second is `templates.2.json`."""
         if self.first:
             return root / name
         stem, point, suffix = name.partition(".")
-        return root / f"{stem}.{self.number}{point}{suffix}"
+        return root / f"{stem}.{self._mark}{point}{suffix}"
+
+    @property
+    def _mark(self) -> str:
+        """What tells its streams and files from those of the first process: `2`; `probe`, `probe2` of a probe's."""
+        number = str(self.number) if self.number > 1 else ""
+        return f"{PROBE}{number}" if self.probe else number
 
     def others(self) -> list[Share]:
         """Return the processes beside the first."""

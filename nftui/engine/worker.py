@@ -17,13 +17,10 @@ from pathlib import Path
 
 from nftui import config
 from nftui.capture import layouts
-from nftui.engine.child import die_with_parent
+from nftui.engine.child import ENDED_BY_PARENT, die_with_parent
 from nftui.engine.collector import Collector
 from nftui.engine.rules import rules_of
 from nftui.engine.share import Inherited, Share
-
-ENDED_BY_PARENT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Sent to all processes of a service or a terminal; what they mean is for the parent to say."""
 
 
 def run(root: Path, share: Share, parent: int, inherited: Inherited) -> int:

@@ -6,11 +6,28 @@ Source: RFC 7011.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nftui.export.netflow import EMPTY, HEAD, TAIL, Columns, Datagrams, Field, Template, described, join, number, sets
+from nftui.export.netflow import (
+    EMPTY,
+    HEAD,
+    PAYLOAD,
+    TAIL,
+    Columns,
+    Datagrams,
+    Field,
+    Groups,
+    Template,
+    announced,
+    chosen,
+    join,
+    number,
+    options,
+    sets,
+)
 from nftui.export.netflow import templates as make
 
 # RFC 7011, section 3.1. The sequence number counts the data records sent before, whatever their template.
@@ -23,7 +40,9 @@ HEADER = np.dtype(
         ("observation_domain", ">u4"),
     ]
 )
-TEMPLATE_SET = 2
+TEMPLATE_SET, OPTIONS_SET = 2, 3
+OPTIONS_TEMPLATE = 1024
+"""Its number, beyond those of flows."""
 # flowStartMilliseconds and flowEndMilliseconds, since 1970.
 TIMES = (Field("flow_start", 152, 152, 8), Field("flow_end", 153, 153, 8))
 REASON = (Field("flow_end_reason", 136, 136, 1),)
@@ -43,19 +62,60 @@ def encode(columns: Columns, exported: NDArray[np.int64], *, domain: int, sequen
         return EMPTY._replace(sequence=sequence)
     made = make(columns, HEAD + TIMES, TAIL + REASON)
     milliseconds = {name: columns[name] // 1000 for name in ("flow_start", "flow_end") if name in columns}
-    parts = sets({**columns, **milliseconds}, made, exported, HEADER)
+    leading = announce(made, int(exported[0]), domain=domain, sequence=sequence) if templates else []
+    groups = chosen(columns, made)
+    return data({**columns, **milliseconds}, groups, exported, domain=domain, sequence=sequence, leading=leading)
+
+
+def data(
+    columns: Columns,
+    groups: Groups,
+    exported: NDArray[np.int64],
+    *,
+    domain: int,
+    sequence: int,
+    payload: int = PAYLOAD,
+    leading: Sequence[bytes] = (),
+) -> Datagrams:
+    """Encode flows whose templates are told.
+
+    Args:
+        columns: As the templates name them, times as on the wire.
+        groups: Templates, each with the rows of its flows.
+        exported: When each flow is exported, microseconds since 1970, ascending; the header tells the next whole second.
+        domain: The observation domain.
+        sequence: Data records sent before.
+        payload: Octets of the largest message.
+        leading: Messages that go first.
+    """
+    parts = sets(columns, groups, exported, HEADER, payload)
     order, numbers, after = number(parts, sequence, by_record=True)
     for part, sequences in zip(parts, numbers, strict=True):
         header = part.datagrams["header"]
         header["version"], header["length"] = 10, part.datagrams.dtype.itemsize
         header["export_time"], header["sequence"] = -(-part.moments // 1_000_000), sequences & 0xFFFFFFFF
         header["observation_domain"] = domain
-    leading = _announce(made, -(-int(exported[0]) // 1_000_000), domain, sequence) if templates else b""
     return join(parts, order, after, leading)
 
 
-def _announce(made: tuple[Template, ...], seconds: int, domain: int, sequence: int) -> bytes:
-    """Return a message with all templates in one set (RFC 7011, sections 3.4.1 and 8.4)."""
-    body = described(made)
-    header = struct.pack(">HHIII", 10, HEADER.itemsize + 4 + len(body), seconds, sequence & 0xFFFFFFFF, domain)
-    return header + struct.pack(">HH", TEMPLATE_SET, 4 + len(body)) + body
+def announce(made: Iterable[Template], moment: int, *, domain: int, sequence: int, payload: int = PAYLOAD) -> list[bytes]:
+    """Return messages with templates, each with one set (RFC 7011, sections 3.4.1 and 8.4), as few as there is room for."""
+    return [
+        struct.pack(">HHIII", 10, HEADER.itemsize + 4 + len(body), -(-moment // 1_000_000), sequence & 0xFFFFFFFF, domain)
+        + struct.pack(">HH", TEMPLATE_SET, 4 + len(body))
+        + body
+        for _, body in announced(made, payload - HEADER.itemsize - 4)
+    ]
+
+
+def announce_sampling(interval: int, moment: int, *, domain: int, sequence: int) -> bytes:
+    """Return a message that tells by options what interval holds for the observation domain (RFC 7011, section 3.4.2.2).
+
+    It has one data record, which counts in the sequence.
+    """
+    # Two fields, of which the first is the scope, observationDomainId. Beside samplingAlgorithm nfcapd 1.7.1 takes no note of
+    # samplingInterval. Two octets of padding.
+    fields = struct.pack(">HHHHHHH2x", OPTIONS_TEMPLATE, 2, 1, 149, 4, 34, 4)
+    sets = options(OPTIONS_SET, OPTIONS_TEMPLATE, fields, struct.pack(">II", domain, interval))
+    length = HEADER.itemsize + len(sets)
+    return struct.pack(">HHIII", 10, length, -(-moment // 1_000_000), sequence & 0xFFFFFFFF, domain) + sets

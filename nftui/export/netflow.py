@@ -12,7 +12,7 @@ Columns stand under their names of `schema.py`, as numpy arrays of one length:
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,6 +84,9 @@ class Template(NamedTuple):
     dtype: np.dtype[np.void]
 
 
+Groups = Sequence[tuple[Template, NDArray[np.int64]]]
+"""Templates, each with the rows of the flows that it is for."""
+
 # IANA "IP Flow Information Export (IPFIX) Entities"; up to 127 the same numbers as RFC 3954, section 8. An address takes the size
 # of its family: 4 octets here stand for 16 in records of IPv6.
 HEAD = (
@@ -114,6 +117,14 @@ def _is_address(name: str) -> bool:
     return name.endswith(("_address", "_hop"))
 
 
+def template(number: int, fields: tuple[tuple[str, int, int], ...]) -> Template:
+    """Return a template of fields: (column, information element, octets), no column twice."""
+    formats: list[Any] = [
+        (name, ("u1", (size,)) if _is_address(name) or size not in _INTEGERS else f">u{size}") for name, _, size in fields
+    ]
+    return Template(number, fields, np.dtype(formats))
+
+
 def templates(names: Iterable[str], head: tuple[Field, ...], tail: tuple[Field, ...]) -> tuple[Template, ...]:
     """Return the templates of a stream: 256 IPv4, 257 IPv6, 258 ICMP, 259 ICMPv6.
 
@@ -134,14 +145,11 @@ def templates(names: Iterable[str], head: tuple[Field, ...], tail: tuple[Field, 
             for field in head + (TYPES if icmp else PORTS) + tail
             if field.column in present
         )
-        formats: list[Any] = [
-            (name, ("u1", (size,)) if _is_address(name) or size not in _INTEGERS else f">u{size}") for name, _, size in fields
-        ]
-        made.append(Template(256 + number, fields, np.dtype(formats)))
+        made.append(template(256 + number, fields))
     return tuple(made)
 
 
-def described(made: tuple[Template, ...]) -> bytes:
+def described(made: Iterable[Template]) -> bytes:
     """Return template records, the same in RFC 3954, section 5.2, and RFC 7011, section 3.4.1."""
     return b"".join(
         struct.pack(">HH", template.number, len(template.fields))
@@ -150,16 +158,35 @@ def described(made: tuple[Template, ...]) -> bytes:
     )
 
 
+def announced(made: Iterable[Template], room: int) -> Iterator[tuple[int, bytes]]:
+    """Yield template records as many at a time as there is room for: how many, and their octets."""
+    number, octets = 0, b""
+    for one in made:
+        record = described((one,))
+        if number and len(octets) + len(record) > room:
+            yield number, octets
+            number, octets = 0, b""
+        number, octets = number + 1, octets + record
+    if number:
+        yield number, octets
+
+
+def options(set_id: int, number: int, fields: bytes, record: bytes) -> bytes:
+    """Return a set with an options template, and a set with a record of it; both have a multiple of 4 octets."""
+    return struct.pack(">HH", set_id, 4 + len(fields)) + fields + struct.pack(">HH", number, 4 + len(record)) + record
+
+
 def is_ipv4(address: NDArray[Any]) -> NDArray[np.bool_]:
     """Tell which addresses, shape (flows, 16), are IPv4 mapped into IPv6."""
     halves = np.ascontiguousarray(address, np.uint8).view(">u8")
     return np.asarray((halves[:, 0] == 0) & (halves[:, 1] >> 32 == _MAPPED))
 
 
-def choose(columns: Columns) -> NDArray[np.int64]:
-    """Return for each flow which of the templates it takes, 0 to 3."""
+def chosen(columns: Columns, made: tuple[Template, ...]) -> Groups:
+    """Return the templates that `templates` made, each with the rows of the flows that take it."""
     icmp = np.isin(columns["protocol"], (ICMP, ICMP6)) & ("icmp_type" in columns)
-    return np.asarray(~is_ipv4(columns["source_address"]) + 2 * icmp.astype(np.int64))
+    choice = ~is_ipv4(columns["source_address"]) + 2 * icmp.astype(np.int64)
+    return [(template, np.flatnonzero(choice == place)) for place, template in enumerate(made)]
 
 
 def type_and_code(columns: Columns, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -183,22 +210,23 @@ def fill(template: Template, columns: Columns, rows: NDArray[np.int64]) -> NDArr
     return records
 
 
-def sets(columns: Columns, made: tuple[Template, ...], exported: NDArray[np.int64], header: np.dtype[np.void]) -> list[Part]:
+def sets(
+    columns: Columns, groups: Groups, exported: NDArray[np.int64], header: np.dtype[np.void], payload: int = PAYLOAD
+) -> list[Part]:
     """Return the data sets of some flows, one in each datagram, padded to a multiple of 4 octets.
 
     Args:
         columns: As the templates name them, times converted to the units of the wire.
-        made: The templates.
+        groups: Templates, each with the rows of its flows, ascending.
         exported: When each flow is exported, microseconds, ascending.
         header: The header of a datagram; left empty but for the set's own.
+        payload: Octets of the largest datagram.
     """
-    chosen = choose(columns)
     parts: list[Part] = []
-    for number, template in enumerate(made):
-        rows = np.flatnonzero(chosen == number)
-        size = template.dtype.itemsize
+    for template, rows in groups:
         records = fill(template, columns, rows)
-        for part in cut(records, exported[rows], header, (PAYLOAD - header.itemsize - 7) // size, set_header=True):
+        per = max((payload - header.itemsize - 7) // template.dtype.itemsize, 1)
+        for part in cut(records, exported[rows], header, per, set_header=True):
             part.datagrams["set_id"] = template.number
             part.datagrams["set_length"] = part.datagrams.dtype.itemsize - header.itemsize
             parts.append(part)
@@ -255,8 +283,8 @@ def number(parts: list[Part], first: int, *, by_record: bool) -> tuple[NDArray[n
     return order, np.split(sequence, np.cumsum([len(part.moments) for part in parts])[:-1]), first + int(ends[-1])
 
 
-def join(parts: list[Part], order: NDArray[np.int64], sequence: int, leading: bytes = b"") -> Datagrams:
-    """Return the datagrams of all parts in the given order, behind a datagram of templates if there is one."""
+def join(parts: list[Part], order: NDArray[np.int64], sequence: int, leading: Sequence[bytes] = ()) -> Datagrams:
+    """Return the datagrams of all parts in the given order, behind datagrams of templates if there are any."""
     payloads: list[bytes] = []
     for part in parts:
         size = part.datagrams.dtype.itemsize
@@ -266,7 +294,9 @@ def join(parts: list[Part], order: NDArray[np.int64], sequence: int, leading: by
     records = np.concatenate([np.full(len(part.moments), part.records, np.int64) for part in parts])[order]
     payloads = [payloads[at] for at in order.tolist()]
     if leading:
-        payloads, moments, records = [leading, *payloads], np.insert(moments, 0, moments[0]), np.insert(records, 0, 0)
+        first = len(leading)
+        payloads = [*leading, *payloads]
+        moments, records = np.insert(moments, 0, [moments[0]] * first), np.insert(records, 0, [0] * first)
     return Datagrams(payloads, moments, records, sequence & 0xFFFFFFFF)
 
 

@@ -6,11 +6,28 @@ Source: RFC 3954.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nftui.export.netflow import EMPTY, HEAD, TAIL, Columns, Datagrams, Field, Template, described, join, number, sets
+from nftui.export.netflow import (
+    EMPTY,
+    HEAD,
+    PAYLOAD,
+    TAIL,
+    Columns,
+    Datagrams,
+    Field,
+    Groups,
+    Template,
+    announced,
+    chosen,
+    join,
+    number,
+    options,
+    sets,
+)
 from nftui.export.netflow import templates as make
 
 # RFC 3954, section 5.1. The time has no more than seconds, so that sysUptime is told for a whole second.
@@ -24,7 +41,9 @@ HEADER = np.dtype(
         ("source_id", ">u4"),
     ]
 )
-TEMPLATE_SET = 0
+TEMPLATE_SET, OPTIONS_SET = 0, 1
+OPTIONS_TEMPLATE = 1024
+"""Its number, beyond those of flows."""
 # RFC 3954, section 8: FIRST_SWITCHED and LAST_SWITCHED, milliseconds of sysUptime.
 TIMES = (Field("flow_start", 22, 22, 4), Field("flow_end", 21, 21, 4))
 SECOND = 1_000_000
@@ -56,21 +75,64 @@ def encode(
         return EMPTY._replace(sequence=sequence)
     made = make(columns, HEAD + TIMES, TAIL + more)
     uptimes = {name: (columns[name] // 1000 - boot // 1000) & 0xFFFFFFFF for name in ("flow_start", "flow_end") if name in columns}
-    parts = sets({**columns, **uptimes}, made, exported, HEADER)
-    order, numbers, after = number(parts, sequence + templates, by_record=False)
+    leading = announce(made, int(exported[0]), domain=domain, boot=boot, sequence=sequence) if templates else []
+    told = {"domain": domain, "boot": boot, "sequence": sequence + len(leading)}
+    return data({**columns, **uptimes}, chosen(columns, made), exported, **told, leading=leading)
+
+
+def data(
+    columns: Columns,
+    groups: Groups,
+    exported: NDArray[np.int64],
+    *,
+    domain: int,
+    boot: int,
+    sequence: int,
+    payload: int = PAYLOAD,
+    leading: Sequence[bytes] = (),
+) -> Datagrams:
+    """Encode flows whose templates are told.
+
+    Args:
+        columns: As the templates name them, times as on the wire.
+        groups: Templates, each with the rows of its flows.
+        exported: When each flow is exported, microseconds since 1970, ascending. The header tells the next whole second.
+        domain: The source id.
+        boot: When the exporter started, microseconds since 1970, whole milliseconds.
+        sequence: Datagrams sent before.
+        payload: Octets of the largest datagram.
+        leading: Datagrams that go first.
+    """
+    parts = sets(columns, groups, exported, HEADER, payload)
+    order, numbers, after = number(parts, sequence, by_record=False)
     for part, sequences in zip(parts, numbers, strict=True):
         header = part.datagrams["header"]
         seconds = -(-part.moments // SECOND)
         header["version"], header["count"], header["source_id"] = 9, part.records, domain
         header["sys_uptime"] = (seconds * SECOND - boot) // 1000 & 0xFFFFFFFF
         header["unix_seconds"], header["sequence"] = seconds, sequences & 0xFFFFFFFF
-    leading = _announce(made, -(-int(exported[0]) // SECOND), domain, boot, sequence) if templates else b""
     return join(parts, order, after, leading)
 
 
-def _announce(made: tuple[Template, ...], seconds: int, domain: int, boot: int, sequence: int) -> bytes:
-    """Return a datagram with all templates in one set (RFC 3954, section 5.2)."""
-    body = described(made)
+def announce(
+    made: Iterable[Template], moment: int, *, domain: int, boot: int, sequence: int, payload: int = PAYLOAD
+) -> list[bytes]:
+    """Return datagrams with templates, each with one set (RFC 3954, section 5.2), as few as there is room for."""
+    seconds = -(-moment // SECOND)
     uptime = (seconds * SECOND - boot) // 1000 & 0xFFFFFFFF
-    header = struct.pack(">HHIIII", 9, len(made), uptime, seconds, sequence & 0xFFFFFFFF, domain)
-    return header + struct.pack(">HH", TEMPLATE_SET, 4 + len(body)) + body
+    return [
+        struct.pack(">HHIIII", 9, count, uptime, seconds, sequence + place & 0xFFFFFFFF, domain)
+        + struct.pack(">HH", TEMPLATE_SET, 4 + len(body))
+        + body
+        for place, (count, body) in enumerate(announced(made, payload - HEADER.itemsize - 4))
+    ]
+
+
+def announce_sampling(interval: int, moment: int, *, domain: int, boot: int, sequence: int) -> bytes:
+    """Return a datagram that tells by options what interval holds for the whole exporter (RFC 3954, sections 6.1 and 8)."""
+    seconds = -(-moment // SECOND)
+    header = struct.pack(">HHIIII", 9, 2, (seconds * SECOND - boot) // 1000 & 0xFFFFFFFF, seconds, sequence & 0xFFFFFFFF, domain)
+    # Scope "System", and samplingInterval alone: beside samplingAlgorithm nfcapd 1.7.1 takes no note of it. Two octets of padding.
+    fields = struct.pack(">HHHHHHH2x", OPTIONS_TEMPLATE, 4, 4, 1, 4, 34, 4)
+    record = struct.pack(">II", domain, interval)
+    return header + options(OPTIONS_SET, OPTIONS_TEMPLATE, fields, record)

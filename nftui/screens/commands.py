@@ -226,6 +226,21 @@ class Files(Family):
         return lambda: cast("ShellScreen", self.screen).action_export(form)
 
 
+class Probes(Family):
+    """Packets that become flows here."""
+
+    def commands(self) -> Iterator[Command]:
+        """Yield what there is to choose, and to know."""
+        yield Command("Choose interfaces", self.host.choose_interfaces, "whose packets become flows", alias="probe capture")
+        yield Command("Where to capture", self._where, "mirror port, router, access point", alias="one-sided")
+
+    def _where(self) -> None:
+        from nftui.screens.dialogs import Page
+        from nftui.screens.probes import WHERE_TO_CAPTURE
+
+        self.app.push_screen(Page(WHERE_TO_CAPTURE[0], Text("\n".join(WHERE_TO_CAPTURE[1:]))))
+
+
 class Saved(Family):
     """Saved filters."""
 
@@ -258,4 +273,4 @@ def families() -> tuple[type[Family], ...]:
     """Return the families, in the order in which they are listed while nothing is typed."""
     from nftui.screens.jumps import Jumps
 
-    return (Jumps, Bindings, Saved, Displays, Breakdowns, Ranges, Files, Themes)
+    return (Jumps, Bindings, Saved, Displays, Breakdowns, Ranges, Files, Themes, Probes)

@@ -20,6 +20,8 @@ FRESH = 5 * MINUTE
 """A loss this recent is shown in a colour."""
 NOW = 3 * SECOND
 """What is younger than this is now: the account itself is up to a second old."""
+LIVE = "live"
+"""What is said of a probe to which packets come."""
 TREND = 16
 """Looks that a trend is made of."""
 SOURCES = ("configured", "record", "sflow", "options", "header")
@@ -30,7 +32,10 @@ SCHEMA: dict[str, Any] = {
     "lost": pl.Int64, "gap": pl.Int64, "templates": pl.Int64, "awaited": pl.Int64, "interval": pl.Int64, "sampling": pl.String,
     "seen": pl.Int64, "silent": pl.Boolean, "wrong": pl.Int64, "skew": pl.Float64, "started": pl.Int64, "restarts": pl.Int64,
     "flows": pl.Int64, "datagrams": pl.Int64, "octets": pl.Int64, "late": pl.Float64, "place": pl.Int64,
+    "probe": pl.Boolean, "problem": pl.Boolean,
 }  # fmt: skip
+KERNEL = "kernel"
+"""The kind of what the kernel's connection tracking tells: flows without packets of their own."""
 ASCENDING = ("address", "protocol")
 """Columns that begin with the least; the others begin with the greatest."""
 ORDERS = {"address": "key", "templates": "awaited", "sampling": "interval"}
@@ -44,9 +49,10 @@ class Exporters:
     Attributes:
         account: The account.
         now: When it was written, microseconds since 1970; 0 where it doesn't say.
-        frame: A row for each exporter, columns `SCHEMA`; `place` is that in `entries`.
-        entries: As the account has them.
-        known: How many there are.
+        frame: A row for each exporter and probe, columns `SCHEMA`; `place` is that in `entries`.
+        entries: As the account has them: exporters, then probes.
+        known: How many exporters there are.
+        probes: How many probes.
     """
 
     account: Account = field(default_factory=Account)
@@ -54,15 +60,18 @@ class Exporters:
     frame: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SCHEMA))
     entries: tuple[dict[str, Any], ...] = ()
     known: int = 0
+    probes: int = 0
 
     @classmethod
     def of(cls, account: Account) -> Exporters:
         """Read an account; any of its values may be hostile."""
         status = account.status or {}
-        found = tuple(dicts(status.get("exporters")))
+        found, probes = dicts(status.get("exporters")), dicts(status.get("probes"))
         rows = [_row(one, place) for place, one in enumerate(found)]
+        rows += [_probe(one, place) for place, one in enumerate(probes, len(found))]
         frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-        return cls(account, integer(status.get("now")), frame, found, max(integer(status.get("exporters_known")), len(found)))
+        known = max(integer(status.get("exporters_known")), len(found))
+        return cls(account, integer(status.get("now")), frame, (*found, *probes), known, len(probes))
 
     def ordered(self, by: str, *, ascending: bool) -> pl.DataFrame:
         """Return the rows ordered by a column; equals by address."""
@@ -107,7 +116,32 @@ def _row(one: dict[str, Any], place: int) -> tuple[Any, ...]:
         integer(one.get("octets")),
         real(one.get("watermark_s")),
         place,
+        False,
+        False,
     )
+
+
+def _probe(one: dict[str, Any], place: int) -> tuple[Any, ...]:
+    """Return the row of a probe: what it drops is lost, and of what a message would tell there is nothing."""
+    packets = one.get("kind") != KERNEL
+    interval, name = integer(one.get("sampling")), probe_name(one)
+    known = {
+        "address": name, "key": (b"\xfe" if packets else b"\xfe\xff") + name.encode("utf-8", "replace"), "name": "",
+        "protocol": str(one.get("kind", "?"))[:64], "flows_per_s": real(one.get("flows_per_s")),
+        "datagrams_per_s": real(one.get("packets_per_s")) if packets else None, "lost": integer(one.get("drops")),
+        "gap": instant(one.get("last_drop")), "templates": 0, "awaited": 0, "interval": interval if packets else 0,
+        "sampling": f"1:{interval}" if packets and interval else "-", "seen": instant(one.get("last_seen")), "silent": False,
+        "wrong": min(sum(integer(one.get(key)) for key in ("cut", "lost_packets")), 2**63 - 1), "flows": integer(one.get("flows")),
+        "datagrams": integer(one.get("packets")) if packets else None, "octets": integer(one.get("octets")) if packets else None,
+        "place": place, "probe": True, "problem": bool(one.get("problem")),
+    }  # fmt: skip
+    return tuple(known.get(column) for column in SCHEMA)
+
+
+def probe_name(one: dict[str, Any]) -> str:
+    """Return what a probe is called in lists."""
+    source = str(one.get("source", "?"))[:64]
+    return source if one.get("kind") == KERNEL else f"probe {source}"
 
 
 def _sampling(one: dict[str, Any]) -> tuple[int, str]:
@@ -147,19 +181,25 @@ def columns(now: int, rates: Iterable[Mapping[str, float]] = ()) -> list[TableCo
         return lambda n, row: "warn" if when(row) else None
 
     def count(name: str, label: str, width: int, rank: int = 0, when: Callable[[Row], bool] | None = None) -> TableColumn:
-        return TableColumn(name, label, width, lambda n, row: scaled(row[name]), True, 0, rank, when and warned(when))
+        return TableColumn(name, label, width, lambda n, row: _count(row[name]), True, 0, rank, when and warned(when))
 
     def rate(name: str, label: str) -> TableColumn:
-        return TableColumn(name, label, len(label), lambda n, row: scaled(row[name]) if abs(row[name]) >= 0.05 else "0", True)
+        return TableColumn(name, label, len(label), lambda n, row: _rate(row[name]), True)
 
     def clock_is_off(row: Row) -> bool:
-        return abs(float(row["skew"])) >= CLOCK_S
+        return abs(float(row["skew"] or 0.0)) >= CLOCK_S
 
     def age(name: str, none: str) -> Callable[[int, Row], str]:
         return lambda n, row: none if not row[name] else "now" if now - row[name] < NOW else since(row[name], now)
 
     def seen_colour(_: int, row: Row) -> str:
-        return "warn" if row["silent"] else "dim"
+        return "error" if row["problem"] else "warn" if row["silent"] else "good" if last(0, row) == LIVE else "dim"
+
+    def last(_: int, row: Row) -> str:
+        if row["problem"]:
+            return "off"
+        shown = age("seen", "never")(0, row)
+        return LIVE if row["probe"] and shown == "now" else shown
 
     def trend(_: int, row: Row) -> str:
         # In hundredths: a trend is of whole numbers.
@@ -183,7 +223,7 @@ def columns(now: int, rates: Iterable[Mapping[str, float]] = ()) -> list[TableCo
         count("datagrams", "dgrams", 6, 7),
         count("octets", "octets", 6, 8),
         TableColumn("late", "late", 6, lambda n, row: duration(int(row["late"] * SECOND)) if row["late"] else "-", True, rank=9),
-        TableColumn("seen", "seen", 5, age("seen", "never"), True, colour=seen_colour),
+        TableColumn("seen", "seen", 5, last, True, colour=seen_colour),
     ]
 
 
@@ -199,7 +239,17 @@ def _templates(_: int, row: Row) -> str:
     return f"{scaled(known)}/{scaled(known + awaited)}" + (" !" if awaited else "")
 
 
+def _count(value: int | None) -> str:
+    return "-" if value is None else scaled(value)
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else scaled(value) if abs(value) >= 0.05 else "0"
+
+
 def _skew(_: int, row: Row) -> str:
+    if row["skew"] is None:
+        return "-"
     return skew(row["skew"]) if abs(row["skew"]) >= CLOCK_S else "ok"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
@@ -12,6 +12,8 @@ import polars as pl
 
 from nftui.engine import keys
 from nftui.engine.account import Account, entries
+from nftui.engine.instants import corrected
+from nftui.engine.owners import Owners
 from nftui.engine.query import Answer, BackEnd, Query
 from nftui.errors import NftuiError, UsageError
 from nftui.printable import printable
@@ -47,17 +49,32 @@ LAST = 20
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Flow records, and what is known of their exporters' interfaces and of where their addresses are."""
+    """Flow records, and what is known of their exporters' interfaces, of where their addresses are, and whose sockets were theirs.
+
+    Attributes:
+        main: The query.
+        owners: Knows the processes of this host; None for nobody.
+    """
 
     main: Query
+    owners: Owners | None = field(default=None, compare=False)
 
     def put(self, back_end: BackEnd) -> Reply:
-        """Ask for them: under `account` what the collector says of itself, under `places` a frame of words, a row a record."""
+        """Ask for them.
+
+        Returns:
+            Under `account` what the collector says of itself; under `places` a frame of words, and under `owners` a text, a row a
+            record; None where there is nothing to say of any.
+        """
         answer = back_end.answer(self.main)
         account: Account | None = None
         with contextlib.suppress(NftuiError):
             account = back_end.account()
-        return Reply(answer, {"account": account, "places": _places(answer)})
+        return Reply(answer, {"account": account, "places": _places(answer), "owners": self._owned(answer)})
+
+    def _owned(self, answer: Answer) -> pl.Series | None:
+        flows = answer.flows
+        return None if self.owners is None or flows is None or flows.is_empty() else self.owners.of(corrected(flows))
 
 
 def _places(answer: Answer) -> pl.DataFrame | None:
@@ -93,6 +110,7 @@ class FlowRows:
         account: Account | None = more.get("account")
         self._interfaces = {} if account is None else account.interfaces
         self._places: pl.DataFrame | None = more.get("places")
+        self._owners: pl.Series | None = more.get("owners")
         listed = (account.status or {}).get("exporters") if account is not None else None
         told = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
         self._names = {str(one.get("address")): printable(str(one["name"]), 64) for one in told if one.get("name")}
@@ -108,6 +126,7 @@ class FlowRows:
             same: Columns of addresses that tell nothing, and are the first to go.
         """
         known = {*present, *(name for name, ends in PAIRS.items() if set(ends) & set(present))}
+        known |= {"owner"} if self._owners is not None else set()
         known |= {"countries"} if self._places is not None and "source_country" in self._places.columns else set()
         return [column for column in self._all(same) if column.rank < LESS or column.rank == LAST or column.name in known]
 
@@ -132,12 +151,13 @@ class FlowRows:
             column("tcp_flags", "flags", 6, rank=4),
             TableColumn("interfaces", "in>out", wide, lambda n, row: self.interfaces(row), rank=5, grows=wide // 10, middle=True),
             TableColumn("exporter_address", "exporter", short, lambda n, row: self.exporter(row), grows=1, rank=6, middle=True),
-            column("tos", "tos", 3, right=True, rank=7),
-            TableColumn("systems", "src>dst as", 12, lambda n, row: pair(row, *PAIRS["systems"]), rank=8),
-            TableColumn("countries", "from>to", 7, lambda n, row: self.countries(n), rank=9),
-            column("next_hop", "next hop", 15, rank=12, middle=True),
-            TableColumn("sampling_interval", "1:n", 6, _sampling, True, rank=10),
-            TableColumn("vlans", "vlan", 9, lambda n, row: pair(row, *PAIRS["vlans"]), rank=11),
+            TableColumn("owner", "process", 12, lambda n, row: self.owner(n) or "-", grows=1, rank=LESS),
+            column("tos", "tos", 3, right=True, rank=8),
+            TableColumn("systems", "src>dst as", 12, lambda n, row: pair(row, *PAIRS["systems"]), rank=9),
+            TableColumn("countries", "from>to", 7, lambda n, row: self.countries(n), rank=10),
+            column("next_hop", "next hop", 15, rank=13, middle=True),
+            TableColumn("sampling_interval", "1:n", 6, _sampling, True, rank=11),
+            TableColumn("vlans", "vlan", 9, lambda n, row: pair(row, *PAIRS["vlans"]), rank=12),
         ]  # fmt: skip
 
     def start(self, row: Row) -> str:
@@ -165,6 +185,11 @@ class FlowRows:
         port = self._known[address].get(str(number))
         return (printable(str(port.get("name") or ""), 40) if isinstance(port, dict) else "") or str(number)
 
+    def owner(self, place: int) -> str:
+        """Return the name and the id of the process of this host that a record belongs to; empty where it isn't known."""
+        known = self._owners is not None and 0 <= place < len(self._owners)
+        return printable(self._owners[place] or "", 40) if known and self._owners is not None else ""
+
     def countries(self, place: int) -> str:
         """Return the countries of a record's addresses."""
         return ">".join(self._place(place, name) or "-" for name in PLACES[:2])
@@ -189,6 +214,7 @@ class FlowRows:
             carried.append(("octets/packet", f"{(row.get('octets') or 0) / row['packets']:.0f}"))
         seen = [("seen by", self.exporter(row)), ("in>out", self.interfaces(row)), ("sampling", _sampling(place, row))]
         seen += [("lasted", lasted(row))]
+        seen += [("process", self.owner(place))] if self.owner(place) else []
         return [_said(ends[0]), _said(ends[1]), _said(carried), _said(seen)]
 
     def _end(self, row: Row, place: int, side: str) -> list[tuple[str, str]]:

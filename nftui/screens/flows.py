@@ -14,10 +14,11 @@ from textual.containers import Container
 from nftui.engine.instants import corrected
 from nftui.engine.query import RECORD_KEYS
 from nftui.schema import BY_NAME
+from nftui.screens import capturing
 from nftui.screens.flow_rows import ORDERS, FlowRows, Listed
 from nftui.screens.investigation import InvestigationScreen
 from nftui.screens.questions import Question
-from nftui.screens.view import DAY
+from nftui.screens.view import DAY, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Lines, Part, fit, wrapped
 from nftui.screens.widgets.prompt import Prompt
@@ -38,7 +39,8 @@ class FlowsScreen(InvestigationScreen):
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "flows.tcss"]
     FOOTER = (
         ("view.filter", ""), ("view.range", ""), ("view.exclude", "Not"), ("view.only", "Only"), ("flows.order", ""),
-        ("table.open", "Detail"), ("view.help", ""), ("view.export", ""), ("view.up", "Up"), ("view.pause", ""), ("table.find", ""),
+        ("table.open", "Detail"), ("flows.capture", "pcap"), ("view.help", ""), ("view.export", ""), ("view.up", "Up"),
+        ("view.pause", ""), ("table.find", ""),
         ("app.quit", ""), ("table.copy", ""), ("view.reverse", ""), ("view.clear_filter", ""), ("view.earlier", ""),
         ("view.later", ""), ("table.last", ""),
     )  # fmt: skip
@@ -49,6 +51,7 @@ class FlowsScreen(InvestigationScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "order", "Sort", id="flows.order", tooltip="Sort by the column under the cursor"),
         Binding("x", "detail", "Detail", id="flows.detail", tooltip="Show or hide all fields of the row"),
+        Binding("w", "capture", "Capture", show=False, id="flows.capture", tooltip="Write its packets to a file, or stop that"),
     ]
 
     def __init__(self) -> None:
@@ -58,12 +61,14 @@ class FlowsScreen(InvestigationScreen):
         self._ascending = False
         self._limit = FIRST
         self._dated = False
+        self._capturing = False
 
     def compose(self) -> ComposeResult:
         """Yield the lines and panels, from the top."""
         yield Line(id="tabs")
         yield Line(id="filter")
         yield Prompt()
+        yield Line(id="capture")
         yield Line(id="path")
         with Container(id="body"):
             yield FlowTable(id="table")
@@ -72,7 +77,7 @@ class FlowsScreen(InvestigationScreen):
 
     def question(self) -> Question:
         """Return the records of the shared view."""
-        return Listed(self.view.flows(self.host.clock(), self._order, self._ascending, self._limit))
+        return Listed(self.view.flows(self.host.clock(), self._order, self._ascending, self._limit), self.host.here.owners)
 
     def on_resize(self, _: events.Resize) -> None:
         """Lay out for the new size."""
@@ -174,6 +179,61 @@ class FlowsScreen(InvestigationScreen):
         """Show or hide all fields of the row under the cursor."""
         self.toggle_class("-no-side" if self.has_class("-wide") or self.has_class("-full") else "-detail")
         self.call_after_refresh(self._show_detail)
+
+    # Packets of a flow, to a file
+
+    def show_edges(self) -> None:
+        """Show the lines at the edges, and how far a capture is."""
+        super().show_edges()
+        if self.is_current and self.is_attached:
+            capture = self.host.capture
+            self.set_class(capture is not None and capture.running, "-capture")
+            self.query_one("#capture", Line).show(*capturing.line(capture, self.iec))
+            if capture is not None and self._capturing and not capture.running:
+                self._capturing = False
+                self.say(capturing.ended(capture), "error" if capture.problem else "information")
+
+    def action_capture(self) -> None:
+        """Write the packets of the flow under the cursor to a file, or stop that."""
+        if self.host.capture is not None and self.host.capture.running:
+            self._stop_capture()
+            return
+        from nftui.engine.packet_capture import filter_of, interface_of
+
+        row = self.table.row()
+        words = None if row is None else filter_of(row)
+        if row is None or words is None:
+            self.say("no packet filter can say this flow", "warning")
+            return
+        account = None if self.reply is None else self.reply.more.get("account")
+        interface = interface_of(row, None if account is None else account.status)
+        if interface:
+            self._capture(interface, words)
+            return
+        from nftui.screens.dialogs import Pick
+
+        choices = capturing.interfaces()
+        self.app.push_screen(
+            Pick("no probe here saw it: capture on which interface?", choices, choices[0][0] if choices else ""),
+            lambda name: self._capture(name, words) if name else None,
+        )
+
+    def _capture(self, interface: str, words: str) -> None:
+        self.host.capture = capturing.begun(interface, words, time_text(self.host.clock(), "%Y%m%d-%H%M%S"))
+        self._capturing = True
+        self.show_edges()
+
+    def _stop_capture(self) -> None:
+        assert self.host.capture is not None
+        self.host.capture.stop()
+        self.show_edges()
+
+    def action_up(self) -> None:
+        """Stop a capture, else undo the last step down."""
+        if self.host.capture is not None and self.host.capture.running:
+            self._stop_capture()
+        else:
+            super().action_up()
 
     def action_only(self) -> None:
         """Filter to what the cell under the cursor shows."""

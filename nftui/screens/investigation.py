@@ -189,6 +189,7 @@ class InvestigationScreen(FilteredScreen):
             parts.append(Part(f"{words}  ", "accent"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
+        parts += self.signs()
         # A share that is told needs no sign.
         if self.answer is not None and not (parts and self.answer.coverage.partial is not None):
             glyph, style = reading.glyph(self.answer.coverage)
@@ -471,7 +472,8 @@ class InvestigationScreen(FilteredScreen):
         """Say what the answer stands on."""
         from nftui.screens.dialogs import Page
 
-        self.app.push_screen(Page("what this answer stands on", reading.coverage(self.answer, self.collector, self.ink_colours())))
+        words = reading.coverage(self.answer, self.collector, self.ink_colours(), self.host.sides)
+        self.app.push_screen(Page("what this answer stands on", words))
 
     def empty_words(self) -> tuple[str, ...]:
         """Return what to say in the place of rows: why there are none, and what to do."""

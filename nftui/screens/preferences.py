@@ -93,6 +93,9 @@ NAMES = (
         "or type seconds",
     ),
 )
+INTERFACES = Preference(
+    "probe.interfaces", "interfaces", "Enter lists them", "whose packets become flows here; without an exporter"
+)
 FIXED = tuple(
     Preference(name, name, "nftui config set", words, fixed=True)
     for name, words in (
@@ -105,7 +108,15 @@ FIXED = tuple(
         ("store.min_free", "what stays free of the disk"),
         ("collector.listen", "ports that exporters send to"),
         ("collector.interval", "seconds after which a segment is sealed"),
+        ("probe.bpf", "which packets become flows, as of tcpdump"),
+        ("probe.promiscuous", "whether packets for others are taken, as at a mirror port"),
         ("snmp.interval", "seconds after which an exporter is asked again"),
     )
 )
-SECTIONS = (("how it looks", LOOK), ("what it starts with", (*START, FILTERS)), ("names", NAMES), ("shown only", FIXED))
+SECTIONS = (
+    ("how it looks", LOOK),
+    ("what it starts with", (*START, FILTERS)),
+    ("names", NAMES),
+    ("packets", (INTERFACES,)),
+    ("shown only", FIXED),
+)

@@ -7,11 +7,12 @@ import re
 from rich.text import Text
 from textual.screen import Screen
 
+from nftui.engine.one_sided import Sidedness
 from nftui.engine.query import Answer, Coverage
 from nftui.printable import printable
 from nftui.screens.collector import Collector
 from nftui.screens.view import time_text, zone_name
-from nftui.units import octets
+from nftui.units import address_text, octets
 
 GROUPS = (
     ("view", "what is shown"), ("table", "in a table"), ("chart", "in the chart"), ("live", "this screen"),
@@ -58,13 +59,14 @@ def keys(screen: Screen[None], signs: tuple[str, ...], colours: tuple[str, str])
             page.append(f"  {listed:<10}")
             page.append(f"{printable(words):<44}")
             page.append(f"{name}\n", dim)
-    for place, line in enumerate(signs):
-        page.append(f"{line}\n", "" if place else f"bold {title}")
+    for line, after in zip(signs, [*signs[1:], ""], strict=True):
+        # What stands above lines that are moved in is a heading.
+        page.append(f"{line}\n", f"bold {title}" if after[:1] == " " != line[:1] else "")
     page.append(f"times are local: {printable(zone_name())}; keys are changed by id in [display.keys]", dim)
     return page
 
 
-def coverage(answer: Answer | None, collector: Collector, colours: tuple[str, str]) -> Text:
+def coverage(answer: Answer | None, collector: Collector, colours: tuple[str, str], sides: tuple[Sidedness, ...] = ()) -> Text:
     """Return in words what an answer stands on."""
     title, dim = colours
     page = Text()
@@ -86,6 +88,9 @@ def coverage(answer: Answer | None, collector: Collector, colours: tuple[str, st
         rows.append(("still settling", settling))
         rows.append(("lost", f"{held.drops:,} datagrams in the kernel, {held.lost:,} by sequence numbers"))
         rows += [("unread", words) for words in held.unread[:20]]
+    for one in (one for one in sides if one.one_sided):
+        words = f"{one.unanswered:,} of {one.connections:,} TCP connections without answer: Sources (7) says more"
+        rows.append(("one-sided", f"{address_text(one.exporter)}: {words}"))
     rows.append(("collector", collector.label or "running"))
     for name, words in rows:
         page.append(f"  {name:<16}", dim)

@@ -17,7 +17,7 @@ from nftui.engine import settings
 from nftui.errors import NftuiError
 from nftui.printable import printable
 from nftui.screens import errands, keys
-from nftui.screens.preferences import SECTIONS, Preference
+from nftui.screens.preferences import INTERFACES, SECTIONS, Preference
 from nftui.screens.shell import ShellScreen
 from nftui.screens.widgets.flow_table import FlowTable, Row, TableColumn
 from nftui.screens.widgets.painted import Line, Part
@@ -199,7 +199,9 @@ class SettingsScreen(ShellScreen):
         one = self._here()
         if one is None:
             return
-        if one.name.startswith(KEYS):
+        if one is INTERFACES:
+            self.host.choose_interfaces()
+        elif one.name.startswith(KEYS):
             name = one.name.removeprefix(KEYS)
             self.app.push_screen(PressKey(f"key of {name}: {one.words}", lambda key: self._refused(name, key)), self._take(one))
         elif one.fixed:

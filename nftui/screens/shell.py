@@ -13,10 +13,11 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 
 from nftui.config import Config, DisplaySettings
+from nftui.engine.one_sided import Sidedness
 from nftui.engine.query import BackEnd
 from nftui.engine.resolving import Resolver
 from nftui.printable import printable
-from nftui.screens import reading
+from nftui.screens import capturing, reading, side_watch
 from nftui.screens.collector import Collector
 from nftui.screens.depth import Depth
 from nftui.screens.driver import Paced
@@ -25,12 +26,14 @@ from nftui.screens.link import Link
 from nftui.screens.shelf import Shelf
 from nftui.screens.shown import Shown
 from nftui.screens.themes import Themes
+from nftui.screens.this_host import ThisHost
 from nftui.screens.view import View, time_text
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.painted import Line, Part
 from nftui.screens.widgets.prompt import Prompt
 
 if TYPE_CHECKING:
+    from nftui.engine.packet_capture import PacketCapture
     from nftui.export.exportables import Exportable
 
 TABS = (
@@ -64,6 +67,9 @@ class Host(Protocol):
     marks: list[int]
     view: Reactive[View]
     resolver: Resolver
+    here: ThisHost
+    sides: tuple[Sidedness, ...]
+    capture: PacketCapture | None
     glyphs: Glyphs
     depth: Depth
     themes: Themes
@@ -77,6 +83,9 @@ class Host(Protocol):
 
     def take(self, config: Config) -> None:
         """Have another configuration hold from now on."""
+
+    def choose_interfaces(self) -> None:
+        """Choose the interfaces whose packets become flows."""
 
     def use_theme(self, name: str) -> None:
         """Take a theme."""
@@ -162,6 +171,10 @@ class ShellScreen(Paced, Screen[None]):
         """Return the parts that say how often what is shown is refreshed."""
         slow = self.interval > self.host.display_settings.refresh
         return [Part(f"LIVE {self.interval:g}s ", "good"), *([Part(SLOW, "warn")] if slow else [])]
+
+    def signs(self) -> list[Part]:
+        """Return the parts that say what stands whatever is asked: that a capture runs, that only one direction is seen."""
+        return [*capturing.label(self.host.capture), *side_watch.label(self.host.sides)]
 
     @property
     def small(self) -> bool:

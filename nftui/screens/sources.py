@@ -15,10 +15,10 @@ from nftui.engine import filters
 from nftui.engine.account import entries, integer, real
 from nftui.errors import FilterError
 from nftui.printable import cell_width, printable
-from nftui.screens import cells, facts, given_names
+from nftui.screens import cells, facts, given_names, probes
 from nftui.screens.collector import Event, understand
 from nftui.screens.exporters import ASCENDING, SCHEMA, TREND, Exporters, columns, full_name
-from nftui.screens.facts import ExporterFacts
+from nftui.screens.facts import ExporterFacts, Fact
 from nftui.screens.shell import LOOK_S, ShellScreen
 from nftui.screens.view import time_text
 from nftui.screens.watcher import Watched, Watcher
@@ -40,14 +40,17 @@ class SourcesScreen(ShellScreen):
     FOOTER = (
         ("table.open", "Detail"), ("sources.filter", ""), ("sources.order", ""), ("table.find", ""), ("sources.panel", ""),
         ("view.help", ""), ("view.export", ""), ("sources.pause", ""), ("view.up", ""), ("app.quit", ""), ("table.copy", ""),
-        ("sources.only", ""), ("sources.reverse", ""), ("sources.maximise", ""), ("sheet.down", "Scroll"),
+        ("sources.only", ""), ("sources.reverse", ""), ("sources.maximise", ""), ("sources.interfaces", ""),
+        ("sheet.down", "Scroll"),
     )  # fmt: skip
     SIGNS = (
         "columns",
         "  lost   by sequence numbers; coloured where it is of the last five minutes",
         "  templ  known / known and awaited; ! data waits for one",
         "  wrong  malformed or not read    clock  how far off; + behind",
-        "  up     since its start, as its headers tell    late  how late 99 of 100 flows come",
+        "  up     by its headers    late  how late 99 of 100 flows come",
+        "  probe  dgrams: packets; lost: the kernel had no room; wrong: in no flow",
+        *probes.WHERE_TO_CAPTURE,
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "filter", "Filter to it", id="sources.filter", tooltip="Show the flows of this exporter alone"),
@@ -58,6 +61,7 @@ class SourcesScreen(ShellScreen):
         Binding("r", "refresh_now", "Refresh", show=False, id="sources.refresh", tooltip="Look again now"),
         Binding("tab", "panel(1)", "Panel", key_display="tab", id="sources.panel", tooltip="To the next panel, where keys scroll"),
         Binding("shift+tab", "panel(-1)", "Panel before", show=False, id="sources.back", tooltip="To the panel before"),
+        Binding("p", "interfaces", "Probe", id="sources.interfaces", tooltip="Choose interfaces that make flows"),
         Binding("a", "name", "Name it", show=False, id="sources.name", tooltip="Give this exporter a name"),
         Binding("z", "maximise", "Maximise", show=False, id="sources.maximise", tooltip="The details alone, the table alone, both"),
     ]
@@ -153,6 +157,7 @@ class SourcesScreen(ShellScreen):
             parts.append(Part("80x24 shows more  ", "warn"))
         if self.heard and self.collector.label:
             parts.append(Part(f"{self.collector.label}  ", "warn"))
+        parts += self.signs()
         if self._paused:
             return [*parts, Part(f"PAUSED {time_text(self.exporters.now)} ", "warn")]
         return [*parts, *self.live_state()]
@@ -169,6 +174,8 @@ class SourcesScreen(ShellScreen):
         if self.collector.state != "running":
             left = [Part(f" as of {time_text(self.exporters.now, facts.MOMENT)}, not now  ", "warn")]
         left += [Part(f"{self.exporters.known:,}"), Part(" exporter" if self.exporters.known == 1 else " exporters", "dim")]
+        if probes := self.exporters.probes:
+            left += [Part(f"  {probes:,}"), Part(" probe" if probes == 1 else " probes", "dim")]
         if silent := self.exporters.silent:
             left += [Part(f"  {silent:,} silent", "warn")]
         right = [Part("  ")]
@@ -211,41 +218,49 @@ class SourcesScreen(ShellScreen):
             return ("the collector is starting", "it writes its first status in a moment")
         if self.collector.state == "none":
             return ("no collector has written a status here", "start `nftui collect`, or run `nftui demo`")
-        return ("no exporter has sent anything yet", where)
+        return ("no exporter has sent anything yet", f"{where}, or p takes packets of an interface here")
 
     def _entry(self) -> dict[str, Any] | None:
         row = self.table.row()
         return None if row is None else self.exporters.entries[row["place"]]
 
     def _show_detail(self) -> None:
-        entry, sheets = self._entry(), list(self.query(Sheet))
-        address = "" if entry is None else str(entry.get("address", "?"))
+        entry, sheets, row = self._entry(), list(self.query(Sheet)), self.table.row()
+        address = "" if row is None else str(row["address"])
         if address != self._shown:
             self._shown = address
             for sheet in sheets:
                 sheet.to_top()
         place = f" {self.table.cursor + 1:,} of {self.table.count:,} " if entry is not None else ""
-        row, name = self.table.row(), printable(address, 60)
         called = "" if row is None else printable(full_name(row), 100)
         one = self.host.glyphs.horizontal
         rule = one * max(self.size.width - cell_width(called) - len(place) - 6, 1)
         title = [Part(f"{one * 2} ", "rule"), Part(f"{called} ", "strong"), Part(rule, "rule"), Part(place, "dim")]
         self.query_one("#title", Line).show(title if entry is not None else [Part(rule, "rule")])
-        if entry is None:
+        if entry is None or row is None:
             for sheet in sheets:
                 sheet.show(lambda width, height: ())
             return
-        interfaces = dict(entries(self.exporters.account.interfaces.get(address)))
-        known = ExporterFacts(entry, interfaces, self.exporters.now, self.iec)
-        both = self.has_class("-full") and self.has_class("-tall")
-        health, announced = known.health(), known.announced(listed=both)
-        # What waits for a template is the first thing to look for where there is one panel.
-        first = health if both else [*health[:2], *announced, *health[2:]]
+        first, second = self._facts(entry, address, probe=row["probe"])
+        name = printable(str(entry.get("source", "?")) if row["probe"] else address, 60)
         mine = [event for event in self.collector.events if event.text.startswith(f"{name}: ")]
         self.query_one("#detail", Sheet).show(
             lambda width, height: [*facts.lines_of(first, width), *_events(mine, len(name) + 2, self.exporters.now)]
         )
-        self.query_one("#announced", Sheet).show(lambda width, height: facts.lines_of(announced, width))
+        self.query_one("#announced", Sheet).show(lambda width, height: facts.lines_of(second, width))
+
+    def _facts(self, entry: dict[str, Any], address: str, *, probe: bool) -> tuple[list[Fact], list[Fact]]:
+        """Return what the two panels say of a source."""
+        sided = probes.sidedness(entry, self.host.sides)
+        if probe:
+            return probes.ProbeFacts(entry, self.exporters.now, self.iec, sided).facts(), []
+        interfaces = dict(entries(self.exporters.account.interfaces.get(address)))
+        known = ExporterFacts(entry, interfaces, self.exporters.now, self.iec)
+        both = self.has_class("-full") and self.has_class("-tall")
+        health, announced = known.health(), known.announced(listed=both)
+        health.insert(0, probes.direction(sided))
+        # What waits for a template is the first thing to look for where there is one panel.
+        return (health if both else [*health[:3], *announced, *health[3:]]), announced
 
     @on(FlowTable.Moved)
     def _moved(self, message: FlowTable.Moved) -> None:
@@ -313,10 +328,16 @@ class SourcesScreen(ShellScreen):
         self.paint_again()
         self._look()
 
+    def action_interfaces(self) -> None:
+        """Choose the interfaces whose packets become flows."""
+        self.host.choose_interfaces()
+
     def action_name(self) -> None:
         """Give the exporter under the cursor a name, in the configuration."""
         row = self.table.row()
-        if row is not None and address_octets(str(row["address"])) is None:
+        if row is not None and row["probe"]:
+            self.say("only exporters can be named", "warning")
+        elif row is not None and address_octets(str(row["address"])) is None:
             self.say("what is no address can't be named", "warning")
         elif row is not None:
             self._naming = str(row["address"])
@@ -348,8 +369,8 @@ class SourcesScreen(ShellScreen):
         self._filter(self.view.text)
 
     def _filter(self, before: str) -> None:
-        row = self.table.row()
-        added = "" if row is None else f"exporter ip {row['address']}"
+        row, entry = self.table.row(), self._entry() or {}
+        added = "" if row is None else probes.term(entry) if row["probe"] else f"exporter ip {row['address']}"
         text = cells.also(before, added)
         try:
             where = filters.parse(text)

@@ -228,8 +228,8 @@ class Ink:
         if self.few and here:
             # What is reversed would be the colour's ground, and a row with holes.
             return self.cursor
-        if colour in ("warn", "dim"):
-            named = self.warn if colour == "warn" else self.dim
+        if colour in ("warn", "dim", "good", "error"):
+            named: Style = getattr(self, colour)
             return named + Style(bgcolor=self.cursor_ground) if here else named
         return Style(color=colour, bgcolor=self.cursor_ground if here else self.ground)
 

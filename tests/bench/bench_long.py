@@ -1,4 +1,5 @@
-"""Keys over a month of flows: what they take while questions run, with a collector at work beside the dashboard.
+"""Keys over a month of flows: what they take while questions run, with a collector at work beside the dashboard; and the most
+memory that the dashboard has on each screen.
 
 A key counts as answered with the first octets that come back; it is pressed when nothing has come for a moment, and what comes by
 itself, once a second and while an answer grows, counts as well. So keys whose effect is seen on the screen are timed, too.
@@ -32,8 +33,8 @@ PATIENCE_S = 2.0
 FIRST, LAST = 15, 18
 """Lines of the table between which the cursor is kept: a step beyond its first row would have no effect."""
 SCREENS = (
-    ("Flows", "2", "jjjkjk"), ("Summary", "3", "\tjjk"), ("Map", "4", "jjkhl"), ("Filters", "5", "jk"),
-    ("Sources", "7", "s"), ("Settings", "8", "jjkjk"),
+    ("Flows", "2", "jjjkjk"), ("Summary", "3", "\tjk"), ("Map", "4", ">>><"), ("Filters", "5", "jk"),
+    ("Sources", "7", "S"), ("Settings", "8", "jjkjk"),
 )  # fmt: skip
 """Each screen, the key that opens it, and keys that move about in it."""
 Effect = Callable[[Screen], object]
@@ -102,6 +103,7 @@ def screens(terminal: Terminal, number: int, dice: random.Random) -> Iterator[Fi
     """Open each screen and move about in it; yield the figures of each, and those of the changes between them."""
     changes: list[float | None] = []
     for name, key, steps in SCREENS:
+        processes.most_resident(terminal.process.pid, anew=True)
         changes.append(timed(terminal, key, tab))
         terminal.listen(2.5)
         found: list[float | None] = []
@@ -109,12 +111,21 @@ def screens(terminal: Terminal, number: int, dice: random.Random) -> Iterator[Fi
             found.append(timed(terminal, steps[step % len(steps)], body))
             terminal.listen(dice.uniform(0.05, 0.25))
         yield from figure(name, found)
+        yield memory(terminal, name)
     for _, key, _ in SCREENS * 3:
         changes.append(timed(terminal, key, tab))
         terminal.listen(dice.uniform(0.3, 1.0))
     terminal.press("1")
     terminal.listen(2.0)
     yield from figure("from screen to screen", changes)
+
+
+def memory(terminal: Terminal, what: str) -> Figure:
+    """Return the most memory that the dashboard had since it was asked for last, and what it has now."""
+    process = terminal.process.pid
+    now = figures.octets(processes.resident(process))
+    most = processes.most_resident(process, anew=True)
+    return Figure(f"{what}: most memory", most, form=figures.octets, goal="<= 1,000 MB", remark=f"{now} at the end of it")
 
 
 def close(terminal: Terminal) -> None:
@@ -157,7 +168,7 @@ def measure(data: Path, work: Path, rate: int, keys: int) -> list[Figure]:
         stack.callback(terminal.close)
         terminal.wait(lambda screen: "▌" in screen.line(13) or screen.shows("avg over"), 60)
         began = terminal.last - terminal.began
-        found = [Figure("first list, 30 days", began, form=figures.seconds)]
+        found = [Figure("first list, 30 days", began, form=figures.seconds), memory(terminal, "first list, 30 days")]
         found += figure("cursor, while 30 days are read", moves(terminal, keys, dice))
         found += figure("time travel over 30 days", travel(terminal, keys // 2, dice))
         found += figure("filter typed, while 30 days are read", typing(terminal, keys, dice))
@@ -170,7 +181,9 @@ def measure(data: Path, work: Path, rate: int, keys: int) -> list[Figure]:
             terminal.press("+")
             terminal.listen(0.3)
         terminal.listen(4.0)
+        processes.most_resident(terminal.process.pid, anew=True)
         found += figure(f"cursor, {terminal.screen.line(1)[-40:].strip()}", moves(terminal, keys, dice))
+        found.append(memory(terminal, "Live"))
         found += screens(terminal, keys // 2, dice)
         terminal.press("t")
         terminal.listen(1.0)
@@ -181,6 +194,8 @@ def measure(data: Path, work: Path, rate: int, keys: int) -> list[Figure]:
             raise RuntimeError("the range was not taken:\n" + "\n".join(terminal.screen.lines()))
         for one in screens(terminal, keys // 2, dice):
             found.append(replace(one, what=one.what.replace(":", ", 30 days:")))
+        terminal.listen(15.0)
+        found.append(Figure("memory, back on the list", processes.resident(terminal.process.pid), form=figures.octets))
     return found
 
 

@@ -201,6 +201,23 @@ def resident(process: int) -> int:
         return 0
 
 
+def most_resident(process: int, *, anew: bool = False) -> int:
+    """Return the most octets that were ever in memory; 0 where the kernel doesn't tell.
+
+    Args:
+        process: Its id.
+        anew: Whether the most counts from now on.
+    """
+    folder = Path(f"/proc/{process}")
+    try:
+        lines = (folder / "status").read_text().splitlines()
+        if anew:
+            (folder / "clear_refs").write_text("5")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
+
+
 def proportional(process: int) -> int:
     """Return octets in memory, pages shared with others in proportion; 0 where the kernel doesn't tell."""
     try:

@@ -11,11 +11,11 @@ import numpy as np
 
 from nftui.capture.dissection import ABSENT
 from nftui.capture.packets import Packets, dissect
-from nftui.capture.pcap import CaptureFileCounts, _frames
+from nftui.capture.probe.capture_file import CaptureFile
 from nftui.capture.sets import Integers, Octets
 
 PROBE = Path(__file__).resolve().parents[1] / "data" / "probe"
-PLACES = ("transport", "ip_end")
+PLACES = ("network", "transport", "ip_end")
 
 
 def packed(frames: Sequence[bytes], between: bytes = b"") -> tuple[Octets, Integers, Integers]:
@@ -28,9 +28,13 @@ def packed(frames: Sequence[bytes], between: bytes = b"") -> tuple[Octets, Integ
 
 def captured(path: Path) -> tuple[list[bytes], Integers]:
     """Return the frames of a capture file, and their link types."""
-    with path.open("rb") as file:
-        frames = list(_frames(file, path, CaptureFileCounts()))
-    return [frame.octets for frame in frames], np.array([frame.link for frame in frames], np.int64)
+    frames, links = list[bytes](), [np.zeros(0, np.int64)]
+    with CaptureFile(path) as file:
+        for block in file:
+            ends = zip(block.start.tolist(), block.end.tolist(), strict=True)
+            frames += [block.flat[begin:end].tobytes() for begin, end in ends]
+            links.append(np.broadcast_to(np.asarray(block.link, np.int64), block.start.shape))
+    return frames, np.concatenate(links)
 
 
 def shown(octets: Octets) -> str:

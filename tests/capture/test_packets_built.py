@@ -150,4 +150,6 @@ def test_what_was_put_in_is_found(packets: list[tuple[bytes, dict[str, Any]]]) -
     for (frame, want), got in zip(packets, dissected([frame for frame, _ in packets]), strict=True):
         assert got.pop("ip_end") <= len(frame)
         got.pop("transport", None)
+        got.pop("network", None)
+        got.pop("identification", None)
         assert got == want

@@ -18,7 +18,7 @@ SAMPLES = [frame for _, frame, _ in link_cases().values()] + [bytes(ether() / pa
 SAMPLE_LINKS = [link for link, _, _ in link_cases().values()] + [1] * len(TUNNELS)
 OF_THE_KEY = {
     "source", "destination", "source_port", "destination_port", "protocol", "tcp_flags", "icmp_type", "icmp_code", "tos", "ttl",
-    "ip_version", "ip_total_length", "flow_label", "fragment", "transport",
+    "ip_version", "ip_total_length", "flow_label", "fragment", "transport", "network", "identification",
 }  # fmt: skip
 
 

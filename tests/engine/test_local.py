@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from nftui.engine import edge_flows, open_questions
 from nftui.engine.filters import parse
 from nftui.engine.instants import corrected
 from nftui.engine.local import LocalBackEnd
@@ -46,8 +48,12 @@ def _second(chance: random.Random, at: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_question_asked_again_while_the_store_grows_is_answered_as_if_asked_once(tmp_path: Path, seed: int) -> None:
+def test_a_question_asked_again_while_the_store_grows_is_answered_as_if_asked_once(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chance = random.Random(seed)
+    if seed % 2:
+        monkeypatch.setattr(open_questions, "SLICED_ROWS", 10)
     writer, sealer = StoreWriter(tmp_path), Sealer(tmp_path, interval_s=8)
     kept = LocalBackEnd(tmp_path)
     for second in range(40):
@@ -69,6 +75,35 @@ def test_a_question_asked_again_while_the_store_grows_is_answered_as_if_asked_on
     assert fresh.total.flows > 100
 
 
+def test_a_range_that_moves_to_and_fro_is_answered_as_if_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge_flows, "FEW_FLOWS", 4)
+    monkeypatch.setattr(open_questions, "SLICED_ROWS", 10)
+    chance, writer = random.Random(7), StoreWriter(tmp_path)
+    for second in range(30):
+        flows = _second(chance, BASE + second * SECOND)
+        for flow in flows:
+            flow["destination_address"] = chance.randrange(30)
+            if chance.random() < 0.1:
+                # Octets and microseconds whose product takes more than 63 bits.
+                flow |= {"octets": chance.randrange(2**50), "flow_start": flow["flow_end"] - chance.randrange(30 * SECOND)}
+        writer.append([flows_frame(flows)])
+        writer.write_tail()
+    queries = (
+        Query(keys=("address",), bins=10, limit=3),
+        Query(keys=("port",), bins=10, limit=2, where=parse("port 53 or port 80")),
+        Query(keys=("source_address", "destination_address"), bins=10, limit=5, contained=True),
+        Query(keys=("destination_port",), bins=10, limit=5, measure=Measure.PACKETS),
+        Query(keys=("protocol",), bins=10, where=parse("port 1")),
+    )
+    kept = LocalBackEnd(tmp_path)
+    for _ in range(6):
+        start = BASE + 2 * SECOND * chance.randrange(2, 8)
+        for query in queries:
+            asked = replace(query, interval=Interval(start, start + 20 * SECOND))
+            answer, fresh = kept.answer(asked), LocalBackEnd(tmp_path, keep=False).answer(asked)
+            assert (*_comparable(answer), answer.covered) == (*_comparable(fresh), fresh.covered), asked
+
+
 def test_a_refresh_reads_only_new_parts(tmp_path: Path) -> None:
     chance = random.Random(1)
     writer = StoreWriter(tmp_path)
@@ -83,6 +118,24 @@ def test_a_refresh_reads_only_new_parts(tmp_path: Path) -> None:
     writer.write_tail()
     again = kept.answer(query)
     assert (again.coverage.parts_read, again.coverage.parts) == (1, 11)
+
+
+def test_sums_of_questions_stay_within_their_octets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = StoreWriter(tmp_path)
+    writer.append([flows_frame(_second(random.Random(1), BASE))])
+    writer.write_tail()
+    kept = LocalBackEnd(tmp_path)
+    questions = [Query(keys=(key,)) for key in ("source_address", "destination_port", "protocol")]
+    for query in questions:
+        kept.answer(query)
+    assert [kept.answer(query).coverage.parts_read for query in questions] == [0, 0, 0]
+    monkeypatch.setattr(open_questions, "STATES_OCTETS", 1)
+    assert [kept.answer(query).coverage.parts_read for query in questions] == [0, 1, 1]
+    assert kept.answer(questions[-1]).coverage.parts_read == 0
+    monkeypatch.setattr(open_questions, "STATES_OCTETS", 1 << 30)
+    kept.answer(questions[0])
+    monkeypatch.setattr(open_questions, "IDLE_S", 0.0)
+    assert [kept.answer(query).coverage.parts_read for query in (*questions, questions[-1])] == [0, 1, 1, 0]
 
 
 def test_top_and_other_are_the_total(make_store: Any) -> None:

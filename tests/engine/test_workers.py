@@ -24,7 +24,7 @@ import pytest
 from nftui.capture.pcap import read_capture
 from nftui.capture.sockets import sixteen
 from nftui.config import CollectorSettings, Config, ExporterSettings
-from nftui.engine import child, workers
+from nftui.engine import child, crew, workers
 from nftui.engine.accounts import read
 from nftui.engine.collector import Collector
 from nftui.engine.local import LocalBackEnd
@@ -350,7 +350,7 @@ def test_how_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_that_says_nothing_is_told_of_and_what_it_misses_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "STALE_S", 1.5)
+    monkeypatch.setattr(crew, "STALE_S", 1.5)
     sent = 2000
     with here(tmp_path, 2, receive_buffer="64K") as collector:
         port = collector.listening.sockets[0].receiver.port
@@ -375,7 +375,7 @@ def test_a_process_that_says_nothing_is_told_of_and_what_it_misses_is_counted(
 
 def test_processes_that_can_not_live_are_started_ever_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "PAUSES_S", (0.0, 3600.0))
-    monkeypatch.setattr("nftui.engine.workers.sys", SimpleNamespace(executable="/bin/false"))
+    monkeypatch.setattr("nftui.engine.crew.sys", SimpleNamespace(executable="/bin/false"))
     with here(tmp_path, 2):
         wait_for(lambda: told(tmp_path, "process 2 ended with status 1 and is started again in 3600 s"))
         assert account(tmp_path)["processes"][1]["restarts"] == 2
@@ -391,7 +391,7 @@ def test_another_configuration_reaches_all(tmp_path: Path) -> None:
             before = account(tmp_path)["processes"][1]["pid"]
             config = Config(collector=collector.settings, exporters={"127.0.0.0/8": ExporterSettings(sampling=50)})
             collector._workers.follow(Config(collector=msgspec.structs.replace(collector.settings, interval=60)))
-            assert not any(worker.renewed for worker in collector._workers._workers), "sealing is not theirs"
+            assert not any(worker.renewed for worker in collector._workers._members), "sealing is not theirs"
             collector._workers.follow(config)
             half = len(mine) // 2
             for place, one in enumerate(some[:half]):

@@ -1,4 +1,4 @@
-"""Fuzzing of the decoders: any octets, changed captures and datagrams by the grammar, with template state kept.
+"""Fuzzing of the decoders: any octets, changed captures and datagrams by the grammar, with template state kept; and of packets.
 
     python -m tests.fuzz [--protocol v9,ipfix] [--seconds S] [--seed N]
     python -m tests.fuzz --protocol v9 --replay SEED:STEP
@@ -15,15 +15,19 @@ from pathlib import Path
 
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.checks import MODES, Checker, Failure
-from tests.fuzz.mutations import PROTOCOLS
+from tests.fuzz.mutations import PROTOCOLS as DECODED
+from tests.fuzz.packet_campaign import PACKETS, PacketCampaign, replayed
 from tests.fuzz.steps import load
 from tests.fuzz.traffic import STEPS, Session
 
 FOLDER = Path("build/fuzz")
+PROTOCOLS = (*DECODED, PACKETS)
 
 
 def replay(what: str, protocol: str, mode: str) -> int:
     """Run the steps of a failure again; return the exit status."""
+    if protocol == PACKETS:
+        return replay_packets(what)
     if what.endswith(".pcap"):
         steps, until = load(Path(what)), float("inf")
     else:
@@ -47,6 +51,19 @@ def replay(what: str, protocol: str, mode: str) -> int:
     return 0
 
 
+def replay_packets(what: str) -> int:
+    """Run the steps of a failure of packets again; return the exit status."""
+    try:
+        replayed(*(int(part) for part in what.split(":")))
+    except Failure as failure:
+        print(f"{failure.kind}: {failure}")
+        if failure.__cause__:
+            raise failure.__cause__ from None
+        return 1
+    print("nothing failed")
+    return 0
+
+
 def main() -> int:
     """Fuzz, and tell what was seen."""
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -62,7 +79,7 @@ def main() -> int:
         parser.error(f"{', '.join(sorted(unknown))}: the protocols are {', '.join(PROTOCOLS)}")
     if options.replay:
         return replay(options.replay, protocols[0], options.mode)
-    campaigns = [Campaign(protocol, options.seed, options.save) for protocol in protocols]
+    campaigns = [(PacketCampaign if one == PACKETS else Campaign)(one, options.seed, options.save) for one in protocols]
     lines = []
     for campaign in campaigns:
         campaign.run(options.seconds / len(campaigns))

@@ -11,11 +11,15 @@ import pytest
 
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder
+from nftui.capture.probe.frames import FrameBlock
+from nftui.capture.probe.meter import Meter
 from tests.capture import build
 from tests.capture.build import ipfix, netflow9, one_set, template
 from tests.fuzz.accounting import asks
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.mutations import PROTOCOLS, captured, mutated, places
+from tests.fuzz.packet_campaign import PACKETS, PacketCampaign
+from tests.fuzz.packet_traffic import PacketSession
 from tests.fuzz.shrink import fails, shrink
 from tests.fuzz.steps import LONGEST, STALE, Sent, Step, load, save
 from tests.fuzz.traffic import Session
@@ -116,3 +120,32 @@ def test_failures_are_found_and_shrunk(octet: int, kind: str, mode: str, monkeyp
     assert [one.octets[:1] for one in small.sent] == [bytes([octet])]
     assert len(small.sent[0].octets) == 1
     assert fails([small], mode) == kind
+
+
+@pytest.mark.row("B01")
+def test_packets(tmp_path: Path) -> None:
+    campaign = PacketCampaign(PACKETS, 7, tmp_path)
+    campaign.run(0, sessions=5, steps=6)
+    assert campaign.failures == {}
+    assert campaign.counts.flows > 100
+    assert campaign.counts.unread > 100
+
+
+def test_same_seed_same_packets() -> None:
+    first, again = (PacketSession(7, 2) for _ in range(2))
+    assert first.settings() == again.settings()
+    for one, other in zip(first.steps(), again.steps(), strict=True):
+        assert (one.block.flat.tobytes(), one.block.time.tolist()) == (other.block.flat.tobytes(), other.block.time.tolist())
+
+
+def test_a_meter_that_loses_packets_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take = Meter.take
+
+    def careless(self: Meter, block: FrameBlock) -> None:
+        take(self, block)
+        self.counts.packets += 1
+
+    monkeypatch.setattr(Meter, "take", careless)
+    campaign = PacketCampaign(PACKETS, 7, tmp_path)
+    campaign.run(0, sessions=1, steps=3)
+    assert set(campaign.failures) == {"frames"}

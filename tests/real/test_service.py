@@ -31,6 +31,7 @@ PACKAGING = ROOT / "packaging"
 FIXTURE = ROOT / "tests" / "data" / "ten-flows.pcap"
 EXPOSURE = 1.3
 """What systemd-analyze makes of the unit, at most; a unit without any protection has 9.6."""
+EXPOSURE_WITH_PROBE = 2.0
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="run the tests as root: only root can become somebody else")
 
 
@@ -52,6 +53,17 @@ def test_the_unit_is_understood(tmp_path: Path) -> None:
     unit = tmp_path / "nftui.service"
     unit.write_text((PACKAGING / "nftui.service").read_text().replace("/usr/local/bin/nftui", str(program)))
     assert run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit) == ""
+
+
+@pytest.mark.peer("systemd-analyze")
+def test_the_unit_with_the_rights_of_a_probe_is_understood(tmp_path: Path) -> None:
+    unit = tmp_path / "nftui.service"
+    whole = (PACKAGING / "nftui.service").read_text() + (PACKAGING / "nftui-probe.conf").read_text()
+    unit.write_text(whole.replace("/usr/local/bin/nftui", "/bin/true"))
+    assert run("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit) == ""
+    table = run("systemd-analyze", "security", "--offline=true", "--no-pager", unit)
+    found = re.search(r"Overall exposure level for nftui\.service: ([\d.]+)", table)
+    assert found and float(found[1]) <= EXPOSURE_WITH_PROBE, table
 
 
 @pytest.mark.row("K13")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,14 @@ from nftui.config import DisplaySettings, NameSettings
 from nftui.engine import filters, keys, places
 from nftui.engine.account import Account
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.owners import Owners
 from nftui.engine.query import Kind, Query
 from nftui.engine.writer import StoreWriter
 from nftui.schema import POLARS
 from nftui.screens import cells
 from nftui.screens.flow_rows import FlowRows, Listed
 from nftui.screens.flows import FlowsScreen
+from nftui.screens.this_host import ThisHost
 from tests import mmdb
 from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, against_golden, flows, lines, octets_of, settled, status
 
@@ -212,3 +216,37 @@ async def test_the_order_of_records_is_not_that_of_the_ranked_list(make: Callabl
         assert screen.answer is not None
         sums = screen.answer.groups["octets"].to_list()
         assert sums == sorted(sums, reverse=True)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+async def test_the_process_of_this_host_is_told(make: Make, tmp_path: Path, size: tuple[int, int]) -> None:
+    name = f"{Path('/proc/self/comm').read_text('ascii').strip()} {os.getpid()}"  # noqa: ASYNC240  no file
+    known = Owners(clock=lambda: NOW)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as here:
+        here.bind(("127.0.0.1", 0))
+        port = here.getsockname()[1]
+        known.look()
+    ends = {"source_address": octets_of("127.0.0.1"), "source_port": port, "protocol": 17, "destination_port": 53}
+    frame = flows().tail(2).with_columns(pl.lit(value, dtype=POLARS[column]).alias(column) for column, value in ends.items())
+    writer = StoreWriter(tmp_path)
+    writer.append([pl.concat([frame, flows().tail(3)])])
+    writer.write_tail()
+    app = make(LocalBackEnd(tmp_path), here=ThisHost(known))
+    async with app.run_test(size=size) as pilot:
+        screen = await listed(pilot, "slash", *str(port), "enter", *(["enter"] if size[0] < 120 else []))
+        row = screen.table.row()
+        assert row is not None and row["source_port"] == port
+        assert f"process {name}" in "\n".join(lines(app)), "in the detail"
+        shown = [column.name for column, _ in screen.table._shown]
+        assert ("owner" in shown) == (size[0] > 120)
+        if "owner" in shown:
+            assert "\n".join(lines(app)).count(name) == 3
+            screen.table.action_column(shown.index("owner") - screen.table.cursor_column)
+            for key in "is":
+                await pilot.press(key)
+            assert len(app._notifications) == 2, "no filter and no order says it"
+        assert app.view.text == ""
+    app = make(LocalBackEnd(tmp_path), here=ThisHost(Owners()))
+    async with app.run_test(size=(200, 50)) as pilot:
+        await listed(pilot)
+        assert "process" not in "\n".join(lines(app)), "where nothing is known there is no column"

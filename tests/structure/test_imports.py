@@ -26,15 +26,29 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "engine.worker": ("engine", "capture"),  # the same as the collector
     "engine.rules": ("engine", "capture"),
     "engine.reload": ("engine", "capture"),
+    "engine.owners": ("engine", "capture"),  # the addresses of this host
+    "engine.packet_capture": ("engine", "capture"),  # packets of one flow, to files
+    "engine.local_interfaces": ("engine", "capture"),  # where a probe may look
     "engine.notify": (),
     "engine.flow_files": ("engine", "capture"),  # files that are asked without importing them
     "engine.importing": ("engine", "capture"),  # the same for files
+    "engine.packet_files": ("engine", "capture"),  # flows of the packets in them
+    "engine.flow_sources": ("engine", "capture"),  # wires packets to meters
+    "engine.packet_sources": ("engine", "capture"),
+    "engine.meter_settings": ("engine", "capture"),
+    "engine.tracked": ("engine", "capture"),
+    "engine.interface_names": ("engine", "capture"),
+    "engine.probe_process": ("engine", "capture"),
+    "engine.prober": ("engine", "capture"),  # the same as the collector, for packets
     "export": ("export", "engine"),
     "export.netflow": ("export",),  # encoders: octets out, no engine
     "export.netflow5": ("export",),
     "export.netflow9": ("export",),
     "export.ipfix": ("export",),
     "export.sflow": ("export",),
+    **dict.fromkeys(("export.fields", "export.flow_columns", "export.patterns", "export.streams"), ("export",)),
+    "export.target": ("export",),
+    "export.exporter": ("export",),
     "demo": ("demo", "export"),
     "screens": ("screens", "engine", "export"),
     "app": ("app", "screens", "engine", "export"),
@@ -43,6 +57,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "asking": ("engine", "export", "filtering", "naming", "output", "progress"),
     "series": ("asking", "engine", "export", "filtering", "naming"),
     "statistics": ("asking", "engine", "export", "filtering", "naming"),
+    "sending": ("asking", "engine", "export", "filtering", "naming", "progress"),
     "naming": ("engine",),
     "output": ("export",),
     "progress": (),
@@ -51,15 +66,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "configuring": ("engine",),
     "collecting": ("engine", "capture", "protocols"),
     "importing": ("collecting", "engine", "capture"),
+    "probing": ("capture", "collecting", "engine", "importing", "probing_to"),
+    "probing_to": ("capture", "engine", "export", "importing", "progress"),
     "checks": ("checks", "engine", "capture", "machine"),
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
-    "dashboard": ("app", "demo", "engine"),
+    "dashboard": ("app", "demo", "engine", "screens.this_host"),
     "serving": ("dashboard",),
     "arguments": (),
     "cli": (
         "arguments",
+        "capture.probe.rights",
         "account",
         "asking",
         "collecting",
@@ -70,7 +88,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "filters",
         "importing",
         "output",
+        "probing",
         "protocols",
+        "sending",
         "series",
         "serving",
         "statistics",
@@ -82,7 +102,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "textual": ("screens", "app"),
     "rich": ("screens", "app"),
-    "msgspec": ("config", "collecting", "demo.network", "engine", "filters", "naming"),
+    "msgspec": ("config", "collecting", "demo.network", "engine", "filters", "naming", "probing"),
     "tomlkit": ("engine.saved_filter", "engine.settings"),
     "platformdirs": ("config",),
     "aiohttp": ("serving",),
@@ -97,9 +117,10 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "engine.notify",
         "engine.resolving",
         "engine.workers",
+        "export.target",
     ),
     # a version; collector, exporters; keeper, asker; workers
-    "subprocess": ("checks.nfdump", "dashboard", "engine.child", "engine.session", "engine.whois", "engine.workers"),
+    "subprocess": ("checks.nfdump", "dashboard", "engine.child", "engine.crew", "engine.session", "engine.whois"),
 }
 """Library -> the parts that may use it."""
 
@@ -107,7 +128,13 @@ ONE_FILE = ("pyroute2", "scapy", "plotext", "pysnmp", "pyasn1")
 """Libraries that are behind one module of ours each."""
 
 WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
-IN_AND_OUT = ("capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams", "capture.pcap")
+IN_AND_OUT = (
+    "capture.probe.interface_source",
+    "capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams",
+    "capture.probe.capture_file", "capture.probe.conntrack",
+    "capture.probe.interface_links", "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.interface_source",
+    "capture.probe.rights", "capture.probe.scapy_source", "capture.probe.interfaces",
+)  # fmt: skip
 """The modules of capture which touch the outside; the others are decoders: octets in, columns out."""
 
 # ---------------------------------------------------------------- the source
@@ -178,6 +205,7 @@ LOADS_WITHOUT: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "the version": (("nftui.cli",), HEAVY),
     "capture": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("capture",))), SCREEN | {"scapy", "pyroute2"}),
     "the collector": (("nftui.engine.collector", "nftui.collecting"), SCREEN | {"scapy", "pyroute2"}),
+    "the probe": (("nftui.engine.prober", "nftui.probing", "nftui.probing_to"), SCREEN | {"scapy", "pyroute2"}),
     "the engine": (tuple(f"nftui.{part}" for part in PARTS if _within(part, ("engine",))), SCREEN | {"scapy", "pyroute2"}),
     "what asks over SNMP": (("nftui.engine.snmp", "nftui.engine.if_mib"), SCREEN | {"polars", "numpy"}),
     "questions": (("nftui.asking", "nftui.statistics"), SCREEN | {"scapy", "pyroute2"}),

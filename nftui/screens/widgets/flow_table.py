@@ -38,7 +38,8 @@ class TableColumn:
         right: Whether it is aligned to the right.
         grows: Its share of the room that is left over; 0 to stay as narrow as it is.
         rank: Columns of the highest rank go first when there isn't room for all; 0 stays as long as numbers aren't cut.
-        colour: Gives a cell a colour of its own, from the rank of the row: that of a series, or `warn` or `dim` as styles of `Ink`.
+        colour: Gives a cell a colour of its own, from the rank of the row: that of a series, or `warn`, `dim`, `good` or `error` as
+            styles of `Ink`.
         middle: Whether it is cut in the middle.
     """
 

@@ -1,0 +1,45 @@
+"""Source events: what is worth telling of sources of packets, said when it begins, and not all the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from nftui.engine.packet_source import PacketSource
+
+TELL_S = 60.0
+"""Between two events of one kind about one source."""
+TOLD = (
+    ("drops", "packets dropped by the kernel: a larger probe.ring, or more probe.processes, may help"),
+    ("emergency", "flows ended early: more came at a time than probe.entries"),
+    ("lost_packets", "packets are in no flow: there was no room for more"),
+)
+"""Counts that are told when they grow, and in what words."""
+
+
+class SourceEvents:
+    """Looks at sources, again and again, and tells what is new."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        """Begin.
+
+        Args:
+            tell: Makes something an event.
+        """
+        self._tell = tell
+        self._problems: dict[str, str] = {}
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def look(self, entries: Iterable[PacketSource]) -> None:
+        """Tell of problems that began or are over, and of what was lost since that was told last."""
+        now = time.monotonic()
+        for entry in entries:
+            before, self._problems[entry.source] = self._problems.get(entry.source, ""), entry.problem
+            if entry.problem != before:
+                self._tell(f"probe {entry.source}: {entry.problem or 'packets can be taken again'}")
+            for name, words in TOLD:
+                then, known = self._told.get((entry.source, name), (now - TELL_S, 0))
+                number = getattr(entry, name)
+                if number > known and now - then >= TELL_S:
+                    self._told[entry.source, name] = now, number
+                    self._tell(f"probe {entry.source}: {number - known:,} {words}")

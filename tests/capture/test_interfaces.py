@@ -1,0 +1,36 @@
+"""The interfaces of a network, as the kernel tells of them to the thread that asks."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from nftui.capture.probe.interfaces import Interface, interface, interfaces, own_address
+from tests.real import namespace
+
+
+def test_the_loopback_is_there_and_counts_once() -> None:
+    lo = interface("lo")
+    assert lo is not None and lo.index == 1 and lo.loopback and lo.hardware == 772 and "127.0.0.1" in lo.addresses
+    assert lo.octets == lo.received[0] and lo.packets == lo.received[1]
+    assert interface("no-such0") is None
+    assert own_address()
+
+
+def test_a_network_has_its_own() -> None:
+    links: dict[str, Interface] = {}
+
+    def inside() -> None:
+        near, far = namespace.link()
+        namespace.ip("addr", "add", "192.0.2.7/24", "dev", near)
+        namespace.ip("addr", "add", "2001:db8::7/64", "dev", near, "nodad")
+        links.update({one.name: one for one in interfaces()})
+        assert own_address() == "192.0.2.7"
+        namespace.ip("link", "set", far, "down")
+        links["after"] = next(one for one in interfaces() if one.name == near)
+
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(namespace.inside, inside).result()
+    near, far, after = links["near0"], links["far0"], links["after"]
+    assert (near.hardware, near.mtu, near.up, near.running, far.up) == (1, 9000, True, True, True)
+    assert (after.up, after.running) == (True, False)
+    assert near.addresses[:2] == ("192.0.2.7", "2001:db8::7")
