@@ -137,7 +137,9 @@ class Link:
         now = self._clock()
         while self._lags and now - self._lags[0][0] > MEMORY_S:
             self._lags.popleft()
-        waiting = now - self._frames[0][1] - (self._least or 0.0) if self._frames and not self._unknown() else 0.0
+        # Where the terminal answers, a frame that no question followed says nothing.
+        pending = self._asked if self.answers else self._frames
+        waiting = now - pending[0][1] - (self._least or 0.0) if pending and not self._unknown() else 0.0
         return max(waiting, max((lag for _, lag in self._lags), default=0.0))
 
 

@@ -35,7 +35,7 @@ class Line:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        self.octets, self.answers = b"", answers
+        self.octets, self.answers, self._answered = b"", answers, 0
         self.process = subprocess.Popen(
             [sys.executable, "-m", "nftui", *words], stdin=slave, stdout=slave, stderr=slave, cwd=ROOT, start_new_session=True,
             env={**kept, "TZ": "UTC", "PYTHONPATH": str(ROOT), "NFTUI_CONFIG": "/nonexistent.toml", **environ},
@@ -51,8 +51,10 @@ class Line:
         except OSError:
             return b""
         self.octets += got
-        if self.answers:
-            for _ in ASKED.findall(got):
+        # What was read may end within a question.
+        for asked in ASKED.finditer(self.octets, self._answered):
+            self._answered = asked.end()
+            if self.answers:
                 os.write(self._master, b"\x1b[1;1R")
         return got
 
