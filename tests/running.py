@@ -44,25 +44,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Collecting:
-    """A running `nftui collect`."""
+class Working:
+    """A running `nftui` that works on a store.
 
-    def __init__(
-        self,
-        data: Path,
-        *words: str,
-        port: int | None = None,
-        env: dict[str, str] | None = None,
-        program: Sequence[str] = (sys.executable, "-m", "nftui"),
-        umask: int = -1,
-    ) -> None:
-        """Start it and wait until it is ready."""
-        self.data, self.port = data, port or free_port()
-        self.process = subprocess.Popen(
-            [*program, "collect", "--data", str(data), "--listen", f"127.0.0.1:{self.port}", *words],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(env or {})}, umask=umask,
-        )  # fmt: skip
-        self.wait_for(lambda: self.status().get("pid") == self.process.pid)
+    Attributes:
+        data: Its data directory.
+        process: It, with pipes for what it prints.
+    """
+
+    data: Path
+    process: subprocess.Popen[str]
 
     def status(self) -> dict[str, Any]:
         """Return what it last wrote of itself."""
@@ -82,6 +73,27 @@ class Collecting:
         out, err = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, err
         return out, err
+
+
+class Collecting(Working):
+    """A running `nftui collect`."""
+
+    def __init__(
+        self,
+        data: Path,
+        *words: str,
+        port: int | None = None,
+        env: dict[str, str] | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "nftui"),
+        umask: int = -1,
+    ) -> None:
+        """Start it and wait until it is ready."""
+        self.data, self.port = data, port or free_port()
+        self.process = subprocess.Popen(
+            [*program, "collect", "--data", str(data), "--listen", f"127.0.0.1:{self.port}", *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(env or {})}, umask=umask,
+        )  # fmt: skip
+        self.wait_for(lambda: self.status().get("pid") == self.process.pid)
 
     def kill(self) -> None:
         """End it as a crash would."""

@@ -20,16 +20,14 @@ from nftui.capture.probe.capture_file import CaptureFile
 from nftui.capture.probe.frames import FrameSource
 from nftui.capture.probe.meter import Meter
 from nftui.engine.packet_source import PacketSource
-from nftui.errors import CaptureFileError, InterfaceError, NftuiError
+from nftui.engine.reopened import Reopened
+from nftui.errors import CaptureFileError
 from nftui.schema import POLARS
 from nftui.units import SECOND, address_octets, rfc3339
 
 OF_PACKETS, OF_KERNEL = 1001, 1002
 """Values of the column `protocol_version` for flows that nobody exported."""
 LINK_NAMES = {ETHERNET: "Ethernet", RAW_IP: "IP", MPLS_LINK: "MPLS", PPP: "PPP", LINUX_COOKED: "cooked", LINUX_COOKED_2: "cooked"}
-OPEN_AGAIN_S = 2.0
-"""Between two tries to open an interface that is not there; one that is refused waits longer."""
-REFUSED_S = 30.0
 BLOCKS = 16
 """Taken from a source until the others have their turn."""
 METERED = (
@@ -144,7 +142,7 @@ class Rates:
         return tuple(round((b - a) / seconds, 1) if seconds > 0 else 0.0 for a, b in zip(before, after, strict=True))
 
 
-class Metered:
+class Metered(Reopened[FrameSource]):
     """A source of frames and its meter. One that can't be opened is tried again and again, and says why.
 
     Attributes:
@@ -171,31 +169,12 @@ class Metered:
             origin: Tells where flows of an ifIndex are from.
             entry: Makes an entry of the status, without counts.
         """
+        super().__init__(opened)
         self.name = name
-        self._opened, self._meter, self._origin, self._entry = opened, meter, origin, entry
-        self._source: FrameSource | None = None
-        self._problem, self._due = "", 0.0
+        self._meter, self._origin, self._entry = meter, origin, entry
         self._index = self._flows = 0
         self._seen = self._dropped_at = self._dropped = 0
         self._rates = Rates()
-
-    @property
-    def problem(self) -> str:
-        """Why nothing comes at present; empty where all is well."""
-        return self._source.problem if self._source is not None else self._problem
-
-    def open(self) -> None:
-        """Open it.
-
-        Raises:
-            NftuiError: It can't be.
-        """
-        if self._source is None:
-            self._source, self._problem = self._opened(), ""
-
-    def handles(self) -> list[int]:
-        """Return the descriptor of what is open."""
-        return [self._source.fileno()] if self._source is not None else []
 
     def take(self) -> bool:
         """Meter what is there; open what is not open, when it is time to."""
@@ -240,22 +219,6 @@ class Metered:
         if about is not None:
             self._index = about.index
             entry.link = LINK_NAMES.get(about.link, f"link type {about.link}")
-
-    def close(self) -> None:
-        """Close the source, for good; what it counted stays."""
-        if self._source is not None:
-            self._source.close()
-
-    def _try(self) -> None:
-        now = time.monotonic()
-        if now < self._due:
-            return
-        try:
-            self.open()
-        except InterfaceError as error:
-            self._problem, self._due = str(error), now + (REFUSED_S if error.refused else OPEN_AGAIN_S)
-        except NftuiError as error:
-            self._problem, self._due = str(error), now + REFUSED_S
 
     def _marked(self, frame: pl.DataFrame | None, now: int) -> list[pl.DataFrame]:
         if frame is None or not frame.height:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import polars as pl
 
 from nftui.capture.probe.conntrack import NAME, Conntrack
-from nftui.engine.flow_sources import OPEN_AGAIN_S, REFUSED_S, Origin, Rates
+from nftui.engine.flow_sources import Origin, Rates
 from nftui.engine.packet_source import KERNEL, PacketSource
-from nftui.errors import InterfaceError
+from nftui.engine.reopened import Reopened
 from nftui.units import rfc3339
 
 TAKEN = 16
 """Times that it is looked for more, until other sources have their turn."""
 
 
-class Tracked:
+class Tracked(Reopened[Conntrack]):
     """Connections that end. Where they can't be asked for that is tried again and again, and said.
 
     Attributes:
@@ -34,32 +33,13 @@ class Tracked:
             origin: Where these flows are from.
             listening: Begins to listen to the kernel; it raises `InterfaceError`.
         """
+        super().__init__(listening)
         self.name = NAME
-        self._origin, self._listening = origin, listening
-        self._source: Conntrack | None = None
-        self._refused, self._due = "", 0.0
+        self._origin = origin
         self._waiting: list[pl.DataFrame] = []
         self._flows = self._packets = self._octets = self._seen = 0
         self._lost, self._lost_at = 0, 0
         self._rates = Rates()
-
-    @property
-    def problem(self) -> str:
-        """Why nothing comes, or comes without counts; empty where all is well."""
-        return self._source.problem if self._source is not None else self._refused
-
-    def open(self) -> None:
-        """Begin to listen.
-
-        Raises:
-            InterfaceError: It is not permitted, or the kernel has no connection tracking.
-        """
-        if self._source is None:
-            self._source, self._refused = self._listening(), ""
-
-    def handles(self) -> list[int]:
-        """Return the descriptor that it listens on."""
-        return [self._source.fileno()] if self._source is not None else []
 
     def take(self) -> bool:
         """Take the connections that have ended."""
@@ -108,17 +88,3 @@ class Tracked:
             last_drop=rfc3339(self._lost_at) if self._lost_at else "",
             last_seen=rfc3339(self._seen) if self._seen else "",
         )
-
-    def close(self) -> None:
-        """Listen no more; what was counted stays."""
-        if self._source is not None:
-            self._source.close()
-
-    def _try(self) -> None:
-        now = time.monotonic()
-        if now < self._due:
-            return
-        try:
-            self.open()
-        except InterfaceError as error:
-            self._refused, self._due = str(error), now + (REFUSED_S if error.refused else OPEN_AGAIN_S)

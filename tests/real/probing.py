@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import signal
 import socket
 import struct
 import subprocess
@@ -24,7 +23,7 @@ from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Kind, Query
 from nftui.units import address_text
 from tests.real import namespace
-from tests.running import ROOT, wait_for
+from tests.running import ROOT, Working
 
 HERE = ROOT / "tests" / "data" / "probe"
 WHOLE = ROOT.parent / "shared" / "corpus" / "probe"
@@ -81,7 +80,7 @@ def summed(flows: pl.DataFrame) -> dict[Flow, tuple[int, int]]:
     return {flow: (packets[flow], octets[flow]) for flow in packets}
 
 
-class Running:
+class Running(Working):
     """A running `nftui` that makes flows of packets."""
 
     def __init__(self, data: Path, *words: object, stdin: Any = subprocess.DEVNULL) -> None:
@@ -92,14 +91,6 @@ class Running:
             stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
         )  # fmt: skip
 
-    def status(self) -> dict[str, Any]:
-        """Return what it last wrote of itself."""
-        try:
-            found: dict[str, Any] = json.loads((self.data / "status.json").read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found
-
     def sources(self) -> dict[str, dict[str, Any]]:
         """Return what it last wrote of each interface."""
         return {one["source"]: one for one in self.status().get("probes", [])}
@@ -108,17 +99,6 @@ class Running:
         """Wait until these interfaces are looked at."""
         self.wait_for(lambda: all(self.sources().get(name, {}).get("link") for name in interfaces))
         return self
-
-    def wait_for(self, condition: Any) -> None:
-        """Wait until a condition holds."""
-        wait_for(condition, lambda: self.process.poll() is None or self.process.communicate())
-
-    def stop(self) -> tuple[str, str]:
-        """Have it flush and end; return what it printed."""
-        self.process.send_signal(signal.SIGTERM)
-        out, err = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, err
-        return out, err
 
     def __enter__(self) -> Self:
         return self
