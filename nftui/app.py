@@ -290,6 +290,10 @@ class NftuiApp(App[None], inherit_bindings=False):
         self.unsaved["display.theme"] = name
         self.take(settings.tried(self.config, "display.theme", name))
 
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Delay painting while another screen is laid out: that is over sooner than Textual's 50 ms, which a key would wait for."""
+        super().delay_update(min(delay, LAID_OUT_S))
+
     def _display(self, screen: Screen[None], renderable: object) -> None:
         """Show what a screen painted, as the terminal can show it."""
         if isinstance(renderable, CompositorUpdate):
@@ -358,6 +362,7 @@ class NftuiApp(App[None], inherit_bindings=False):
 
 
 HELD_S = 0.05
+LAID_OUT_S = 0.005
 """Seconds between two looks whether a terminal that doesn't answer takes more."""
 _ABLE = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
 _SPELT = {"⏎": "ret", "␣": "spc"}

@@ -15,7 +15,6 @@ from textual.containers import Grid
 from nftui.engine.query import Answer, Interval, Query
 from nftui.screens.breakdown import Breakdown
 from nftui.screens.dimensions import EXPLORER, FIRST, INSTEAD, OFFERED, TREND, Dimension, Shape, dimension
-from nftui.screens.exports import of_reply, of_table
 from nftui.screens.investigation import MEASURES, InvestigationScreen
 from nftui.screens.portions import Portion, Told
 from nftui.screens.questions import Question, Reply
@@ -269,11 +268,15 @@ class SummaryScreen(InvestigationScreen):
         self._to((self._front + direction) % len(FIRST))
 
     def _to(self, place: int) -> None:
-        self._front = place
-        self._lay_out()
-        self.call_after_refresh(self.panel.focus)
+        before, self._front = self._front, place
         if self.alone:
+            self._lay_out()
+            self.call_after_refresh(self.panel.focus)
             self.ask()
+            return
+        self.panel.focus()
+        self._show_panel(before)
+        self._show_panel(place)
 
     def action_maximise(self) -> None:
         """Show one panel alone, or all of them."""
@@ -325,6 +328,8 @@ class SummaryScreen(InvestigationScreen):
 
     def exports(self) -> Sequence[Exportable]:
         """Return what can be written: the panel with the keys as it is shown, its groups, and the totals."""
+        from nftui.screens.exports import of_reply, of_table
+
         answers, title = self.told[self._front].answers, self.dimensions[self._front].title
         found = list(of_table(self.panel, "panel"))
         if answers and self.answer is not None:

@@ -34,9 +34,11 @@ FIRST, LAST = 15, 18
 """Lines of the table between which the cursor is kept: a step beyond its first row would have no effect."""
 SCREENS = (
     ("Flows", "2", "jjjkjk"), ("Summary", "3", "\tjk"), ("Map", "4", ">>><"), ("Filters", "5", "jk"),
-    ("Sources", "7", "S"), ("Settings", "8", "jjkjk"),
+    ("Sources", "7", "lh"), ("Settings", "8", "jjkjk"),
 )  # fmt: skip
 """Each screen, the key that opens it, and keys that move about in it."""
+PANELS = 6
+"""Panels of the Summary screen."""
 Effect = Callable[[Screen], object]
 
 
@@ -95,17 +97,19 @@ def typing(terminal: Terminal, number: int, dice: random.Random) -> list[float |
 
 
 def body(screen: Screen) -> object:
-    """Return all between the edge lines: what a key on a screen without a table changes."""
-    return str(screen.text[2:-1]), str(screen.behind[2:-1])
+    """Return all between the edge lines, its colours as well: what a key on a screen without a table changes."""
+    return str(screen.text[2:-1]), str(screen.behind[2:-1]), str(screen.ink[2:-1])
 
 
 def screens(terminal: Terminal, number: int, dice: random.Random) -> Iterator[Figure]:
     """Open each screen and move about in it; yield the figures of each, and those of the changes between them."""
-    changes: list[float | None] = []
+    first: list[float | None] = []
+    again: list[float | None] = []
     for name, key, steps in SCREENS:
         processes.most_resident(terminal.process.pid, anew=True)
-        changes.append(timed(terminal, key, tab))
+        first.append(timed(terminal, key, tab))
         terminal.listen(2.5)
+        ready(terminal, steps)
         found: list[float | None] = []
         for step in range(number):
             found.append(timed(terminal, steps[step % len(steps)], body))
@@ -113,11 +117,21 @@ def screens(terminal: Terminal, number: int, dice: random.Random) -> Iterator[Fi
         yield from figure(name, found)
         yield memory(terminal, name)
     for _, key, _ in SCREENS * 3:
-        changes.append(timed(terminal, key, tab))
+        again.append(timed(terminal, key, tab))
         terminal.listen(dice.uniform(0.3, 1.0))
     terminal.press("1")
     terminal.listen(2.0)
-    yield from figure("from screen to screen", changes)
+    yield from figure("to a screen, the first time here", first)
+    yield from figure("from screen to screen", again)
+
+
+def ready(terminal: Terminal, steps: str) -> None:
+    """Wait until no panel still asks, and put the cursor of each panel where a step has an effect."""
+    terminal.wait(lambda screen: not screen.shows("asking…"), 30)
+    if "\t" in steps:
+        for key in steps * PANELS:
+            terminal.press(key)
+            terminal.listen(0.1)
 
 
 def memory(terminal: Terminal, what: str) -> Figure:

@@ -30,19 +30,21 @@ _TOKEN = re.compile(
 
 
 class Screen:
-    """What a terminal shows: characters, and the colour behind each. It knows what a full-screen program needs, no more.
+    """What a terminal shows: characters, and the colours of each. It knows what a full-screen program needs, no more.
 
     Attributes:
         text: The lines.
         behind: The background of each cell, as the program named it.
+        ink: All else that the program named for each cell: its colour, bold, underlined, reversed.
     """
 
     def __init__(self, columns: int = COLUMNS, lines: int = LINES) -> None:
         self.columns, self.height = columns, lines
         self.text = [[" "] * columns for _ in range(lines)]
         self.behind = [[PLAIN] * columns for _ in range(lines)]
+        self.ink = [[PLAIN] * columns for _ in range(lines)]
         self._line = self._column = 0
-        self._pen = PLAIN
+        self._pen = self._ink = PLAIN
         self._rest = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
@@ -79,6 +81,7 @@ class Screen:
             if self._column < self.columns:
                 self.text[self._line][self._column] = character
                 self.behind[self._line][self._column] = self._pen
+                self.ink[self._line][self._column] = self._ink
                 self._column += 1
 
     def _control(self, parameters: str, last: str) -> None:
@@ -103,16 +106,22 @@ class Screen:
     def _clear(self, line: int, column: int) -> None:
         self.text[line][column:] = [" "] * (self.columns - column)
         self.behind[line][column:] = [self._pen] * (self.columns - column)
+        self.ink[line][column:] = [PLAIN] * (self.columns - column)
 
     def _paint(self, numbers: list[int]) -> None:
         at = 0
         while at < len(numbers):
             code = numbers[at]
             size = {2: 5, 5: 3}.get(numbers[at + 1], 1) if code in (38, 48) and at + 1 < len(numbers) else 1
+            named = ";".join(map(str, numbers[at : at + size]))
             if code in (0, 49):
                 self._pen = PLAIN
             elif code == 48 or 40 <= code <= 47 or 100 <= code <= 107:
-                self._pen = ";".join(map(str, numbers[at : at + size]))
+                self._pen = named
+            if code == 0:
+                self._ink = PLAIN
+            elif code != 49 and self._pen != named:
+                self._ink += f" {named}"
             at += size
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
@@ -64,11 +63,3 @@ class Choice(Painted, can_focus=True):
         self.chosen = (self.chosen + steps) % len(self.words)
         self.repaint()
         self.post_message(self.Turned(self, self.value))
-
-    def on_focus(self, _: events.Focus) -> None:
-        """Show that keys come here."""
-        self.repaint()
-
-    def on_blur(self, _: events.Blur) -> None:
-        """Show that they don't."""
-        self.repaint()

@@ -303,14 +303,6 @@ class FlowTable(Painted, can_focus=True):
             if found is not None and len(found):
                 self.cursor = min((int(place) for place in found.head(8)), key=lambda place: abs(place - self.cursor))
 
-    def on_focus(self, _: events.Focus) -> None:
-        """Show the cursor's cell."""
-        self.repaint()
-
-    def on_blur(self, _: events.Blur) -> None:
-        """Hide the cursor's cell."""
-        self.repaint()
-
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Move with the wheel."""
         event.stop()

@@ -106,6 +106,11 @@ class Painted(Widget):
         """Paint again when the theme changes."""
         self.app.theme_changed_signal.subscribe(self, lambda _: self.call_later(self.repaint))
 
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Paint again when the keys come here or go: handlers of the events see the state before."""
+        super().watch_has_focus(has_focus)
+        self.repaint()
+
     def on_resize(self, _: events.Resize) -> None:
         """Paint for the new size."""
         self.repaint()

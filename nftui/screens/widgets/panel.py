@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import Any
 
 import polars as pl
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
@@ -331,9 +331,8 @@ class Panel(FlowTable):
         self.repaint()
         self.post_message(self.Moved(self))
 
-    def on_focus(self, event: Any) -> None:
-        """Show that the keys come here."""
-        super().on_focus(event)
+    def on_focus(self, _: events.Focus) -> None:
+        """Tell that the keys come here."""
         self.post_message(self.Taken(self))
 
 

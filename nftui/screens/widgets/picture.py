@@ -114,14 +114,6 @@ class Picture(Painted, can_focus=True):
             if event.chain == 2:
                 self.action_open()
 
-    def on_focus(self, _: events.Focus) -> None:
-        """Show the cursor."""
-        self.repaint()
-
-    def on_blur(self, _: events.Blur) -> None:
-        """Show the cursor as one that doesn't move."""
-        self.repaint()
-
     def canvas(self, width: int, height: int) -> Canvas:
         """Return an empty canvas on the ground of the theme."""
         return Canvas(width, height, styled(self.ink.ground, self.ink.ground))
