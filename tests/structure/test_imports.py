@@ -131,7 +131,7 @@ WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio
 IN_AND_OUT = (
     "capture.probe.interface_source",
     "capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams",
-    "capture.probe.capture_file", "capture.probe.conntrack",
+    "capture.probe.capture_file", "capture.probe.conntrack", "capture.probe.conntrack_socket",
     "capture.probe.interface_links", "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.interface_source",
     "capture.probe.rights", "capture.probe.scapy_source", "capture.probe.interfaces",
 )  # fmt: skip
