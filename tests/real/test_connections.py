@@ -137,7 +137,7 @@ def test_what_is_forwarded_is_told_while_it_lasts_and_once(tmp_path: Path) -> No
                 probe.stop()
                 assert is_told()
 
-    tracked(run)
+    tracked(run, events=1)
     running, flows = kept["running"], flows_of(tmp_path).sort("flow_start", "flow_end")
     assert set(running["flow_end_reason"]) == {2} and running.filter(pl.col("destination_port") == far_end.PORT).height >= 1
     assert kept["entry"]["used"] >= 2 and kept["entry"]["active"] == 1 and kept["entry"]["drops"] == 0
