@@ -287,3 +287,77 @@ def _beginnings_where_the_kernel_keeps_none() -> None:
         forget()
         assert taken(early, 1)["flow_start"].dt.timestamp("us").to_list()[0] > after
         assert early.counts.connections == 2
+
+
+def test_what_goes_on_is_told_in_parts_and_at_its_end_the_rest() -> None:
+    tracked(_what_goes_on_is_told_in_parts, events=1)
+
+
+def _what_goes_on_is_told_in_parts() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        server.bind(("127.0.0.1", 0))
+        client.bind(("127.0.0.1", 0))
+        client.connect(server.getsockname())
+        client.send(bytes(1000))
+        with Conntrack() as source:
+            source.base()
+            assert answered(source).height == 0, "what was counted before is nobody's, or told already"
+            client.send(bytes(10))
+            server.sendto(bytes(72), client.getsockname())
+            first = answered(source)
+            assert answered(source).height == 0
+            server.sendto(bytes(172), client.getsockname())
+            second = answered(source)
+            client.send(bytes(20))
+            forget()
+            last = taken(source, 1)
+            assert source.take() is None
+            columns = ("octets", "packets", "reverse", "flow_end_reason")
+            assert first.select(columns).rows() == [(38, 1, None, 2), (100, 1, True, 2)]
+            assert second.select(columns).rows() == [(200, 1, True, 2)], "one direction said nothing"
+            assert last.select(columns).rows() == [(48, 1, None, 1)]
+            assert second["flow_start"][0] > first["flow_end"][0] and last["flow_start"][0] >= second["flow_end"][0]
+            client.send(bytes(30))
+            rest = source.rest()
+            assert [frame.select(columns).rows() for frame in rest] == [[(58, 1, None, 4)]]
+
+
+def test_counters_that_somebody_resets() -> None:
+    tracked(_counters_that_somebody_resets)
+
+
+def _counters_that_somebody_resets() -> None:
+    with Conntrack() as source:
+        exchange(socket.AF_INET, "127.0.0.1", [1000] * 5, [], to=7007)
+        assert answered(source)["octets"].to_list() == [5 * 1028]
+        subprocess.run([peers.require("conntrack"), "-L", "-z"], check=True, capture_output=True)
+        assert answered(source).height == 0
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.bind(("127.0.0.1", 7008))
+            for expected in (128, 228):
+                client.sendto(bytes(expected - 28), ("127.0.0.1", 7007))
+                assert expected in answered(source)["octets"].to_list()
+        forget()
+        assert set(taken(source, 1, 0.2)["octets"].drop_nulls()) <= {56, 84, 156, 256}, "answers to nobody, and no more"
+
+
+def test_ends_that_are_lost_are_forgotten_and_nothing_is_told_twice() -> None:
+    tracked(_ends_that_are_lost_are_forgotten)
+
+
+def _ends_that_are_lost_are_forgotten() -> None:
+    number = 300
+    with Conntrack(receive_buffer=4096) as source, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("127.0.0.1", 7))
+        for port in range(number):
+            client.sendto(b"x", ("127.0.1.1", 10_000 + port))
+        passed = answered(source)["packets"].sum()
+        assert number <= passed <= 3 * number and len(source.tallies) >= number
+        forget()
+        while (frame := source.take()) is not None:
+            assert not frame.height, "all was told before"
+        assert source.counts.lost > 100
+        assert [answered(source).height for _ in range(2)] == [0, 0]
+        assert len(source.tallies) == 0
+        client.sendto(b"x", ("127.0.1.1", 10_000))
+        assert 1 <= answered(source)["packets"].sum() <= 2, "the same ends again are another connection"
