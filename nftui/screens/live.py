@@ -212,15 +212,16 @@ class LiveScreen(InvestigationScreen):
     def _show_display(self, answer: Answer, ranking: Ranking) -> None:
         chart = self.query_one(AreaChart)
         self.query_one("#legend").display = self.shown_display == "area"
-        name = self.shown_display
+        name, query = self.shown_display, answer.query
         if name == "connections":
             columns = displays.connection_columns(self.cell, answer.total.octets, 1024 if self.iec else 1000)
-            self.table.show(answer.groups, columns, ranking.keys, answer.query.order)
+            self.table.show(answer.groups, columns, ranking.keys, query.order, ascending=query.ascending)
         elif name == "circle":
             self._show_pairs(ranking)
         else:
             groups = self.query_one("#table", FlowTable)
-            groups.show(answer.groups, ranking.columns(chart.ink.layer, chart.ink.letters), ranking.keys, answer.query.order)
+            columns = ranking.columns(chart.ink.layer, chart.ink.letters)
+            groups.show(answer.groups, columns, ranking.keys, query.order, ascending=query.ascending)
         if name == "area":
             chart.show(ranking.areas(self.host.display_settings.maximum_chart_resolution, tuple(self.host.marks)))
             self._show_legend()

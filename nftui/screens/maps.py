@@ -46,7 +46,11 @@ class MapScreen(InvestigationScreen):
     AUTO_FOCUS = "#network"
     LIMITS = (5, 10, 15, 20, 25, 50, 100, 250)
     LIMITED = ("shown", "top {}")
-    ELSEWHERE: ClassVar[dict[str, str]] = {"compare": "compared on Live and Summary", "resolution": "Live shows samples"}
+    ELSEWHERE: ClassVar[dict[str, str]] = {
+        "compare": "compared on Live and Summary",
+        "resolution": "Live shows samples",
+        "reverse": "lists of Live and Summary",
+    }
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "maps.tcss"]
     FOOTER = (
         ("map.kind", ""), ("map.look", ""), ("view.filter", ""), ("view.range", ""), ("view.by", ""), ("view.measure", ""),

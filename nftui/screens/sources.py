@@ -198,7 +198,7 @@ class SourcesScreen(ShellScreen):
             table.styles.clear_rule("height")
         ordered = self.exporters.ordered(self._by, ascending=self._ascending)
         shown = columns(self.exporters.now, self._rates)
-        table.show(ordered, shown, ("address",), self._by, self.empty_words())
+        table.show(ordered, shown, ("address",), self._by, self.empty_words(), self._ascending)
 
     def empty_words(self) -> tuple[str, ...]:
         """Return what to say in the place of exporters: why there are none, and what to do."""
