@@ -130,7 +130,7 @@ ONE_FILE = ("pyroute2", "scapy", "plotext", "pysnmp", "pyasn1")
 WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
 IN_AND_OUT = (
     "capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams",
-    "capture.probe.capture_file", "capture.probe.conntrack",
+    "capture.probe.capture_file", "capture.probe.conntrack", "capture.probe.conntrack_socket",
     "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.interface_source",
     "capture.probe.rights", "capture.probe.scapy_source", "capture.probe.interfaces",
 )  # fmt: skip
