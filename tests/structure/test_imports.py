@@ -18,7 +18,8 @@ BASE = ("schema", "elements", "errors", "units", "config", "printable")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "capture": ("capture",),
     "engine": ("engine",),
-    "engine.collector": ("engine", "capture"),  # wires capture to the store
+    "allocators": (),
+    "engine.collector": ("engine", "capture", "allocators"),  # wires capture to the store
     "engine.listening": ("engine", "capture"),  # its sockets
     "engine.knowledge": ("engine", "capture"),  # what the decoder learned, as files
     "engine.share": ("engine", "capture"),  # which process an exporter belongs to
@@ -76,6 +77,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "serving": ("dashboard",),
     "arguments": (),
     "cli": (
+        "allocators",
         "arguments",
         "capture.probe.rights",
         "account",
