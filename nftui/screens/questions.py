@@ -54,17 +54,19 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A query, and the same groups in the period before: an `Answer` under `before`."""
+    """A query, and the same groups in the period before: an `Answer` under `before`; and one under the name of each of others."""
 
     main: Query
     before: Interval
+    others: tuple[tuple[str, Query], ...] = ()
 
     def put(self, back_end: BackEnd) -> Reply:
         """Ask for the one, then for its groups in the other."""
         answer = back_end.answer(self.main)
         keys = self.main.keys
         only = tuple(answer.groups.select(keys).rows()) if keys else None
-        return Reply(answer, {"before": back_end.answer(replace(self.main, interval=self.before, only=only))})
+        earlier = back_end.answer(replace(self.main, interval=self.before, only=only))
+        return Reply(answer, {"before": earlier, **{name: back_end.answer(query) for name, query in self.others}})
 
 
 @dataclass(frozen=True, slots=True)
