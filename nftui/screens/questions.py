@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from nftui.engine.filters import all_of
 from nftui.engine.matrix import Matrix, matrix
-from nftui.engine.query import Answer, BackEnd, Interval, Query
+from nftui.engine.perspective import crossing
+from nftui.engine.query import Answer, BackEnd, Folding, Interval, Query, Totals
 from nftui.engine.resolutions import folded
 
 
@@ -98,15 +100,17 @@ class Several:
 
 @dataclass(frozen=True, slots=True)
 class WithHeld:
-    """A question, and all that is held: an `Interval` or None under `held`.
+    """A question, and all that is held: an `Interval` or None under `held`; and the `Totals` that come `in` and go `out`.
 
     Attributes:
         question: What is asked.
         edges: Between which bins of its series are added up, where these are hours or days of unequal length.
+        home: The networks into and out of which; none where that isn't asked.
     """
 
     question: Question
     edges: tuple[int, ...] | None = None
+    home: tuple[str, ...] = ()
 
     @property
     def main(self) -> Query:
@@ -116,7 +120,14 @@ class WithHeld:
     def put(self, back_end: BackEnd) -> Reply:
         """Ask both."""
         reply = self.added_up(self.question.put(back_end))
-        return replace(reply, more={**reply.more, "held": back_end.held()})
+        return replace(reply, more={**reply.more, "held": back_end.held(), **self._crossing(back_end)})
+
+    def _crossing(self, back_end: BackEnd) -> dict[str, Totals]:
+        if not self.home:
+            return {}
+        plain = replace(self.main, keys=(), bins=None, limit=1, times=False, folding=Folding.NONE, ascending=False, order="octets")
+        ways = zip(("in", "out"), crossing(self.home), strict=True)
+        return {name: back_end.answer(replace(plain, where=all_of(plain.where, way))).total for name, way in ways}
 
     def added_up(self, reply: Reply) -> Reply:
         """Return a reply with the bins that were asked for."""
