@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nftui.capture.probe import interface_links, interface_source
+from nftui.capture.probe import interface_source, interfaces
 from nftui.capture.probe.capture_file import STDIN, CaptureFile
 from nftui.capture.probe.conntrack import Conntrack
 from nftui.capture.probe.frames import FrameSource
@@ -42,7 +42,7 @@ def sources_of(settings: ProbeSettings, share: Share, group: int) -> list[FlowSo
     address = exporter_address(settings)
     found: list[FlowSource] = [metered(name, settings, address, share, group) for name in dict.fromkeys(settings.interfaces)]
     if settings.conntrack and share.number == 1:
-        found.append(Tracked(Origin(address, version=OF_KERNEL)))
+        found.append(Tracked(Origin(address, version=OF_KERNEL), settings.active))
     return found
 
 
@@ -86,7 +86,7 @@ def metered(name: str, settings: ProbeSettings, address: str, share: Share, grou
 
     def opened() -> FrameSource:
         # A group is of one interface: those of others on this machine, and of other collectors, have another number.
-        number = (group * 31 + (interface_links.find(name).index if share.processes > 1 else 0)) & 0xFFFF
+        number = (group * 31 + (interfaces.find(name).index if share.processes > 1 else 0)) & 0xFFFF
         fanout = Fanout(number) if share.processes > 1 else None
         taken = InterfaceSettings(settings.promiscuous, settings.bpf, ring_octets=size(settings.ring), fanout=fanout)
         return interface_source.opened(name, taken)

@@ -28,6 +28,9 @@ ERROR, DONE = 2, 3
 HEADER, BODY = 16, 20
 """Where in a message the address family stands, and the attributes begin."""
 ADDRESSES = ("source", "destination", "reply_source", "reply_destination")
+COUNTERS = ("packets", "octets", "reply_packets", "reply_octets")
+BRIEF = frozenset((*COUNTERS, "id", "start_ns", "status", "source_port", "destination_port"))
+"""What tells a connection from others, and whether there was a packet."""
 
 _ORDER = "<" if sys.byteorder == "little" else ">"
 _CHAIN = Chain(_ORDER, 0, 0, HEADER)
@@ -67,6 +70,7 @@ class Connections:
             kernel has them, ports and ICMP as on the wire. Names that none has are left out.
         addresses: `ADDRESSES` -> shape (connections, 16), uint8, IPv4 as ::ffff:a.b.c.d; zero where there is none.
         six: Shape (connections,), whether they are of IPv6.
+        at: Shape (connections,), ascending, where in the octets their messages begin.
     """
 
     size: int
@@ -74,16 +78,19 @@ class Connections:
     numbers: dict[str, Integers]
     addresses: dict[str, npt.NDArray[np.uint8]]
     six: npt.NDArray[np.bool_]
+    at: Integers
 
     def chosen(self, kind: int) -> Connections:
         """Return those of one kind."""
-        rows = np.flatnonzero(self.kind == kind)
+        return self.rows(np.flatnonzero(self.kind == kind))
+
+    def rows(self, rows: Integers) -> Connections:
+        """Return some of them, by their ascending numbers."""
         if len(rows) == self.size:
             return self
         numbers = {name: values[rows] for name, values in self.numbers.items()}
-        return Connections(
-            len(rows), self.kind[rows], numbers, {name: octets[rows] for name, octets in self.addresses.items()}, self.six[rows]
-        )
+        addresses = {name: octets[rows] for name, octets in self.addresses.items()}
+        return Connections(len(rows), self.kind[rows], numbers, addresses, self.six[rows], self.at[rows])
 
     def number(self, name: str) -> Integers:
         """Return one of `numbers`, of all connections even where none has it."""
@@ -99,11 +106,13 @@ class _Shape:
         headers: Where their headers stand, in octets from the begin of the message.
         said: What each header says, as one number.
         values: Name, place and dtype of the values that matter.
+        brief: Those of them that are `BRIEF`.
     """
 
     headers: Integers
     said: npt.NDArray[np.uint32]
     values: list[tuple[str, int, str]]
+    brief: list[tuple[str, int, str]]
 
 
 @dataclass
@@ -123,6 +132,23 @@ class ConntrackReader:
 
     def read(self, octets: bytearray, last: int) -> Connections:
         """Read the messages that stand in the first `last` octets, of which `SPARE` more are there."""
+        return self.whole(octets, self._begins(octets, last))
+
+    def brief(self, octets: bytearray, last: int) -> Connections:
+        """Read no more of messages than `BRIEF`, at half the cost; those chosen of them are for `whole`, as long as the octets stay."""
+        return self._read(octets, self._begins(octets, last), whole=False)
+
+    def whole(self, octets: bytearray, at: Integers) -> Connections:
+        """Read the messages that begin at some places.
+
+        Args:
+            octets: They lie in it.
+            at: As `Connections.at` of a brief reading of the same octets tells them.
+        """
+        return self._read(octets, at, whole=True)
+
+    def _begins(self, octets: bytearray, last: int) -> Integers:
+        """Return where those messages begin that are of use; note what the kernel says beside them."""
         at = _CHAIN.walk(octets, 0, last, _LikelyMessage(octets, last))
         head = np.ndarray((len(octets) - HEADER + 1,), f"V{HEADER}", octets, strides=(1,))[at].view(_HEAD)
         length, kind = head["length"].astype(np.int64), head["kind"]
@@ -132,8 +158,12 @@ class ConntrackReader:
         self.done = self.done or bool((kind == DONE).any())
         use = (length >= BODY) & (at + length <= last) & (length % 4 == 0) & ((kind == NEW) | (kind == DELETED))
         self.unread += int((~use & (kind > DONE)).sum())
-        found = _Found(octets, at[use], kind[use])
-        length = length[use]
+        begins: Integers = at[use]
+        return begins
+
+    def _read(self, octets: bytearray, at: Integers, *, whole: bool) -> Connections:
+        head = np.ndarray((len(octets) - HEADER + 1,), f"V{HEADER}", octets, strides=(1,))[at].view(_HEAD)
+        length, found = head["length"].astype(np.int64), _Found(octets, at, head["kind"], whole=whole)
         for size in np.unique(length).tolist():
             self._of_length(found, np.flatnonzero(length == size), size)
         connections = found.connections()
@@ -158,11 +188,11 @@ class ConntrackReader:
 class _Found:
     """Messages that are being read."""
 
-    def __init__(self, octets: bytearray, at: Integers, kind: npt.NDArray[np.uint16]) -> None:
-        self.octets, self.at, self.kind = octets, at, kind
+    def __init__(self, octets: bytearray, at: Integers, kind: npt.NDArray[np.uint16], *, whole: bool) -> None:
+        self.octets, self.at, self.kind, self._whole = octets, at, kind, whole
         self.read = np.zeros(len(at), np.bool_)
         self._numbers: dict[str, Integers] = {}
-        self._addresses = {name: np.zeros((len(at), 16), np.uint8) for name in ADDRESSES}
+        self._addresses = {name: np.zeros((len(at), 16), np.uint8) for name in ADDRESSES if whole}
 
     def take(self, rows: Integers, shape: _Shape) -> Integers:
         """Read those messages that have a shape; return the rows of the others."""
@@ -171,7 +201,7 @@ class _Found:
         same: npt.NDArray[np.bool_] = (words[at[:, None] + shape.headers] == shape.said).all(axis=1)
         mine, at = rows[same], at[same]
         self.read[mine] = True
-        for name, place, dtype in shape.values:
+        for name, place, dtype in shape.values if self._whole else shape.brief:
             size = np.dtype(dtype).itemsize
             values = np.ndarray((len(self.octets) - size + 1,), f"V{size}", self.octets, strides=(1,))[at + place]
             if name in ADDRESSES:
@@ -186,14 +216,15 @@ class _Found:
 
     def connections(self) -> Connections:
         """Return what was read; a connection of which addresses or protocol are missing counts as not read."""
-        protocol = self._numbers.get("protocol")
-        self.read &= self._addresses["source"].any(axis=1) & self._addresses["destination"].any(axis=1)
-        self.read &= protocol >= 0 if protocol is not None else False
+        if self._whole:
+            protocol = self._numbers.get("protocol")
+            self.read &= self._addresses["source"].any(axis=1) & self._addresses["destination"].any(axis=1)
+            self.read &= protocol >= 0 if protocol is not None else False
         rows = np.flatnonzero(self.read)
         addresses = {name: octets[rows] for name, octets in self._addresses.items()}
         numbers = {name: values[rows] for name, values in self._numbers.items()}
         family = np.frombuffer(self.octets, np.uint8)[self.at[rows] + HEADER]
-        return Connections(len(rows), self.kind[rows], numbers, addresses, family == _INET6)
+        return Connections(len(rows), self.kind[rows], numbers, addresses, family == _INET6, self.at[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +255,8 @@ def _shape(message: bytes) -> _Shape:
         name, dtype = _VALUES.get(path, ("", "u1"))
         if name and size == np.dtype(dtype).itemsize:
             values.append((name, place + 4, dtype))
-    return _Shape(np.array(headers, np.int64), np.array(said, np.uint32), values)
+    brief = [value for value in values if value[0] in BRIEF]
+    return _Shape(np.array(headers, np.int64), np.array(said, np.uint32), values, brief)
 
 
 def _attributes(message: bytes, at: int, end: int, above: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], int, int]]:
