@@ -32,7 +32,7 @@ from nftui.config import CollectorSettings, Config, size
 from nftui.engine import garbage, notify
 from nftui.engine.accounts import EVENTS
 from nftui.engine.feed import Feed
-from nftui.engine.flow_queue import QUEUE_FLOWS, FlowQueue
+from nftui.engine.flow_queue import FlowQueue, most_flows
 from nftui.engine.keeper import Keeping
 from nftui.engine.keeper_process import KeeperProcess
 from nftui.engine.knowledge import Knowledge, deal
@@ -52,7 +52,7 @@ TICK_S = 0.8
 TICK_FLOWS = 160_000
 """So many flows are written before that time is over: what takes longer to write then began earlier."""
 RECEIVING, STORING = "receiving", "storing"
-"""The threads that the watchdog is pinged for."""
+"""The threads that the watchdog is pinged for, and that of a feed, where there is one."""
 log = logging.getLogger(__name__)
 
 
@@ -95,7 +95,7 @@ class Collector:
         entries = [entry for entry in parsed(settings.listen) if inherited is None or entry[2] == "udp"]
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self.share = share or Share(1, number_of(settings.processes, entries, self._tell))
-        self._queue = FlowQueue(QUEUE_FLOWS // self.share.processes)
+        self._queue = FlowQueue(most_flows() // self.share.processes)
         self._outlet = Outlet(root, self._tell, self._queue.room, self.share, inherited.lock if inherited else None)
         given, number = (inherited.sockets, 1) if inherited else (None, self.share.processes)
         self.listening = Listening(entries, size(settings.receive_buffer), processes=number, descriptors=given)
@@ -137,7 +137,7 @@ class Collector:
         writer.start()
         self._pulse.start()
         if self._feed:
-            self._feed.start(self.take_flows, self.stop)
+            self._feed.start(self.take_flows, self.stop, self._pulse)
         ready()
         try:
             with garbage.seldom():
