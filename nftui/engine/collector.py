@@ -30,6 +30,7 @@ from nftui.capture.probe import rights
 from nftui.capture.streams import NOT_ALLOWED
 from nftui.config import CollectorSettings, Config, size
 from nftui.engine import garbage, notify
+from nftui.engine.account import dropped_packets
 from nftui.engine.accounts import EVENTS
 from nftui.engine.feed import Feed
 from nftui.engine.flow_queue import FlowQueue, most_flows
@@ -416,7 +417,7 @@ class Collector:
 
 def in_a_line(status: Mapping[str, Any]) -> str:
     """Return what a status comes to, for `systemctl status`."""
-    lost = status["drops"] + status["queue_dropped"]
+    lost = status["drops"] + status["queue_dropped"] + dropped_packets(status)
     return (
         f"{status['flows_per_s']:,.0f} flows/s, exporters: {len(status['exporters']):,}; "
         f"{status['flows_stored']:,} flows stored, {status['flows_pending']:,} wait, {lost:,} lost"

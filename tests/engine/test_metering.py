@@ -166,6 +166,11 @@ def test_problems_and_losses_are_told_once(monkeypatch: pytest.MonkeyPatch) -> N
     seen.problem, seen.drops = "", 7
     events.look([seen])
     assert [text.split(":")[1][:18] for text in told] == [" eth0 is gone", " 5 packets dropped", " packets can be ta"]
+    for seconds in (5, 6, 7):
+        seen.problem = f"its packets have not been looked at for {seconds} s"
+        events.look([seen])
+    assert [text.split(":")[1][:18] for text in told[3:]] == [" its packets have "]
+    seen.problem = ""
     monkeypatch.setattr(source_events, "TELL_S", 0.0)
     events.look([seen])
     assert told[-1].startswith("probe eth0: 2 packets dropped by the kernel")
