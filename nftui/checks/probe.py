@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from nftui import config
 from nftui.checks.finding import Finding, Patient, counted, number, ok, problem, tables, warning
+from nftui.engine import memory
+from nftui.engine.meter_settings import ring_of
 from nftui.engine.packet_source import KERNEL
 from nftui.printable import printable
 from nftui.units import octets
@@ -67,10 +69,10 @@ def _interfaces(patient: Patient) -> Iterator[Finding]:
 
 
 def _memory(settings: config.ProbeSettings) -> Iterator[Finding]:
-    ring = config.size(settings.ring) * len(settings.interfaces) * max(settings.processes or os.cpu_count() or 1, 1)
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if ring > memory * RING_SHARE:
-        yield warning(f"rings take {octets(ring)} of {octets(memory)} of memory", "make probe.ring, or probe.processes, less")
+    ring = ring_of(settings) * len(settings.interfaces) * max(settings.processes or os.cpu_count() or 1, 1)
+    there = memory.octets()
+    if ring > there * RING_SHARE:
+        yield warning(f"rings take {octets(ring)} of {octets(there)} of memory", "make probe.ring, or probe.processes, less")
     elif ring:
         yield ok(f"rings take {octets(ring)} of memory")
 

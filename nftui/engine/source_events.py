@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable
 
 from nftui.engine.packet_source import KERNEL, PacketSource
 
+_FIGURES = re.compile(r"\d+ s$")
 TELL_S = 60.0
 """Between two events of one kind about one source."""
 TOLD = (
@@ -37,7 +39,8 @@ class SourceEvents:
         now = time.monotonic()
         for entry in entries:
             before, self._problems[entry.source] = self._problems.get(entry.source, ""), entry.problem
-            if entry.problem != before:
+            # One that tells for how long is the same a second later.
+            if _FIGURES.sub("", entry.problem) != _FIGURES.sub("", before):
                 self._tell(f"probe {entry.source}: {entry.problem or _well(entry)}")
             for name, words in TOLD_OF_CONNECTIONS if entry.kind == KERNEL else TOLD:
                 then, known = self._told.get((entry.source, name), (now - TELL_S, 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nftui.engine.account import STALE
+from nftui.engine.account import STALE, dropped_packets
 from nftui.printable import printable
 from nftui.units import duration
 
@@ -27,7 +27,7 @@ class Collector:
         problem: Why the collector that the dashboard started ended, in its words; or why its status can't be read.
         age: Microseconds since the status was written.
         exporters: How many have sent; None where that isn't known.
-        drops: Datagrams lost in the kernel and flows lost in the collector; None where that isn't known.
+        drops: Datagrams and packets lost in the kernel, and flows lost in the collector; None where that isn't known.
         events: Newest first.
     """
 
@@ -73,6 +73,7 @@ def understand(status: dict[str, Any] | None, now: int, unreadable: str = "") ->
     # Of very many not all may have an entry yet.
     count = max(count or 0, _number(status.get("exporters_known")) or 0) if count is not None else None
     lost = [number for key in ("drops", "queue_dropped") if (number := _number(status.get(key))) is not None]
+    lost += [dropped] if (dropped := dropped_packets(status)) else []
     events = status.get("events")
     known = [
         Event(moment, printable(event.get("text", "")))

@@ -336,6 +336,7 @@ class InvestigationScreen(FilteredScreen):
     def action_reverse(self) -> None:
         """Turn the order around."""
         self.view = replace(self.view, ascending=not self.view.ascending)
+        self._elsewhere("reverse", "smallest first" if self.view.ascending else "greatest first")
 
     # Steps down and up
 

@@ -253,12 +253,14 @@ async def test_sorts_by_each_column(make: Make, data: Callable[..., LocalBackEnd
             orders = []
             for key in "sS":
                 await pilot.press(key)
-                await pilot.pause()
+                await pilot.pause(0.02)
                 assert screen.table.frame is not None
                 orders.append(screen.table.frame[ORDERED.get(column, column)].to_list())
                 if key == "s":
                     assert screen.table.frame["address"][0] == first, column
                     assert screen.table.marked == column
+                label = next(one.label for one in screen.table.columns if one.name == column)
+                assert f"{label}{'▴' if screen._ascending else '▾'}" in "\n".join(lines(app))
             none = {None, 0}
             assert [one for one in orders[0] if one not in none] == [one for one in orders[1] if one not in none][::-1]
 
