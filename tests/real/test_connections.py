@@ -109,6 +109,7 @@ def test_what_is_forwarded_is_told_while_it_lasts_and_once(tmp_path: Path) -> No
                 probe.wait_for(lambda: listens(probe))
 
                 def is_told() -> bool:
+                    time.sleep(0.2)  # asking the store all the while would be most of what this test takes
                     return sums(tmp_path) == passed()
 
                 def passed() -> tuple[int, int]:

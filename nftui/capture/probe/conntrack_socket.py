@@ -49,7 +49,9 @@ class ConntrackTable:
 
     def wait(self, seconds: float) -> None:
         """Wait until there is something to take."""
-        select.select([self._socket], [], [], seconds)
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        poll.poll(seconds * 1000)
 
     def take(self, octets: memoryview) -> int:
         """Take messages, one behind the other; return how many octets they have. The last says that it is the last.
