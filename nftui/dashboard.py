@@ -18,7 +18,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from nftui.capture.probe.interfaces import own_address
 from nftui.config import Config, default_cache
 from nftui.engine import places
 from nftui.engine.account import Account
@@ -26,6 +25,7 @@ from nftui.engine.child import die_with_parent
 from nftui.engine.files import FILE_MODE
 from nftui.engine.filter_resolving import resolved
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.local_interfaces import own_address
 from nftui.engine.one_sided import Sides
 from nftui.engine.ordered import Records
 from nftui.engine.owners import Owners

@@ -31,8 +31,8 @@ from textual_serve.app_service import AppService
 from textual_serve.download_manager import DownloadManager
 
 from nftui import dashboard
-from nftui.capture.probe.interfaces import own_address
 from nftui.config import Config
+from nftui.engine.local_interfaces import own_address
 from nftui.errors import ListenError
 from nftui.printable import printable
 

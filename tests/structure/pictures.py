@@ -37,8 +37,8 @@ PICTURES: dict[str, tuple[tuple[int, int], Sequence[str]]] = {
     "sources": ((120, 26), ("7", *"jjjj")),
 }
 """Size and keys of each."""
-RUNS_S = 960.0
-"""Seconds that the network runs first: its quarter of an hour is out of sight then, and what is seen came as it was sent."""
+RUNS_S = 100.0
+"""Seconds that the network runs first: its past has come then, and the exporter without one, of sFlow, is there for a while."""
 SETTLES_S = 6.0
 """Seconds after the last key: the Summary screen asks for its panels in turn."""
 
