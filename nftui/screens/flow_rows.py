@@ -171,7 +171,7 @@ class FlowRows:
         return self._names.get(address) or self._cell("exporter_address", row.get("exporter_address"))
 
     def interfaces(self, row: Row) -> str:
-        """Return where a flow came in and went out, by the names of the interfaces where these are known: `>eth0` went out there."""
+        """Return where a flow came in and went out, by the names of the interfaces where they are known: `>eth0` went out there."""
         ends = [self._interface(row, name) for name in PAIRS["interfaces"]]
         return ">".join(end or "" for end in ends) if any(end is not None for end in ends) else "-"
 
