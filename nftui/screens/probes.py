@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nftui.engine.account import instant, integer, real
@@ -35,6 +35,24 @@ def term(entry: dict[str, Any]) -> str:
     if address_octets(address) is None:
         return ""
     return f"exporter ip {address} and observation domain id {integer(entry.get('domain'))}"
+
+
+def awaited(entries: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Return what to say while probes have told of no flow yet: what is wrong, or how far they are, and when flows come."""
+    names = [printable(one.get("source") or "-", 15) for one in entries]
+    problems = [(name, one) for name, one in zip(names, entries, strict=True) if one.get("problem")]
+    if len(problems) == len(entries):
+        name, entry = problems[0]
+        return (f"no flows yet: probe {name}:", printable(entry["problem"], LONGEST), "7 has more of it")
+    packets, followed = (sum(integer(one.get(key)) for one in entries) for key in ("packets", "used"))
+    if not packets:
+        return (f"no flows yet: no packets on {', '.join(names)} so far", "7, then p, chooses other interfaces")
+    told = [(integer(one.get("inactive")), integer(one.get("active"))) for one in entries if integer(one.get("active"))]
+    first = f"no flows yet: {scaled(packets)} packets on {', '.join(names)}, of {followed:,} flows that still go on"
+    if not told:
+        return (first,)
+    inactive, active = max(told)
+    return (first, f"a flow is told of {inactive}s after its last packet, and every {active}s while it goes on")
 
 
 def sidedness(entry: dict[str, Any], known: tuple[Sidedness, ...]) -> Sidedness | None:
@@ -142,8 +160,8 @@ class ProbeFacts:
                 yield say(f"{count:,} {words}")
 
     def _told(self) -> Iterator[list[Part]]:
-        yield say(f"each {self._number('active')}s while a flow goes on")
-        yield say(f"{self._number('inactive')}s after its last packet")
+        yield say(f"{self._number('inactive')}s after a flow's last packet")
+        yield say(f"every {self._number('active')}s while it goes on")
 
     def _told_of_connections(self) -> Iterator[list[Part]]:
         yield say(f"each {self._number('active')}s while a connection goes on")

@@ -74,7 +74,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "demo", "engine", "screens.this_host"),
-    "serving": ("dashboard",),
+    "serving": ("dashboard", "engine.local_interfaces"),
     "arguments": (),
     "cli": (
         "allocators",
