@@ -164,8 +164,8 @@ class ProbeFacts:
         yield say(f"every {self._number('active')}s while it goes on")
 
     def _told_of_connections(self) -> Iterator[list[Part]]:
-        yield say(f"each {self._number('active')}s while a connection goes on")
-        yield say("when the kernel forgets it")
+        yield say("once the kernel forgets a connection")
+        yield say(f"every {self._number('active')}s while it goes on")
 
     def _interface(self) -> Iterator[list[Part]]:
         if link := self.entry.get("link"):

@@ -367,7 +367,7 @@ async def test_probes_stand_beside_exporters(make: Make, data: Callable[..., Loc
                 "wlan0",
                 ("wlan0 is gone", "40 packets in the kernel, 3.8 %", "the last 1m ago", "77 ended early", "1 in 10 looked at"),
             ),
-            ("conntrack", ("250,000 of 262,144 connections, 95 %", "17 events in the kernel", "while a connection goes on")),
+            ("conntrack", ("250,000 of 262,144 connections, 95 %", "17 events in the kernel", "every 60s while it goes on")),
         ):
             await pilot.press("j")
             await pilot.pause(0.1)
