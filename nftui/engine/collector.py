@@ -31,9 +31,10 @@ from nftui.capture.probe import rights
 from nftui.capture.streams import NOT_ALLOWED
 from nftui.config import CollectorSettings, Config, size
 from nftui.engine import garbage, notify
+from nftui.engine.account import dropped_packets
 from nftui.engine.accounts import EVENTS
 from nftui.engine.feed import Feed
-from nftui.engine.flow_queue import QUEUE_FLOWS, FlowQueue
+from nftui.engine.flow_queue import FlowQueue, most_flows
 from nftui.engine.keeper import Keeping
 from nftui.engine.keeper_process import KeeperProcess
 from nftui.engine.knowledge import Knowledge, deal
@@ -55,7 +56,7 @@ TICK_FLOWS = 160_000
 CALM = 10_000
 """Flows a second below which what was freed isn't wanted again at once."""
 RECEIVING, STORING = "receiving", "storing"
-"""The threads that the watchdog is pinged for."""
+"""The threads that the watchdog is pinged for, and that of a feed, where there is one."""
 log = logging.getLogger(__name__)
 
 
@@ -98,7 +99,7 @@ class Collector:
         entries = [entry for entry in parsed(settings.listen) if inherited is None or entry[2] == "udp"]
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self.share = share or Share(1, number_of(settings.processes, entries, self._tell))
-        self._queue = FlowQueue(QUEUE_FLOWS // self.share.processes)
+        self._queue = FlowQueue(most_flows() // self.share.processes)
         self._outlet = Outlet(root, self._tell, self._queue.room, self.share, inherited.lock if inherited else None)
         given, number = (inherited.sockets, 1) if inherited else (None, self.share.processes)
         self.listening = Listening(entries, size(settings.receive_buffer), processes=number, descriptors=given)
@@ -140,7 +141,7 @@ class Collector:
         writer.start()
         self._pulse.start()
         if self._feed:
-            self._feed.start(self.take_flows, self.stop)
+            self._feed.start(self.take_flows, self.stop, self._pulse)
         ready()
         try:
             with garbage.seldom():
@@ -421,7 +422,7 @@ class Collector:
 
 def in_a_line(status: Mapping[str, Any]) -> str:
     """Return what a status comes to, for `systemctl status`."""
-    lost = status["drops"] + status["queue_dropped"]
+    lost = status["drops"] + status["queue_dropped"] + dropped_packets(status)
     return (
         f"{status['flows_per_s']:,.0f} flows/s, exporters: {len(status['exporters']):,}; "
         f"{status['flows_stored']:,} flows stored, {status['flows_pending']:,} wait, {lost:,} lost"

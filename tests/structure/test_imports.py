@@ -74,7 +74,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "machine": (),
     "protocols": (),
     "dashboard": ("allocators", "app", "demo", "engine", "screens.this_host"),
-    "serving": ("dashboard",),
+    "serving": ("dashboard", "engine.local_interfaces"),
     "arguments": (),
     "cli": (
         "allocators",
@@ -131,10 +131,9 @@ ONE_FILE = ("pyroute2", "scapy", "plotext", "pysnmp", "pyasn1")
 
 WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
 IN_AND_OUT = (
-    "capture.probe.interface_source",
     "capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams",
-    "capture.probe.capture_file", "capture.probe.conntrack",
-    "capture.probe.interface_links", "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.interface_source",
+    "capture.probe.capture_file", "capture.probe.conntrack", "capture.probe.conntrack_socket",
+    "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.interface_source",
     "capture.probe.rights", "capture.probe.scapy_source", "capture.probe.interfaces",
 )  # fmt: skip
 """The modules of capture which touch the outside; the others are decoders: octets in, columns out."""
