@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
+import warnings
 from collections.abc import MutableMapping
 
 POLARS_OWN = "_RJEM_MALLOC_CONF"
@@ -16,6 +17,8 @@ CACHED = 4096
 """Octets of the largest piece that each thread keeps some of. There are dozens of threads, and most read a file, then wait."""
 DIRTY_MS = 200
 """How long freed pages wait to be used again."""
+READERS, FEW_READERS = "POLARS_MAX_BLOCKING_THREAD_COUNT", 16
+"""The variable that Polars reads when it begins to work, of the threads that wait for files; 512 is its own."""
 TRIM_PAUSE_S = 60.0
 WORTH = 8 << 20
 """Octets to give back below which nothing is done."""
@@ -40,6 +43,19 @@ def keep_little(environ: MutableMapping[str, str]) -> None:
     """
     arenas = len(os.sched_getaffinity(0))
     environ.setdefault(POLARS_OWN, f"narenas:{arenas},tcache_max:{CACHED},dirty_decay_ms:{DIRTY_MS},muzzy_decay_ms:0")
+
+
+def read_by_few(environ: MutableMapping[str, str]) -> None:
+    """Have Polars open and read files by few threads: each keeps half a megabyte, and a screen's questions make a hundred of them.
+
+    They wait for files alone, never for each other, so that few take turns. Without effect where Polars has begun to work.
+
+    Args:
+        environ: The environment, `os.environ`.
+    """
+    environ.setdefault(READERS, str(FEW_READERS))
+    # It takes many files at once for a deadlock.
+    warnings.filterwarnings("ignore", message=READERS)
 
 
 class Trim:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from nftui.allocators import read_by_few
 from nftui.config import Config, default_cache
 from nftui.engine import places
 from nftui.engine.account import Account
@@ -261,6 +262,7 @@ def _show(
     from nftui.app import NftuiApp
     from nftui.screens.this_host import ThisHost
 
+    read_by_few(os.environ)
     lower_pool()
     # These would win over the size that the terminal tells, and stay when it changes; a browser tells its first size by them.
     for name in () if in_browser else ("COLUMNS", "LINES"):

@@ -73,7 +73,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
-    "dashboard": ("app", "demo", "engine", "screens.this_host"),
+    "dashboard": ("allocators", "app", "demo", "engine", "screens.this_host"),
     "serving": ("dashboard", "engine.local_interfaces"),
     "arguments": (),
     "cli": (
