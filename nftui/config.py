@@ -348,6 +348,11 @@ def _check_choices(display: DisplaySettings, name: str) -> None:
             raise ConfigError(f"{name}: display.{key} is {value!r}; it takes {', '.join(choices[:-1])} or {choices[-1]}")
 
 
+def own_networks(config: Config) -> tuple[str, ...]:
+    """Return the networks that were named as one's own; none where nobody said so: private ones are but likely to be."""
+    return () if config.network.home == NetworkSettings().home else config.network.home
+
+
 def _check_home(home: tuple[str, ...], name: str) -> None:
     if not home:
         raise ConfigError(f"{name}: network.home is empty; name your networks, or leave it out for the private ones")

@@ -24,6 +24,7 @@ import msgspec
 import polars as pl
 
 from nftui import __version__
+from nftui.allocators import Trim
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
 from nftui.capture.probe import rights
@@ -52,6 +53,8 @@ TICK_S = 0.8
 """Between two tail files. Less than a second, so that with the time a write takes a crash loses no more than the last second."""
 TICK_FLOWS = 160_000
 """So many flows are written before that time is over: what takes longer to write then began earlier."""
+CALM = 10_000
+"""Flows a second below which what was freed isn't wanted again at once."""
 RECEIVING, STORING = "receiving", "storing"
 """The threads that the watchdog is pinged for, and that of a feed, where there is one."""
 log = logging.getLogger(__name__)
@@ -113,7 +116,7 @@ class Collector:
         self._deal()
         self._knowledge = Knowledge(root, self._decoder, self._decoding, self.share)
         self._stopping = self._reading = False
-        self._reload, self._garbage = reload, garbage.Garbage()
+        self._reload, self._garbage, self._trim = reload, garbage.Garbage(), Trim()
         self._pulse = notify.Pulse(notify.watchdog_s())
         self._stop, self._due, self._drained = threading.Event(), threading.Event(), threading.Event()
         self._started = time.time_ns() // 1000
@@ -298,6 +301,8 @@ class Collector:
         status = self._probes.together(self._workers.together(self.status(running=running)))
         status = self._feed.together(status) if self._feed else status
         self._garbage.look(len(status["exporters"]))
+        if status["flows_per_s"] < CALM:
+            self._trim.look()
         self._pulse.status = in_a_line(status)
         self._outlet.write_status(msgspec.json.encode(status))
 

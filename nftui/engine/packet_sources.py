@@ -42,7 +42,7 @@ def sources_of(settings: ProbeSettings, share: Share, group: int) -> list[FlowSo
     address = exporter_address(settings)
     found: list[FlowSource] = [metered(name, settings, address, share, group) for name in dict.fromkeys(settings.interfaces)]
     if settings.conntrack and share.number == 1:
-        found.append(Tracked(Origin(address, version=OF_KERNEL)))
+        found.append(Tracked(Origin(address, version=OF_KERNEL), settings.active))
     return found
 
 

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
+from nftui.config import own_networks
 from nftui.engine.matrix import Matrix
 from nftui.engine.query import Answer, Interval
 from nftui.screens import displays, facts, live_lines, live_panels, terms
@@ -118,7 +119,7 @@ class LiveScreen(InvestigationScreen):
 
     def question(self) -> Question:
         """Return what the display asks."""
-        return displays.question(self.view, self.host.clock(), self.held)
+        return displays.question(self.view, self.host.clock(), self.held, own_networks(self.host.config))
 
     @property
     def held(self) -> Interval | None:
@@ -263,7 +264,7 @@ class LiveScreen(InvestigationScreen):
 
     def _show_lines(self) -> None:
         view, name, answer = self.view, self.shown_display, self._shown()
-        sides = live_lines.totals(answer, self._ranking, self.collector)
+        sides = live_lines.totals(answer, self._ranking, self.collector, self.reply, self.size.width)
         if self.problem:
             old = f"  as of {time_text(self._as_of)} " if answer is not None else ""
             sides = [Part(f" {self.problem}", "error")], [Part(old, "warn")]

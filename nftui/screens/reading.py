@@ -15,10 +15,11 @@ from nftui.screens.view import time_text, zone_name
 from nftui.units import address_text, octets
 
 GROUPS = (
-    ("view", "what is shown"), ("table", "in a table"), ("chart", "in the chart"), ("live", "this screen"),
-    ("flows", "this screen"), ("summary", "this screen"), ("map", "this screen"), ("filters", "this screen"),
-    ("settings", "this screen"), ("sources", "this screen"), ("sheet", "in the details"), ("app", "everywhere"),
+    ("live", "this screen"), ("flows", "this screen"), ("summary", "this screen"), ("map", "this screen"),
+    ("filters", "this screen"), ("settings", "this screen"), ("sources", "this screen"), ("view", "what is shown"),
+    ("table", "in a table"), ("chart", "in the chart"), ("sheet", "in the details"), ("app", "everywhere"),
 )  # fmt: skip
+"""What ids begin with, and headings, what is looked for first."""
 MOMENT = "%Y-%m-%d %H:%M:%S"
 
 

@@ -38,10 +38,9 @@ class SourcesScreen(ShellScreen):
     TAB = "sources"
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "sources.tcss"]
     FOOTER = (
-        ("table.open", "Detail"), ("sources.filter", ""), ("sources.order", ""), ("table.find", ""), ("sources.panel", ""),
-        ("view.help", ""), ("view.export", ""), ("sources.pause", ""), ("view.up", ""), ("app.quit", ""), ("table.copy", ""),
-        ("sources.only", ""), ("sources.reverse", ""), ("sources.maximise", ""), ("sources.interfaces", ""),
-        ("sheet.down", "Scroll"),
+        ("table.open", "Detail"), ("sources.filter", ""), ("sources.interfaces", ""), ("sources.order", ""), ("table.find", ""),
+        ("sources.panel", ""), ("view.help", ""), ("view.export", ""), ("view.up", ""), ("sources.pause", ""), ("app.quit", ""),
+        ("table.copy", ""), ("sources.only", ""), ("sources.reverse", ""), ("sources.maximise", ""), ("sheet.down", "Scroll"),
     )  # fmt: skip
     SIGNS = (
         "columns",

@@ -38,6 +38,8 @@ def test_narrowed_filters_stay_filters(text: str) -> None:
 def test_status_is_not_trusted() -> None:
     now = 1_000 * SECOND
     assert understand(None, now).label == "no collector"
+    assert understand({"starting": True}, now).label == "collector starts"
+    assert understand({"now": now, "probes": [{"source": "lo"}, 3]}, now).probes == ({"source": "lo"},)
     assert understand({"now": now - 6 * SECOND}, now).label.startswith("status stale")
     assert understand({"now": now, "running": False}, now).label == "collector stopped"
     assert understand({"now": now, "exporters": [1, 2], "drops": 3, "queue_dropped": 1}, now).drops == 4
