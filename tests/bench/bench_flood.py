@@ -287,17 +287,16 @@ def whole(sent: list[int], honest: pl.DataFrame, share: float) -> list[Figure]:
 
 def costs(run: Run) -> list[Figure]:
     """Return memory and CPU."""
-    flood = [one for one in run.samples if one.at <= run.sent["seconds"]] or run.samples
-    half = [sum(one.memory.values()) for one in flood if one.at >= run.sent["seconds"] / 2] or [0]
+    quarter = run.sent["seconds"] / 4
+    parts = [[sum(one.memory.values()) for one in run.samples if int(one.at / quarter) == part] for part in range(4)]
+    most = [max(part, default=0) for part in parts]
     lines = []
     for name in sorted({name for one in run.samples for name in one.memory}):
         over = [one.memory.get(name, 0) for one in run.samples]
         remark = f"before {over[0] / 1e6:,.0f}, after {over[-1] / 1e6:,.0f} MB"
         lines.append(Figure(f"most memory, {name}", max(over), form=figures.octets, remark=remark))
-    half = half or [0]
-    lines.append(
-        Figure("memory in the flood's second half", max(half), form=figures.octets, remark=f"from {min(half) / 1e6:,.0f} MB on")
-    )
+    by_quarter = ", ".join(f"{one / 1e6:,.0f}" for one in most) + " MB by quarter of the flood"
+    lines.append(Figure("most memory, all together", max(most), form=figures.octets, remark=by_quarter))
     taken = int(source(run.after)["packets"])
     lines += [
         Figure(f"CPU us a packet taken, {name}", value / taken * 1e6, remark=f"{value:.1f} s") for name, value in run.cpu.items()
