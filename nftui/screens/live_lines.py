@@ -46,8 +46,11 @@ def totals(
         if ranking.total_change:
             left.append(Part(f"  {ranking.total_change}", "accent"))
     right = [Part(scaled(answer.total.flows)), Part(" flows", "dim")] if not ways or width >= WIDE else []
-    if (count := collector.exporters) is not None:
-        right += [Part(f"  {count}"), Part(" exporter" if count == 1 else " exporters", "dim")]
+    probes = len(collector.probes)
+    for count, noun in ((collector.exporters, "exporter"), (probes or None, "probe")):
+        # Who has probes alone misses no exporter.
+        if count or (count is not None and not probes):
+            right += [Part(f"  {count}"), Part(f" {noun}" if count == 1 else f" {noun}s", "dim")]
     drops = collector.drops if collector.drops is not None else answer.coverage.drops
     return left, [*right, Part("  drops ", "dim"), Part(f"{scaled(drops)} ", "error" if drops else "text")]
 

@@ -2,7 +2,7 @@
 
 A pair of links in a network of its own; the sender has one CPU, the command the one beside it. All that was sent is held against
 what the status tells and what is in the store: each packet was taken or dropped by the kernel, each taken one is in a stored flow
-or counted as lost, and of each honest flow no more is missing than was dropped. Then `nftui status` and Sources, as they are after it.
+or counted as lost, and of each honest flow no more is missing than was dropped. Then `nftui status` and Sources, as they are then.
 For root.
 
     python -m tests.bench.bench_flood [--rate 1000000] [--seconds 20] [--commands probe,collect] [--honest 200] [--each 300]
@@ -114,8 +114,8 @@ def names(process: int) -> dict[int, str]:
     found = {}
     for one in processes.family(process):
         words = " ".join(processes.command_of(one))
-        known = ("probe_process", "keeper_process", "snmp_process", "worker")
-        found[one] = next((name.removesuffix("_process") for name in known if name in words), "command")
+        parts = {"engine.probe_process": "probe", "engine.keeper": "keeper"}
+        found[one] = next((name for part, name in parts.items() if part in words), "command")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -82,6 +83,29 @@ async def test_displays_of_nothing_say_what_to_do(make: Make, tmp_path: Path) ->
             text = "\n".join(lines(app))
             assert "no flows yet: point an exporter at 10.1.2.3:9995" in text, display
             whole(app, (80, 24))
+
+
+PROBE = {"source": "eth0", "packets": 1200, "used": 70, "inactive": 15, "active": 60}
+
+
+@pytest.mark.parametrize(
+    ("probes", "words"),
+    [
+        ([PROBE], ["1.2k packets on eth0, of 70 flows that still go on", "told of 15s after its last packet, and every 60s"]),
+        ([{**PROBE, "packets": 0}], ["no packets on eth0 so far", "7, then p, chooses other interfaces"]),
+        ([{**PROBE, "problem": "eth0 is gone"}], ["no flows yet: probe eth0:", "eth0 is gone"]),
+        ([PROBE, {"source": "br0", "problem": "br0 is gone"}], ["1.2k packets on eth0, br0, of 70 flows"]),
+        ([{"source": "\x1b[2J", "packets": "many"}], ["no packets on \\x1b[2J so far"]),
+    ],
+)
+async def test_probes_say_when_flows_are_to_come(make: Make, tmp_path: Path, probes: list[Any], words: list[str]) -> None:
+    app = make(Scripted(LocalBackEnd(tmp_path), status(exporters=[], probes=probes)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await live(pilot)
+        text = "\n".join(lines(app))
+        assert all(one in text for one in words), text
+        assert f"{len(probes)} probe" in text and "0 exporters" not in text
+        whole(app, (80, 24))
 
 
 @pytest.mark.row("V16")

@@ -18,7 +18,8 @@ BASE = ("schema", "elements", "errors", "units", "config", "printable")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "capture": ("capture",),
     "engine": ("engine",),
-    "engine.collector": ("engine", "capture"),  # wires capture to the store
+    "allocators": (),
+    "engine.collector": ("engine", "capture", "allocators"),  # wires capture to the store
     "engine.listening": ("engine", "capture"),  # its sockets
     "engine.knowledge": ("engine", "capture"),  # what the decoder learned, as files
     "engine.share": ("engine", "capture"),  # which process an exporter belongs to
@@ -73,9 +74,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "machine": (),
     "protocols": (),
     "dashboard": ("app", "demo", "engine", "screens.this_host"),
-    "serving": ("dashboard",),
+    "serving": ("dashboard", "engine.local_interfaces"),
     "arguments": (),
     "cli": (
+        "allocators",
         "arguments",
         "capture.probe.rights",
         "account",

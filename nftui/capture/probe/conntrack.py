@@ -229,15 +229,12 @@ class Conntrack:
 
     def _ended(self, found: Connections, now: int) -> pl.DataFrame:
         """Make flows of what connections that have ended counted since they were told of last."""
-        counts = _counts(found)
-        counted = self.tallies.ended(self._keys(found), counts)
-        begun = self._begun(found, forget=True)
-        rows = np.flatnonzero(counted.some | (counted.since == 0))
+        counted = self.tallies.ended(self._keys(found), _counts(found))
+        begun, rows = self._begun(found, forget=True), counted.rows
         if not len(rows):
             return pl.DataFrame()
-        start = np.maximum(begun, counted.since)[rows]
-        some = found.rows(rows)
-        return conntrack_flows.flows(some, counted.counts[rows], start, now, conntrack_flows.reasons_of(some), self._labels)
+        some, start = found.rows(rows), np.maximum(begun[rows], counted.since)
+        return conntrack_flows.flows(some, counted.counts, start, now, conntrack_flows.reasons_of(some), self._labels)
 
     # -- the table
 
@@ -272,16 +269,15 @@ class Conntrack:
         """Make flows of a part of the table: only of connections that counted something is all read that is said of them."""
         found = found.rows(np.flatnonzero(found.number("status") & _DYING == 0))
         counted = self.tallies.passed(self._keys(found), _counts(found), now, tell=bool(self._reason))
-        rows = np.flatnonzero(counted.some)
-        if not len(rows) or not self._reason:
+        if not len(counted.rows) or not self._reason:
             return None
-        whole = self._reader.whole(self._octets, found.at[rows])
+        at = found.at[counted.rows]
+        whole = self._reader.whole(self._octets, at)
         if not whole.size:
             return None
-        rows = rows[np.searchsorted(found.at[rows], whole.at)]
+        rows = np.searchsorted(at, whole.at)
         start = np.maximum(self._begun(whole, forget=False), counted.since[rows])
-        reasons = np.full(whole.size, self._reason)
-        return conntrack_flows.flows(whole, counted.counts[rows], start, now, reasons, self._labels)
+        return conntrack_flows.flows(whole, counted.counts[rows], start, now, np.full(whole.size, self._reason), self._labels)
 
     def _keys(self, found: Connections) -> Keys:
         """Return what tells connections apart: the kernel's number for them is a hash, of which two may have the same."""

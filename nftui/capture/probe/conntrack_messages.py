@@ -55,6 +55,8 @@ _VALUES: dict[tuple[int, ...], tuple[str, str]] = {
 }  # fmt: skip
 """Path of an attribute -> the name of its value, and the value's dtype."""
 _INET6, _MOST = 10, np.uint64((1 << 63) - 1)
+Messages = npt.NDArray[np.void]
+"""Messages of the same length, each a row of so many octets."""
 _MAX_SHAPES = 64
 """Shapes of one length that are kept; there are but a few."""
 
@@ -103,13 +105,13 @@ class _Shape:
     """The attributes of a message.
 
     Attributes:
-        headers: Where their headers stand, in octets from the begin of the message.
-        said: What each header says, as one number.
+        mask: Shape (words of 4 octets,), all bits of those that are headers.
+        said: What the headers say there.
         values: Name, place and dtype of the values that matter.
         brief: Those of them that are `BRIEF`.
     """
 
-    headers: Integers
+    mask: npt.NDArray[np.uint32]
     said: npt.NDArray[np.uint32]
     values: list[tuple[str, int, str]]
     brief: list[tuple[str, int, str]]
@@ -135,7 +137,7 @@ class ConntrackReader:
         return self.whole(octets, self._begins(octets, last))
 
     def brief(self, octets: bytearray, last: int) -> Connections:
-        """Read no more of messages than `BRIEF`, at half the cost; those chosen of them are for `whole`, as long as the octets stay."""
+        """Read no more of messages than `BRIEF`; `whole` reads those of them that matter, as long as the octets stay."""
         return self._read(octets, self._begins(octets, last), whole=False)
 
     def whole(self, octets: bytearray, at: Integers) -> Connections:
@@ -173,16 +175,18 @@ class ConntrackReader:
     def _of_length(self, found: _Found, rows: Integers, size: int) -> None:
         """Read messages of one length, shape by shape."""
         shapes = self._shapes.setdefault(size, [])
+        # One behind the other, each as a row: what is at the same place of all is then read without a place for each.
+        kind = f"V{size}"
+        messages = np.ndarray((len(found.octets) - size + 1,), kind, found.octets, strides=(1,))[found.at[rows]]
         for shape in shapes:
-            rows = found.take(rows, shape)
+            rows, messages = found.take(rows, messages, shape)
             if not len(rows):
                 return
         while len(rows):
             if len(shapes) == _MAX_SHAPES:
                 del shapes[0]
-            begin = int(found.at[rows[0]])
-            shapes.append(_shape(bytes(found.octets[begin : begin + size])))
-            rows = found.take(rows, shapes[-1])
+            shapes.append(_shape(messages[0].tobytes()))
+            rows, messages = found.take(rows, messages, shapes[-1])
 
 
 class _Found:
@@ -194,25 +198,29 @@ class _Found:
         self._numbers: dict[str, Integers] = {}
         self._addresses = {name: np.zeros((len(at), 16), np.uint8) for name in ADDRESSES if whole}
 
-    def take(self, rows: Integers, shape: _Shape) -> Integers:
-        """Read those messages that have a shape; return the rows of the others."""
-        at = self.at[rows]
-        words: npt.NDArray[np.uint32] = np.ndarray((len(self.octets) - 3,), "u4", self.octets, strides=(1,))
-        same: npt.NDArray[np.bool_] = (words[at[:, None] + shape.headers] == shape.said).all(axis=1)
-        mine, at = rows[same], at[same]
-        self.read[mine] = True
+    def take(self, rows: Integers, messages: Messages, shape: _Shape) -> tuple[Integers, Messages]:
+        """Read those messages that have a shape; return the rows of the others, and themselves."""
+        size = messages.itemsize
+        words = messages.view(np.uint32).reshape(-1, size // 4)
+        same = ~((words ^ shape.said) & shape.mask).any(axis=1)
+        others = rows[:0], messages[:0]
+        if not same.all():
+            others = rows[~same], messages[~same]
+            rows, messages = rows[same], messages[same]
+        self.read[rows] = True
+        every = messages.view(np.uint8).reshape(-1, size)
         for name, place, dtype in shape.values if self._whole else shape.brief:
-            size = np.dtype(dtype).itemsize
-            values = np.ndarray((len(self.octets) - size + 1,), f"V{size}", self.octets, strides=(1,))[at + place]
+            octets = every[:, place : place + np.dtype(dtype).itemsize]
             if name in ADDRESSES:
                 addresses = self._addresses[name]
-                if size == 4:
-                    addresses[mine, 10:12] = 0xFF
-                addresses[mine, 16 - size :] = values.view(np.uint8).reshape(-1, size)
-            else:
-                column = self._numbers.setdefault(name, np.full(len(self.at), -1, np.int64))
-                column[mine] = np.minimum(values.view(dtype).astype(np.uint64), _MOST).astype(np.int64)
-        return rows[~same]
+                if octets.shape[1] == 4:
+                    addresses[rows, 10:12] = 0xFF
+                addresses[rows, 16 - octets.shape[1] :] = octets
+                continue
+            values = octets.view(dtype)[:, 0]
+            column = self._numbers.setdefault(name, np.full(len(self.at), -1, np.int64))
+            column[rows] = np.minimum(values, _MOST) if dtype == _B8 else values
+        return others
 
     def connections(self) -> Connections:
         """Return what was read; a connection of which addresses or protocol are missing counts as not read."""
@@ -248,15 +256,15 @@ class _LikelyMessage:
 
 def _shape(message: bytes) -> _Shape:
     """Walk the attributes of one message."""
-    headers, said, values = list[int](), list[int](), list[tuple[str, int, str]]()
+    words, values = np.frombuffer(message, np.uint32), list[tuple[str, int, str]]()
+    mask = np.zeros_like(words)
     for path, place, size in _attributes(message, BODY, len(message), ()):
-        headers.append(place)
-        said.append(_LENGTH.unpack_from(message, place)[0])
+        mask[place // 4] = 0xFFFFFFFF
         name, dtype = _VALUES.get(path, ("", "u1"))
         if name and size == np.dtype(dtype).itemsize:
             values.append((name, place + 4, dtype))
     brief = [value for value in values if value[0] in BRIEF]
-    return _Shape(np.array(headers, np.int64), np.array(said, np.uint32), values, brief)
+    return _Shape(mask, words & mask, values, brief)
 
 
 def _attributes(message: bytes, at: int, end: int, above: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], int, int]]:

@@ -17,26 +17,26 @@ from nftui.capture.sets import Integers
 
 MOST = 1 << 20
 """Connections that are known at a time, of some 50 octets each; of others nothing is told until they end."""
+WORDS = 4
+"""Numbers that a key is made of, at most."""
 Keys = npt.NDArray[np.uint64]
+_GONE = -1
+_SEEN, _ROUND = -2, -1
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What connections counted since they were told of last.
+    """What some of the connections counted since they were told of last.
 
     Attributes:
-        counts: Shape (connections, counters), -1 where a counter is not known.
-        since: Shape (connections,), when they were told of last, microseconds since 1970; 0 for never.
+        rows: Shape (some,), ascending, which of those that were asked for.
+        counts: Shape (some, counters), -1 where a counter is not known.
+        since: Shape (some,), when they were told of last, microseconds since 1970; 0 for never.
     """
 
+    rows: Integers
     counts: Integers
     since: Integers
-
-    @property
-    def some(self) -> npt.NDArray[np.bool_]:
-        """Shape (connections,), where there is anything."""
-        found: npt.NDArray[np.bool_] = (self.counts > 0).any(axis=1)
-        return found
 
 
 @dataclass(slots=True)
@@ -45,15 +45,12 @@ class _Known:
 
     Attributes:
         keys: Shape (connections,).
-        counts: Shape (connections, counters).
-        told: Shape (connections,), when they were told of last.
-        round: Shape (connections,), the last that came across them; `_GONE` once they have ended.
+        facts: Shape (connections, counters + 2): what they had counted, when they were come across last, and in which round; that
+            is `_GONE` once they have ended.
     """
 
     keys: Keys
-    counts: Integers
-    told: Integers
-    round: npt.NDArray[np.int32]
+    facts: Integers
 
     def find(self, keys: Keys) -> tuple[Integers, npt.NDArray[np.bool_]]:
         """Return where keys are, and which are there."""
@@ -62,11 +59,10 @@ class _Known:
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         return at, self.keys[at] == keys
 
-    def kept(self, rows: npt.NDArray[np.bool_]) -> _Known:
-        """Return some of them."""
-        if rows.all():
-            return self
-        return _Known(self.keys[rows], self.counts[rows], self.told[rows], self.round[rows])
+    def since(self, least: int) -> _Known:
+        """Return those that some round, or a later one, came across."""
+        kept = self.facts[:, _ROUND] >= least
+        return self if kept.all() else _Known(self.keys[kept], self.facts[kept])
 
     def joined(self, other: _Known) -> _Known:
         """Return both together; no key is in both."""
@@ -75,12 +71,7 @@ class _Known:
         keys = np.concatenate((self.keys, other.keys))
         # Two ascending runs are merged, not sorted, by a stable sort.
         order = np.argsort(keys, kind="stable")
-        counts = np.concatenate((self.counts, other.counts))[order]
-        told, round = np.concatenate((self.told, other.told))[order], np.concatenate((self.round, other.round))[order]
-        return _Known(keys[order], counts, told, round)
-
-
-_GONE = np.int32(-1)
+        return _Known(keys[order], np.concatenate((self.facts, other.facts)).take(order, axis=0))
 
 
 class Tallies:
@@ -97,32 +88,28 @@ class Tallies:
         self._round, self._in_round = 0, False
         # Those that a round finds first stand apart until it is over, so that most need no merging for each part of the table.
         self._old, self._new = self._none(), self._none()
-        self._factors = np.frombuffer(secrets.token_bytes(8 * 8), np.uint64) | np.uint64(1)
+        self._factors = np.frombuffer(secrets.token_bytes(8 * WORDS), np.uint64) | np.uint64(1)
 
     def __len__(self) -> int:
         """Return how many are known, of which some have ended."""
         return len(self._old.keys) + len(self._new.keys)
 
     def keys(self, *words: Integers) -> Keys:
-        """Return what stands for numbers that tell connections apart, as good as unique; at most 8, each of shape (connections,)."""
+        """Return what stands for up to `WORDS` numbers, each of shape (connections,), that tell connections apart."""
         found = np.zeros(len(words[0]), np.uint64)
         for word, factor in zip(words, self._factors, strict=False):
-            found += word.astype(np.uint64) * factor
+            found += word.view(np.uint64) * factor
         return found
 
     def begin(self) -> None:
         """Begin a round through all connections; one that was not finished doesn't count."""
-        self._old = self._old.joined(self._new)
-        self._new = self._none()
-        self._old = self._old.kept(self._old.round != _GONE)
+        self._old, self._new = self._old.joined(self._new).since(0), self._none()
         self._round += not self._in_round
         self._in_round = True
 
     def finish(self) -> None:
         """End a round: forget those that have ended, and those that two rounds did not come across."""
-        self._old = self._old.joined(self._new)
-        self._new = self._none()
-        self._old = self._old.kept(self._old.round >= max(self._round - 1, 0))
+        self._old, self._new = self._old.joined(self._new).since(max(self._round - 1, 0)), self._none()
         self._in_round = False
 
     def passed(self, keys: Keys, counts: Integers, now: int, *, tell: bool = True) -> Counted:
@@ -134,27 +121,25 @@ class Tallies:
             now: Microseconds since 1970.
             tell: Whether those that are seen for the first time are told of, with all that they counted.
         Returns:
-            What they counted; nothing of those that have ended, and of those there is no room for.
+            Those that counted anything; not those that have ended, and those that there is no room for.
         """
-        _, last = np.unique(keys[::-1], return_index=True)
-        once = np.zeros(len(keys), np.bool_)
-        once[len(keys) - 1 - last] = True
-        once &= (counts >= 0).all(axis=1)
-        found, since = np.zeros_like(counts), np.zeros(len(keys), np.int64)
-        left = np.flatnonzero(once)
+        rows = _once(keys, last=True)
+        unknown = counts.min(axis=1) < 0 if len(counts) and counts.min() < 0 else None
+        rows = rows if unknown is None else rows[~unknown[rows]]
+        found: list[Counted] = []
         for known in (self._old, self._new):
-            at, here = known.find(keys[left])
-            at, rows, left = at[here], left[here], left[~here]
-            alive = known.round[at] != _GONE
-            at, rows = at[alive], rows[alive]
-            since[rows] = known.told[at]
-            found[rows] = _grown(counts[rows], known.counts[at])
-            known.counts[at], known.told[at], known.round[at] = counts[rows], now, self._round
-        left = left[: max(self._most - len(self), 0)]
+            some, at, rows = _split(known, keys, rows)
+            before, present = known.facts.take(at, axis=0), counts.take(some, axis=0)
+            known.facts[at, _ROUND] = self._round
+            known.facts[at, _SEEN] = now
+            moved = np.flatnonzero((present != before[:, :_SEEN]).any(axis=1))
+            known.facts[at[moved], :_SEEN] = present[moved]
+            found.append(_some(some[moved], present[moved], before[moved]))
+        rows = rows[: max(self._most - len(self), 0)]
+        self._add(keys[rows], counts[rows], now, self._round)
         if tell:
-            found[left] = counts[left]
-        self._add(keys[left], counts[left], now, self._round)
-        return Counted(found, since)
+            found.append(Counted(rows, counts[rows], np.zeros(len(rows), np.int64)))
+        return _together(found)
 
     def ended(self, keys: Keys, counts: Integers) -> Counted:
         """Forget connections that have ended.
@@ -163,33 +148,64 @@ class Tallies:
             keys: Shape (connections,). Of two with the same key the first is the one that is known.
             counts: Shape (connections, counters), -1 where one is not known.
         Returns:
-            What they counted since they were told of last: all, where they never were.
+            Those that were never told of, and those that counted anything since.
         """
-        found, since = counts.copy(), np.zeros(len(keys), np.int64)
-        _, left = np.unique(keys, return_index=True)
+        rows = _once(keys, last=False)
+        new = np.ones(len(keys), np.bool_)
+        found: list[Counted] = []
         for known in (self._old, self._new):
-            at, here = known.find(keys[left])
-            at, rows, left = at[here], left[here], left[~here]
-            alive = known.round[at] != _GONE
-            at, rows = at[alive], rows[alive]
-            since[rows] = known.told[at]
-            found[rows] = _grown(counts[rows], known.counts[at])
-            known.round[at] = _GONE
+            some, at, rows = _split(known, keys, rows)
+            new[some] = False
+            found.append(_some(some, counts[some], known.facts.take(at, axis=0)))
+            known.facts[at, _ROUND] = _GONE
         if self._in_round:
-            self._add(keys[left], np.zeros((len(left), self._counters), np.int64), 0, _GONE)
-        return Counted(found, since)
+            self._add(keys[rows], np.zeros((len(rows), self._counters), np.int64), 0, _GONE)
+        rest = np.flatnonzero(new)
+        return _together([*found, Counted(rest, counts[rest], np.zeros(len(rest), np.int64))])
 
-    def _add(self, keys: Keys, counts: Integers, now: int, round: int | np.int32) -> None:
-        order = np.argsort(keys)
-        told, rounds = np.full(len(keys), now, np.int64), np.full(len(keys), round, np.int32)
-        self._new = self._new.joined(_Known(keys[order], counts[order], told, rounds))
+    def _add(self, keys: Keys, counts: Integers, now: int, number: int) -> None:
+        """Add connections, ascending by key."""
+        facts = np.empty((len(keys), self._counters + 2), np.int64)
+        facts[:, :_SEEN], facts[:, _SEEN], facts[:, _ROUND] = counts, now, number
+        self._new = self._new.joined(_Known(keys, facts))
 
     def _none(self) -> _Known:
-        return _Known(np.zeros(0, np.uint64), np.zeros((0, self._counters), np.int64), np.zeros(0, np.int64), np.zeros(0, np.int32))
+        return _Known(np.zeros(0, np.uint64), np.zeros((0, self._counters + 2), np.int64))
 
 
-def _grown(now: Integers, before: Integers) -> Integers:
-    """Return what counters grew by. Where one of a connection's went back they began anew, and all that they have is new."""
-    back = ((now < before) & (now >= 0)).any(axis=1)
-    grown: Integers = np.where(back[:, None] | (now < 0), now, now - before)
-    return grown
+def _once(keys: Keys, *, last: bool) -> Integers:
+    """Return rows, ascending by key, of each key once: where it is there several times its first or its last."""
+    order = np.argsort(keys, kind="stable")
+    ascending = keys[order]
+    same: npt.NDArray[np.bool_] = ascending[1:] == ascending[:-1]
+    if same.any():
+        other = [False]
+        order = order[~np.concatenate((same, other) if last else (other, same))]
+    return order
+
+
+def _split(known: _Known, keys: Keys, rows: Integers) -> tuple[Integers, Integers, Integers]:
+    """Return which of some rows are known and have not ended, where these are, and which rows are not known."""
+    at, here = known.find(keys[rows])
+    left = rows[~here]
+    rows, at = rows[here], at[here]
+    alive = known.facts[at, _ROUND] != _GONE
+    return (rows, at, left) if alive.all() else (rows[alive], at[alive], left)
+
+
+def _some(rows: Integers, counts: Integers, before: Integers) -> Counted:
+    """Return those whose counters grew. Where one of a connection's went back they began anew, and all that they have is new."""
+    known: Integers = before[:, :_SEEN]
+    back = np.flatnonzero(((counts < known) & (counts >= 0)).any(axis=1))
+    grown: Integers = np.where(counts < 0, counts, counts - known)
+    grown[back] = counts[back]
+    some = np.flatnonzero((grown > 0).any(axis=1))
+    return Counted(rows[some], grown[some], before[some, _SEEN])
+
+
+def _together(found: list[Counted]) -> Counted:
+    """Return all in one, ascending by row."""
+    rows = np.concatenate([one.rows for one in found])
+    order = np.argsort(rows, kind="stable")
+    counts, since = np.concatenate([one.counts for one in found]), np.concatenate([one.since for one in found])
+    return Counted(rows[order], counts[order], since[order])
