@@ -14,7 +14,7 @@ from nftui.errors import NftuiError
 __all__ = ["Interface", "keep", "offered", "own_address", "refusal", "undecided"]
 
 CHOSEN = "probe.interfaces"
-DECIDING = (CHOSEN, "collector.listen", "collector.enabled")
+DECIDING = (CHOSEN, "probe.conntrack", "collector.listen", "collector.enabled")
 """Keys by which somebody says what is to be collected."""
 
 

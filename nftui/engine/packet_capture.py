@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nftui.capture.probe import interface_links
+from nftui.capture.probe import interfaces
 from nftui.capture.probe.frames import FrameSource
 from nftui.capture.probe.interface_source import InterfaceSettings, opened
 from nftui.capture.probe.pcap_files import PcapFiles
@@ -91,7 +91,7 @@ class PacketCapture:
     def _capture(self) -> None:
         source = opened(self.interface, InterfaceSettings(filter=self.filter, snap=SNAP, ring_octets=RING_OCTETS))
         try:
-            files = PcapFiles(self._stem, interface_links.find(self.interface).link, self.most)
+            files = PcapFiles(self._stem, interfaces.find(self.interface).link, self.most)
             try:
                 ending = False
                 while not ending:

@@ -91,13 +91,19 @@ class ProbeFacts:
         """Return all, what needs a look first."""
         told = [Fact("problem", list(self._problem())), direction(self._sided)]
         if self.entry.get("kind") == KERNEL:
-            return [*told, Fact("flows", list(self._flows())), Fact("lost", list(self._dropped("events")))]
+            return [
+                *told,
+                Fact("flows", list(self._flows())),
+                Fact("table", list(self._table("connections"))),
+                Fact("lost", list(self._dropped("events"))),
+                Fact("told", list(self._told_of_connections())),
+            ]
         return [
             *told,
             Fact("packets", list(self._packets())),
             Fact("flows", list(self._flows())),
             Fact("dropped", list(self._dropped("packets"))),
-            Fact("table", list(self._table())),
+            Fact("table", list(self._table("flows"))),
             Fact("left out", list(self._left_out())),
             Fact("told", list(self._told())),
             Fact("interface", list(self._interface())),
@@ -137,10 +143,10 @@ class ProbeFacts:
         if last:
             yield say(f"the last {since(last, self.now)} ago")
 
-    def _table(self) -> Iterator[list[Part]]:
+    def _table(self, what: str) -> Iterator[list[Part]]:
         used, most = self._number("used"), self._number("entries")
         if most > 0:
-            yield say(f"{used:,} of {most:,} flows, {100 * used / most:.0f} %", "warn" if used > FULL * most else "text")
+            yield say(f"{used:,} of {most:,} {what}, {100 * used / most:.0f} %", "warn" if used > FULL * most else "text")
         for key, words in (("emergency", "ended early: no room"), ("lost_packets", "packets in no flow: no room")):
             if count := self._number(key):
                 yield say(f"{count:,} {words}", "warn")
@@ -156,6 +162,10 @@ class ProbeFacts:
     def _told(self) -> Iterator[list[Part]]:
         yield say(f"{self._number('inactive')}s after a flow's last packet")
         yield say(f"every {self._number('active')}s while it goes on")
+
+    def _told_of_connections(self) -> Iterator[list[Part]]:
+        yield say(f"each {self._number('active')}s while a connection goes on")
+        yield say("when the kernel forgets it")
 
     def _interface(self) -> Iterator[list[Part]]:
         if link := self.entry.get("link"):

@@ -330,6 +330,13 @@ def averaged_over(answer: Answer, now: int) -> int:
     return max(min(interval.end, max(now, start)) - start, SECOND)
 
 
+def known_of(before: Interval, answer: Answer) -> int:
+    """Return the microseconds of a period of which flows are held, by an answer over it: its means are taken over these."""
+    held = answer.coverage.held
+    known = [start for start in (answer.first, None if held is None else held.start) if start is not None]
+    return before.end - max(before.start, min(known, default=before.start))
+
+
 def change(now: float, before: float) -> str:
     """Return how a sum changed in at most 5 characters: `+12%`, `-3%`, `=`, `x3.4`, `new`, `gone`."""
     if now == before:

@@ -87,7 +87,7 @@ def coverage(answer: Answer | None, collector: Collector, colours: tuple[str, st
         rows.append(("sampling", "applied: sums are estimates" if held.sampled else "none: sums are exact"))
         settling = "not known" if held.settling_from is None else f"after {time_text(held.settling_from, MOMENT)} (drawn dim)"
         rows.append(("still settling", settling))
-        rows.append(("lost", f"{held.drops:,} datagrams in the kernel, {held.lost:,} by sequence numbers"))
+        rows.append(("lost", f"{held.drops:,} datagrams and packets in the kernel, {held.lost:,} by sequence numbers"))
         rows += [("unread", words) for words in held.unread[:20]]
     for one in (one for one in sides if one.one_sided):
         words = f"{one.unanswered:,} of {one.connections:,} TCP connections without answer: Sources (7) says more"

@@ -43,6 +43,7 @@ def test_status_is_not_trusted() -> None:
     assert understand({"now": now - 6 * SECOND}, now).label.startswith("status stale")
     assert understand({"now": now, "running": False}, now).label == "collector stopped"
     assert understand({"now": now, "exporters": [1, 2], "drops": 3, "queue_dropped": 1}, now).drops == 4
+    assert understand({"now": now, "drops": 3, "probes": [{"drops": 5}, {"drops": "many"}, 7]}, now).drops == 8
     odd = understand(
         {"now": "x", "exporters": {"a": 1}, "drops": True, "events": [1, {"time": "x"}, {"time": 1, "text": "\x1b[2J"}]}, now
     )
