@@ -27,9 +27,9 @@ class Collector:
         problem: Why the collector that the dashboard started ended, in its words; or why its status can't be read.
         age: Microseconds since the status was written.
         exporters: How many have sent; None where that isn't known.
-        probes: What it says of each interface whose packets become flows, and of the kernel's connections.
         drops: Datagrams and packets lost in the kernel, and flows lost in the collector; None where that isn't known.
         events: Newest first.
+        probes: What it says of each interface whose packets become flows, and of the kernel's connections.
     """
 
     state: str = "none"
@@ -92,3 +92,24 @@ def understand(status: dict[str, Any] | None, now: int, unreadable: str = "") ->
 
 def _number(value: Any) -> int | None:
     return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**63 else None
+
+
+def nothing_yet(collector: Collector, listening: str, label: str) -> tuple[str, ...]:
+    """Return what to say where no flow has come so far: what is under way, or how to begin.
+
+    Args:
+        collector: As it describes itself.
+        listening: Where exporters should send to; empty where nothing of ours listens.
+        label: The range of time, in words.
+    """
+    if collector.state == "running" and collector.probes:
+        from nftui.screens.probes import awaited
+
+        return awaited(collector.probes)
+    if not listening:
+        return ("no flows yet: start `nftui collect`, or run `nftui demo`", f"asked: {label}; t chooses another range")
+    return (
+        f"no flows yet: point an exporter at {listening}",
+        "or have the packets of an interface here become flows: 7, then p",
+        "`nftui demo` simulates a network; t chooses another range",
+    )

@@ -76,9 +76,7 @@ class InterfaceChoice(Paced, ModalScreen[tuple[str, ...] | None]):
                 yield Static(WORDS, id="words", markup=False)
             yield OptionList(Option(Text(f"    {EXPORTS}"), id=NONE), id="choices", markup=False)
             yield Static("", id="wrong", markup=False)
-            # Exports are taken in any case.
-            leaves = "only listens" if self._first else "leaves it"
-            yield Static(f"⏎ takes it, ␣ marks several, esc {leaves}", id="hint", markup=False)
+            yield Static(self._hint(), id="hint", markup=False)
 
     def on_mount(self) -> None:
         """Begin to look at the interfaces."""
@@ -121,6 +119,10 @@ class InterfaceChoice(Paced, ModalScreen[tuple[str, ...] | None]):
             if option.prompt != prompt:
                 choices.replace_option_prompt(option.id or NONE, prompt)
 
+    def _hint(self) -> str:
+        takes = "takes what is marked, ␣ marks and unmarks" if self._marked else "takes it, ␣ marks several"
+        return f"⏎ {takes}, esc {'only listens' if self._first else 'leaves it'}"
+
     def _prompt(self, name: str) -> Text:
         one = self._seen.interfaces.get(name)
         if one is None:
@@ -144,6 +146,7 @@ class InterfaceChoice(Paced, ModalScreen[tuple[str, ...] | None]):
         if option is not None and option.id in self._seen.interfaces:
             self._marked ^= {option.id}
             self._paint()
+            self.query_one("#hint", Static).update(self._hint())
 
     def action_leave(self) -> None:
         """Only listen, where nothing was said so far; else leave it as it was."""

@@ -16,7 +16,7 @@ from nftui.errors import FilterError
 from nftui.printable import printable
 from nftui.screens import cells, errands, presets, reading, registries, terms
 from nftui.screens.asker import Answered, Asker, Growing
-from nftui.screens.collector import understand
+from nftui.screens.collector import nothing_yet, understand
 from nftui.screens.filtered import FilteredScreen
 from nftui.screens.questions import Question, Reply
 from nftui.screens.shell import LOOK_S
@@ -494,14 +494,4 @@ class InvestigationScreen(FilteredScreen):
         if self.collector.state == "running" and self.collector.exporters:
             sent = "1 exporter has sent" if self.collector.exporters == 1 else f"{self.collector.exporters} exporters have sent"
             return (f"no flows{when or ' yet'}, but {sent}:", "t, then all, shows flows of other times, if a clock is wrong")
-        if self.collector.state == "running" and self.collector.probes:
-            from nftui.screens.probes import awaited
-
-            return awaited(self.collector.probes)
-        if not self.host.listening:
-            return ("no flows yet: start `nftui collect`, or run `nftui demo`", f"asked: {label}; t chooses another range")
-        return (
-            f"no flows yet: point an exporter at {self.host.listening}",
-            "or have the packets of an interface here become flows: 7, then p",
-            "`nftui demo` simulates a network; t chooses another range",
-        )
+        return nothing_yet(self.collector, self.host.listening, label)
