@@ -110,6 +110,8 @@ class NftuiApp(App[None], inherit_bindings=False):
         Binding("q", "leave", "Quit", id="app.quit", tooltip="Close a window, else leave the program"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True, id="app.quit_always", tooltip="Leave the program"),
     ]
+    # Notices name files, whose paths are long.
+    CSS = "Toast { max-width: 90%; }"
     view: var[View] = var(View(), init=False)
 
     def __init__(
@@ -362,8 +364,8 @@ class NftuiApp(App[None], inherit_bindings=False):
 
 
 HELD_S = 0.05
-LAID_OUT_S = 0.005
 """Seconds between two looks whether a terminal that doesn't answer takes more."""
+LAID_OUT_S = 0.005
 _ABLE = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
 _SPELT = {"⏎": "ret", "␣": "spc"}
 

@@ -7,6 +7,7 @@ ASCII.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -17,10 +18,23 @@ from nftui.units import EARLIEST, LATEST
 
 TIME_FORM = "%Y-%m-%dT%H:%M:%S%.6fZ"
 _MAPPED = np.array([0, 0, 0, 0, 0, 0xFFFF], dtype=np.uint16)
-_GROUP = pl.Series([f"{number:x}" for number in range(1 << 16)])
-_OCTET = pl.Series([f"{number:02x}" for number in range(256)])
-_FIRST_HALF = pl.Series([f"{number >> 8}.{number & 255}." for number in range(1 << 16)])
-_LAST_HALF = pl.Series([f"{number >> 8}.{number & 255}" for number in range(1 << 16)])
+
+
+@cache
+def _groups() -> pl.Series:
+    """Return the texts of all 16-bit groups of an IPv6 address. Such tables are made when they are needed: it takes 10 ms each."""
+    return pl.Series([f"{number:x}" for number in range(1 << 16)])
+
+
+@cache
+def _octets() -> pl.Series:
+    return pl.Series([f"{number:02x}" for number in range(256)])
+
+
+@cache
+def _halves(end: str) -> pl.Series:
+    """Return the texts of all halves of an IPv4 address, and what follows them."""
+    return pl.Series([f"{number >> 8}.{number & 255}{end}" for number in range(1 << 16)])
 
 
 def plain(frame: pl.DataFrame, text: Callable[[str], str], quote: str = "") -> pl.DataFrame:
@@ -80,12 +94,12 @@ def addresses(series: pl.Series) -> pl.Series:
 
 def macs(series: pl.Series) -> pl.Series:
     """Return numbers of 48 bit as MAC addresses."""
-    octets = [_OCTET.gather((series // (1 << shift) % 256).cast(pl.UInt32)).alias(str(shift)) for shift in range(40, -1, -8)]
+    octets = [_octets().gather((series // (1 << shift) % 256).cast(pl.UInt32)).alias(str(shift)) for shift in range(40, -1, -8)]
     return pl.DataFrame(octets).select(pl.concat_str(pl.all(), separator=":")).to_series().alias(series.name)
 
 
 def _dotted(groups: NDArray[np.uint16]) -> pl.Series:
-    halves = _FIRST_HALF.gather(_places(groups[:, 6])).alias("a"), _LAST_HALF.gather(_places(groups[:, 7])).alias("b")
+    halves = _halves(".").gather(_places(groups[:, 6])).alias("a"), _halves("").gather(_places(groups[:, 7])).alias("b")
     return pl.DataFrame(halves).select(pl.concat_str("a", "b")).to_series()
 
 
@@ -110,7 +124,7 @@ def _colons(groups: NDArray[np.uint16], places: NDArray[np.int64]) -> list[tuple
 def _joined(groups: NDArray[np.uint16]) -> pl.Series:
     if not groups.shape[1]:
         return pl.Series([""]).new_from_index(0, len(groups))
-    columns = [_GROUP.gather(_places(groups[:, place])).alias(str(place)) for place in range(groups.shape[1])]
+    columns = [_groups().gather(_places(groups[:, place])).alias(str(place)) for place in range(groups.shape[1])]
     return pl.DataFrame(columns).select(pl.concat_str(pl.all(), separator=":")).to_series()
 
 

@@ -26,7 +26,7 @@ class Glyphs:
         swatch: Stands for a series, in its colour.
         pointer: In front of the row of the cursor.
         up: Ascending. Likewise `down`.
-        marked: Behind the heading by which a table is ordered.
+        marked: Behind the heading by which a table is ordered, the greatest first; `turned` where the smallest is first.
         thumb: Of a scroll bar.
         ellipsis: Of what was cut.
         strokes: Of lines, by weight: level, upright, and the corners in the order of `corners`.
@@ -46,6 +46,7 @@ class Glyphs:
     up: str = "▲"
     down: str = "▼"
     marked: str = "▾"
+    turned: str = "▴"
     thumb: str = "┃"
     ellipsis: str = "…"
     strokes: tuple[str, str, str] = ("─│┌┐└┘", "━┃┏┓┗┛", "═║╔╗╚╝")
@@ -55,10 +56,12 @@ class Glyphs:
 BRAILLE = Glyphs("braille", strokes=("⠒⡇⡖⢲⠧⠼", "⠶⡇⡖⢲⠧⠼", "⣶⣿⣶⣶⣿⣿"), dots=True)
 BLOCKS = Glyphs("blocks")
 # What is in code page 437, and so in the kernel's own font: half blocks, and none of the eighths.
-HALF = Glyphs("half", rising=" ▄█", running=" ▌█", marked="▼", thumb="║", ellipsis="~", strokes=("─│┌┐└┘", "═║╔╗╚╝", "██████"))
+HALF = Glyphs(
+    "half", rising=" ▄█", running=" ▌█", marked="▼", turned="▲", thumb="║", ellipsis="~", strokes=("─│┌┐└┘", "═║╔╗╚╝", "██████"),
+)  # fmt: skip
 ASCII = Glyphs(
     "ascii", rising=" .:-=+*#", running=" -=#", upper='"', shades=" .:+#", horizontal="-", vertical="|", corners="++++", swatch="#",
-    pointer=">", up="^", down="v", marked="*", thumb="#", ellipsis="~", strokes=("-|++++", "=|++++", "######"),
+    pointer=">", up="^", down="v", marked="*", turned="^", thumb="#", ellipsis="~", strokes=("-|++++", "=|++++", "######"),
 )  # fmt: skip
 GLYPHS = {glyphs.name: glyphs for glyphs in (BRAILLE, BLOCKS, HALF, ASCII)}
 

@@ -336,6 +336,7 @@ class InvestigationScreen(FilteredScreen):
     def action_reverse(self) -> None:
         """Turn the order around."""
         self.view = replace(self.view, ascending=not self.view.ascending)
+        self._elsewhere("reverse", "smallest first" if self.view.ascending else "greatest first")
 
     # Steps down and up
 
@@ -493,5 +494,14 @@ class InvestigationScreen(FilteredScreen):
         if self.collector.state == "running" and self.collector.exporters:
             sent = "1 exporter has sent" if self.collector.exporters == 1 else f"{self.collector.exporters} exporters have sent"
             return (f"no flows{when or ' yet'}, but {sent}:", "t, then all, shows flows of other times, if a clock is wrong")
-        where = f"point an exporter at {self.host.listening}" if self.host.listening else "start `nftui collect`"
-        return (f"no flows yet: {where}, or run `nftui demo`", f"asked: {label}; t chooses another range")
+        if self.collector.state == "running" and self.collector.probes:
+            from nftui.screens.probes import awaited
+
+            return awaited(self.collector.probes)
+        if not self.host.listening:
+            return ("no flows yet: start `nftui collect`, or run `nftui demo`", f"asked: {label}; t chooses another range")
+        return (
+            f"no flows yet: point an exporter at {self.host.listening}",
+            "or have the packets of an interface here become flows: 7, then p",
+            "`nftui demo` simulates a network; t chooses another range",
+        )

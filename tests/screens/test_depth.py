@@ -64,7 +64,20 @@ def test_characters_are_told_from_the_environment(environ: dict[str, str], coerc
 
 @pytest.mark.parametrize("one", GLYPHS.values(), ids=list(GLYPHS))
 def test_each_character_of_a_set_takes_one_cell_and_is_in_it(one: Glyphs) -> None:
-    for name in ("rising", "running", "shades", "horizontal", "vertical", "corners", "swatch", "pointer", "up", "down", "marked"):
+    for name in (
+        "rising",
+        "running",
+        "shades",
+        "horizontal",
+        "vertical",
+        "corners",
+        "swatch",
+        "pointer",
+        "up",
+        "down",
+        "marked",
+        "turned",
+    ):
         text = getattr(one, name)
         assert cell_len(text) == len(text)
         assert plainer(text, one) == text

@@ -253,12 +253,14 @@ async def test_sorts_by_each_column(make: Make, data: Callable[..., LocalBackEnd
             orders = []
             for key in "sS":
                 await pilot.press(key)
-                await pilot.pause()
+                await pilot.pause(0.02)
                 assert screen.table.frame is not None
                 orders.append(screen.table.frame[ORDERED.get(column, column)].to_list())
                 if key == "s":
                     assert screen.table.frame["address"][0] == first, column
                     assert screen.table.marked == column
+                label = next(one.label for one in screen.table.columns if one.name == column)
+                assert f"{label}{'▴' if screen._ascending else '▾'}" in "\n".join(lines(app))
             none = {None, 0}
             assert [one for one in orders[0] if one not in none] == [one for one in orders[1] if one not in none][::-1]
 
@@ -344,7 +346,10 @@ PROBES = [
         drops=40, last_drop=ago(70), used=261_000, entries=262_144, emergency=77, lost_packets=5, sampling=10, sampled_out=9000,
         cut=3, last_seen=ago(65),
     ),
-    PacketSource("conntrack", kind="kernel", address="192.0.2.10", flows=930, flows_per_s=12.0, last_seen=ago(1)).as_dict(),
+    PacketSource(
+        "conntrack", kind="kernel", address="192.0.2.10", flows=930, flows_per_s=12.0, last_seen=ago(1), used=250_000,
+        entries=262_144, drops=17, last_drop=ago(70),
+    ).as_dict(),
 ]  # fmt: skip
 ONE_SIDED = Sidedness(address_octets("192.0.2.10") or b"", 2, 220, 214, 31)
 
@@ -362,11 +367,12 @@ async def test_probes_stand_beside_exporters(make: Make, data: Callable[..., Loc
                 "wlan0",
                 ("wlan0 is gone", "40 packets in the kernel, 3.8 %", "the last 1m ago", "77 ended early", "1 in 10 looked at"),
             ),
+            ("conntrack", ("250,000 of 262,144 connections, 95 %", "17 events in the kernel", "while a connection goes on")),
         ):
             await pilot.press("j")
             await pilot.pause(0.1)
             row = screen.table.row()
-            assert row is not None and row["address"] == f"probe {name}"
+            assert row is not None and str(row["address"]).removeprefix("probe ") == name
             if size[0] > 80:
                 for each in words:
                     assert each in text(app), each
