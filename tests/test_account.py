@@ -17,8 +17,8 @@ from nftui.engine.packet_source import KERNEL, PacketSource
 from nftui.errors import StoreError
 from nftui.units import SECOND
 from tests.screens.conftest import HOSTILE, NOW
-from tests.screens.test_sources import EXPORTERS, INTERFACES, ago, hostile
-from tests.screens.test_sources import account as written
+from tests.screens.sources import EXPORTERS, INTERFACES, ago, hostile
+from tests.screens.sources import account as written
 
 
 @pytest.fixture

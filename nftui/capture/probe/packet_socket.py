@@ -23,7 +23,7 @@ TPACKET_V3 = 2
 PROMISCUOUS = 1
 ETH_P_ALL = 3
 SO_ATTACH_FILTER = 26
-FANOUT_HASH, FANOUT_ROUND_ROBIN, FANOUT_CPU, FANOUT_QUEUE = 0, 1, 2, 5
+FANOUT_HASH, FANOUT_ROUND_ROBIN = 0, 1
 _GROUP_STEP = 40503
 FRAME = 2048
 """What the kernel is told of the size of a frame: of no consequence in version 3, but it must divide a block."""
