@@ -92,24 +92,3 @@ def understand(status: dict[str, Any] | None, now: int, unreadable: str = "") ->
 
 def _number(value: Any) -> int | None:
     return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**63 else None
-
-
-def nothing_yet(collector: Collector, listening: str, label: str) -> tuple[str, ...]:
-    """Return what to say where no flow has come so far: what is under way, or how to begin.
-
-    Args:
-        collector: As it describes itself.
-        listening: Where exporters should send to; empty where nothing of ours listens.
-        label: The range of time, in words.
-    """
-    if collector.state == "running" and collector.probes:
-        from nftui.screens.probes import awaited
-
-        return awaited(collector.probes)
-    if not listening:
-        return ("no flows yet: start `nftui collect`, or run `nftui demo`", f"asked: {label}; t chooses another range")
-    return (
-        f"no flows yet: point an exporter at {listening}",
-        "or have the packets of an interface here become flows: 7, then p",
-        "`nftui demo` simulates a network; t chooses another range",
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from copy import deepcopy
 from typing import Any
 
 from textual.pilot import Pilot
@@ -78,12 +79,13 @@ INTERFACES = {
 
 
 def account(**more: Any) -> dict[str, Any]:
-    """Return an account as a collector writes it."""
-    return {
+    """Return an account as a collector writes it, for one test alone."""
+    told = {
         "pid": 1, "running": True, "now": NOW, "listen": LISTEN, "exporters": EXPORTERS, "exporters_known": len(EXPORTERS),
         "datagrams_per_s": 98.0, "flows_per_s": 1712.4, "sequence_lost": 14, "held_octets": 19_200, "drops": 7, "queue_dropped": 0,
         "events": [{"time": NOW - seconds * SECOND, "text": text} for seconds, text in EVENTS], **more,
     }  # fmt: skip
+    return deepcopy(told)
 
 
 async def opened(pilot: Pilot[None]) -> SourcesScreen:
