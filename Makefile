@@ -62,7 +62,7 @@ check: setup
 docs: setup
 	@$(BIN)/python -m tests.structure.keys > docs/keys.new && mv docs/keys.new docs/keys.md
 
-# Its pictures, of a network that is simulated for a quarter of an hour first: look at them before they are committed.
+# Its pictures, of a simulated network: look at them before they are committed.
 pictures: setup
 	@$(BIN)/python -m tests.structure.pictures $(ARGS)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nftui.engine.account import CLOCK_S, STALE, AccountReader, counts, dicts, entries, instant, integer, real
-from nftui.engine.packet_source import PACKETS
+from nftui.engine.packet_source import KERNEL, PACKETS
 from nftui.engine.store import Store
 from nftui.errors import StoreError
 from nftui.printable import printable
@@ -142,11 +142,12 @@ def _probe_lines(source: dict[str, Any]) -> Iterator[str]:
     """Yield what is known of a source of packets: its rates, then what was lost, and why nothing comes."""
     kind = "" if source.get("kind") == PACKETS else f" {printable(source.get('kind', '?'), 12)}"
     used, entries = integer(source.get("used")), integer(source.get("entries"))
+    holds = "connections" if source.get("kind") == KERNEL else "follows"
     yield (
         f"probe {printable(source.get('source', '?'), 15)}{kind}  "
         f"{scaled(real(source.get('packets_per_s')))} packets/s  {octets(real(source.get('octets_per_s')))}/s  "
         f"{real(source.get('flows_per_s')):,.1f} flows/s  drops {integer(source.get('drops')):,}"
-        f"{f'  follows {used:,} of {entries:,}' if entries else ''}"
+        f"{f'  {holds} {used:,} of {entries:,}' if entries else ''}"
     )
     lines = [
         printable(source["problem"], 200) if source.get("problem") else "",

@@ -110,6 +110,8 @@ class NftuiApp(App[None], inherit_bindings=False):
         Binding("q", "leave", "Quit", id="app.quit", tooltip="Close a window, else leave the program"),
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True, id="app.quit_always", tooltip="Leave the program"),
     ]
+    # Notices name files, whose paths are long.
+    CSS = "Toast { max-width: 90%; }"
     view: var[View] = var(View(), init=False)
 
     def __init__(
@@ -145,6 +147,7 @@ class NftuiApp(App[None], inherit_bindings=False):
             ConfigError: The theme, the range, the group-by or the id of a key can't be used.
         """
         self.link, self.shown, self._held = Link(), Shown(), False
+        self._utf8: bool | None = None  # whether the terminal showed that it takes UTF-8; None where it wasn't asked
         super().__init__()
         self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.back_end, self.display_settings, self.clock = back_end, display, clock
@@ -238,9 +241,29 @@ class NftuiApp(App[None], inherit_bindings=False):
         deep = depth(display.colours, self.environ)
         theme = self.themes.chosen(display.theme, deep)
         unsaid = self.environ is _ABLE and display.glyphs == "auto"
-        self.depth, self.glyphs = deep, glyphs.BLOCKS if unsaid else glyphs.told(display.glyphs, self.environ, deep)
+        self.depth, self.glyphs = deep, glyphs.BLOCKS if unsaid else self._told(display, deep)
         self.console._color_system = deep.system
         self.theme = theme
+
+    def _told(self, display: DisplaySettings, deep: Depth) -> glyphs.Glyphs:
+        return glyphs.told(display.glyphs, self.environ, deep, shown=self._utf8 is True)
+
+    def asks_encoding(self) -> bool:
+        """Return whether the terminal is to show that it takes UTF-8: once, where nothing else says it."""
+        asks = self._utf8 is None and glyphs.unsaid(self.display_settings.glyphs, self.environ)
+        self._utf8 = False if asks else self._utf8
+        return asks
+
+    def takes_utf8(self) -> None:
+        """Hear that the terminal takes UTF-8: what was shown in ASCII until now is shown in better characters."""
+        self._utf8 = True
+        self.look_like(self.display_settings)
+        self._look_anew()
+
+    def _look_anew(self) -> None:
+        self.theme_changed_signal.publish(self.current_theme)
+        self.refresh_css()
+        self.screen.refresh()
 
     def take(self, config: Config) -> None:
         """Have another configuration hold from now on, as far as it is the dashboard's.
@@ -262,9 +285,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         if display.max_values != before.max_values:
             view = replace(view, limit=wanted.limit)
         self.view = replace(view, bins=min(view.bins, display.maximum_chart_resolution))
-        self.theme_changed_signal.publish(self.current_theme)
-        self.refresh_css()
-        self.screen.refresh()
+        self._look_anew()
 
     async def action_leave(self) -> None:
         """Leave the program; while a capture runs only when that is asked twice."""
@@ -362,8 +383,8 @@ class NftuiApp(App[None], inherit_bindings=False):
 
 
 HELD_S = 0.05
-LAID_OUT_S = 0.005
 """Seconds between two looks whether a terminal that doesn't answer takes more."""
+LAID_OUT_S = 0.005
 _ABLE = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
 _SPELT = {"⏎": "ret", "␣": "spc"}
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from nftui.allocators import keep_little
 from nftui.arguments import parsed
 from nftui.errors import FilterError, NftuiError, UsageError
 
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = argparse.Namespace()
     try:
         command, options = parsed(arguments)
+        if own:
+            keep_little(os.environ)
         if own and command in OPENING:
             _drop_rights()
         status = COMMANDS[command](options)

@@ -88,8 +88,9 @@ class ProbeSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Whether later fragments of a packet count for the ports of the first."""
     processes: int = 1
     """Processes that share the packets of each interface, up to 64; 0 for one on each core."""
-    ring: str = "32M"
-    """Memory in which the kernel keeps packets of an interface until they are looked at."""
+    ring: str = ""
+    """Memory in which the kernel keeps packets of an interface until they are looked at; empty for a 128th of what there is, 32 to
+    128 MB."""
     conntrack: bool = False
     """Whether connections that the kernel's connection tracking forgets become flows, too."""
     address: str = ""
@@ -347,6 +348,11 @@ def _check_choices(display: DisplaySettings, name: str) -> None:
             raise ConfigError(f"{name}: display.{key} is {value!r}; it takes {', '.join(choices[:-1])} or {choices[-1]}")
 
 
+def own_networks(config: Config) -> tuple[str, ...]:
+    """Return the networks that were named as one's own; none where nobody said so: private ones are but likely to be."""
+    return () if config.network.home == NetworkSettings().home else config.network.home
+
+
 def _check_home(home: tuple[str, ...], name: str) -> None:
     if not home:
         raise ConfigError(f"{name}: network.home is empty; name your networks, or leave it out for the private ones")
@@ -403,7 +409,7 @@ def _check_snmp(snmp: SnmpSettings, name: str) -> None:
 def _check_sizes(config: Config, name: str) -> None:
     for key, text in (
         ("collector.receive_buffer", config.collector.receive_buffer),
-        ("probe.ring", config.probe.ring),
+        ("probe.ring", config.probe.ring or "0"),
         ("store.max_size", config.store.max_size or "0"),
         ("store.min_free", config.store.min_free or "0"),
     ):

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from nftui.allocators import read_by_few
 from nftui.config import Config, default_cache
 from nftui.engine import places
 from nftui.engine.account import Account
@@ -25,6 +26,7 @@ from nftui.engine.child import die_with_parent
 from nftui.engine.files import FILE_MODE
 from nftui.engine.filter_resolving import resolved
 from nftui.engine.local import LocalBackEnd
+from nftui.engine.local_interfaces import own_address
 from nftui.engine.one_sided import Sides
 from nftui.engine.ordered import Records
 from nftui.engine.owners import Owners
@@ -82,16 +84,25 @@ class Watched(LocalBackEnd):
 
     def status(self) -> dict[str, Any] | None:
         """Return the collector's last status; `problem` alone when it is gone."""
-        problem = self._collector.problem() if self._collector else ""
-        status = {"problem": problem} if problem else super().status()
+        status = super().status()
+        status = self._instead(status) or status
         if self._owners is not None and status is not None and status.get("probes"):
             self._owners.begin()
         return status
 
     def account(self) -> Account:
         """Return the collector's account; `problem` alone as its status when it is gone."""
-        problem = self._collector.problem() if self._collector else ""
-        return replace(super().account(), status={"problem": problem}, running=False) if problem else super().account()
+        account = super().account()
+        instead = self._instead(account.status)
+        return account if instead is None else replace(account, status=instead, running="starting" in instead)
+
+    def _instead(self, status: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return what holds in the place of what is read: why our collector is gone, or that it has not said anything yet."""
+        if self._collector is None:
+            return None
+        if problem := self._collector.problem():
+            return {"problem": problem}
+        return None if (status or {}).get("pid") == self._collector.process.pid else {"starting": True}
 
 
 class Child:
@@ -168,7 +179,7 @@ def run(
         return _show(
             data,
             config,
-            listening=f"{own_address()}:{port}",
+            listening=f"[{address}]:{port}" if ":" in (address := own_address()) else f"{address}:{port}",
             collector=child,
             config_path=config_path,
             first=child is not None and not listen and not interfaces,
@@ -222,16 +233,6 @@ def demo(data: Path | None, config: Config, *, network: str | None, seed: int, s
         return _until_told(collector)
 
 
-def own_address() -> str:
-    """Return the address that exporters elsewhere would most likely reach this machine at; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
-
-
 def free_port() -> int:
     """Return a UDP port of the loopback that is free now."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -261,6 +262,7 @@ def _show(
     from nftui.app import NftuiApp
     from nftui.screens.this_host import ThisHost
 
+    read_by_few(os.environ)
     lower_pool()
     # These would win over the size that the terminal tells, and stay when it changes; a browser tells its first size by them.
     for name in () if in_browser else ("COLUMNS", "LINES"):

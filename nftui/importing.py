@@ -9,15 +9,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nftui.collecting import UMASK
 from nftui.config import Config
+from nftui.engine.packet_source import PACKETS, PacketSource
 from nftui.printable import printable
 from nftui.units import SECOND, duration
-
-if TYPE_CHECKING:
-    from nftui.engine.packet_source import PacketSource
 
 BAR = 24
 NOT_METERED = (
@@ -139,4 +137,7 @@ def probe_lines(source: PacketSource) -> list[str]:
     counts = asdict(source)
     counts["frames"] = source.packets
     counts["packets"] = source.packets - source.not_ip - source.cut - source.sampled_out
-    return [f"{source.source}: {source.flows:,} flows", *(f"  {line}" for line in traffic_lines(counts))]
+    lines = traffic_lines(counts)
+    if source.drops:
+        lines.append(f"{source.drops:,} {'packets' if source.kind == PACKETS else 'events'} more were dropped by the kernel")
+    return [f"{source.source}: {source.flows:,} flows", *(f"  {line}" for line in lines)]

@@ -32,6 +32,7 @@ from textual_serve.download_manager import DownloadManager
 
 from nftui import dashboard
 from nftui.config import Config
+from nftui.engine.local_interfaces import own_address
 from nftui.errors import ListenError
 from nftui.printable import printable
 
@@ -112,7 +113,7 @@ class Server:
     def link(self) -> str:
         """The address with the token."""
         anywhere = self._address in ("0.0.0.0", "::", "")  # noqa: S104  told, not bound
-        host = dashboard.own_address() if anywhere else self._address
+        host = own_address() if anywhere else self._address
         return f"http://{f'[{host}]' if ':' in host else host}:{self._port}/?token={self.token}"
 
     def application(self) -> web.Application:

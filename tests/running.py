@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -12,9 +13,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, Self
+from unittest.mock import patch
+
+from nftui import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT_S = 20.0
@@ -31,9 +35,23 @@ def nftui(*words: object, check: bool = True, env: dict[str, str] | None = None)
     return done
 
 
+def told(*words: object) -> str:
+    """Run one command in this process, which spares the start of one, and return what it printed."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    try:
+        with redirect_stdout(out), redirect_stderr(err), patch.dict(os.environ, {"TZ": "UTC"}):
+            time.tzset()
+            status = cli.main([str(word) for word in words])
+    finally:
+        time.tzset()
+    said = err.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    assert (status, said) == (0, "")
+    return str(out.buffer.getvalue().decode())  # type: ignore[attr-defined]
+
+
 def answer(*words: object) -> dict[str, Any]:
-    """Run one asking command and return its JSON."""
-    found: dict[str, Any] = json.loads(nftui(*words, "-o", "json").stdout)
+    """Run one asking command in this process and return its JSON."""
+    found: dict[str, Any] = json.loads(told(*words, "-o", "json"))
     return found
 
 

@@ -17,8 +17,8 @@ from nftui.engine.packet_source import KERNEL, PacketSource
 from nftui.errors import StoreError
 from nftui.units import SECOND
 from tests.screens.conftest import HOSTILE, NOW
-from tests.screens.test_sources import EXPORTERS, INTERFACES, ago, hostile
-from tests.screens.test_sources import account as written
+from tests.screens.sources import EXPORTERS, INTERFACES, ago, hostile
+from tests.screens.sources import account as written
 
 
 @pytest.fixture
@@ -111,12 +111,14 @@ def test_hostile_names(running: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_probes_in_words(running: Path, capsys: pytest.CaptureFixture[str]) -> None:
     seen = PacketSource("eth0", packets=1000, octets=10**6, flows=50, packets_per_s=51_200, drops=7, used=45, entries=65_536)
     seen.not_ip, seen.sampling, seen.bpf, seen.problem = 3, 100, "not port 22", "eth0 is down"
-    leave(running, written(probes=[seen.as_dict(), PacketSource("conntrack", KERNEL, flows=9).as_dict()]))
+    told_of = PacketSource("conntrack", KERNEL, flows=9, used=31_204, entries=262_144)
+    leave(running, written(probes=[seen.as_dict(), told_of.as_dict()]))
     assert account.status(running, "text") == 0
     told = capsys.readouterr().out
     for words in (
         "probe eth0  51.2k packets/s", "drops 7  follows 45 of 65,536", "    eth0 is down\n", "1 in 100 packets is looked at",
         "filter: not port 22", "1,000 packets, 50 flows, 3 not IP", "probe conntrack kernel  ", "    9 flows\n",
+        "drops 0  connections 31,204 of 262,144\n",
     ):  # fmt: skip
         assert words in told, words
 

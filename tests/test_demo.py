@@ -168,7 +168,7 @@ def test_samples_of_a_switch_are_what_the_collector_reads(whole: tuple[list[tupl
     frame, decoder = decode(*datagrams)
     sent = exporters.sent["campus-switch"]
     assert (frame.height, frame["octets"].sum(), len(datagrams)) == (sent.flows, sent.octets, sent.datagrams)
-    assert frame.height > 1000 and set(frame["sampling_interval"]) == {50} and set(frame["protocol_version"]) == {1005}
+    assert frame.height > 300 and set(frame["sampling_interval"]) == {50} and set(frame["protocol_version"]) == {1005}
     assert set(frame["ingress_interface"]) == {1, 2} == set(frame["egress_interface"])
     told = decoder.status(NOON * 1_000_000)
     assert told["sequence_lost"] == 0 and told["flows"] == sent.flows

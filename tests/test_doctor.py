@@ -31,7 +31,7 @@ from nftui.cli import main
 from nftui.config import Config
 from nftui.doctor import CHECKS
 from nftui.engine import disk
-from nftui.engine.packet_source import PacketSource
+from nftui.engine.packet_source import KERNEL, PacketSource
 from nftui.engine.store import Store
 from tests.running import ROOT, collecting, free_port, netflow5, nftui, payloads, send
 
@@ -320,5 +320,11 @@ def test_the_probe_tells_what_was_lost() -> None:
     found = list(_entry(seen.as_dict()))
     assert [one.level for one in found] == [Level.PROBLEM, Level.WARNING, Level.WARNING, Level.WARNING]
     assert "7 packets dropped by the kernel, 1,000 taken" in found[1].found and "probe.ring" in found[1].mend
+    full = PacketSource("conntrack", KERNEL, drops=3, used=250_000, entries=262_144)
+    found = list(_entry(full.as_dict()))
+    assert [one.level for one in found] == [Level.WARNING] * 2
+    assert "3 connections ended untold" in found[0].found and "nf_conntrack_max" in found[1].mend
+    (fine,) = _entry(PacketSource("conntrack", KERNEL, used=31, entries=262_144).as_dict())
+    assert (fine.level, fine.found) == (Level.OK, "conntrack: 31 connections in the kernel's table, the end of none was lost")
     (fine,) = _entry(PacketSource("eth0", packets=1000).as_dict())
     assert (fine.level, fine.found) == (Level.OK, "eth0: 1000 packets taken, none dropped")

@@ -6,6 +6,7 @@ import ctypes
 import os
 import socket
 import time
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -66,13 +67,14 @@ class WireSender:
         """Send each frame once."""
         self._range(0, self.frames)
 
-    def run(self, *, packets: int = 0, seconds: float = 0.0, rate: float = 0.0) -> int:
+    def run(self, *, packets: int = 0, seconds: float = 0.0, rate: float = 0.0, again: Callable[[], object] | None = None) -> int:
         """Send a number of frames, or for a time, in their order and from the first again; return how many.
 
         Args:
             packets: How many; 0 for a time.
             seconds: How long; 0 for a number.
             rate: Packets a second; 0 for as fast as it goes.
+            again: Called each time before the first is sent again, to change what `flat` holds.
         """
         sent, at, began = 0, 0, time.perf_counter()
         step = min(CALL, max(1, int(rate * 0.002))) if rate else CALL
@@ -85,6 +87,8 @@ class WireSender:
             self._range(at, number)
             sent += number
             at = (at + number) % self.frames
+            if again and not at:
+                again()
         return sent
 
     def _range(self, first: int, number: int) -> None:

@@ -7,11 +7,16 @@ from collections.abc import Iterator
 
 from nftui import config
 from nftui.checks.finding import Finding, Patient, counted, number, ok, problem, tables, warning
+from nftui.engine import memory
+from nftui.engine.meter_settings import ring_of
+from nftui.engine.packet_source import KERNEL
 from nftui.printable import printable
 from nftui.units import octets
 
 RING_SHARE = 0.25
 """Of the memory that rings may take without a word."""
+FULL = 0.9
+"""Share of the kernel's table of connections that may be taken without a word."""
 
 
 def check_probe(patient: Patient) -> Iterator[Finding]:
@@ -64,10 +69,10 @@ def _interfaces(patient: Patient) -> Iterator[Finding]:
 
 
 def _memory(settings: config.ProbeSettings) -> Iterator[Finding]:
-    ring = config.size(settings.ring) * len(settings.interfaces) * max(settings.processes or os.cpu_count() or 1, 1)
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if ring > memory * RING_SHARE:
-        yield warning(f"rings take {octets(ring)} of {octets(memory)} of memory", "make probe.ring, or probe.processes, less")
+    ring = ring_of(settings) * len(settings.interfaces) * max(settings.processes or os.cpu_count() or 1, 1)
+    there = memory.octets()
+    if ring > there * RING_SHARE:
+        yield warning(f"rings take {octets(ring)} of {octets(there)} of memory", "make probe.ring, or probe.processes, less")
     elif ring:
         yield ok(f"rings take {octets(ring)} of memory")
 
@@ -77,6 +82,9 @@ def _entry(entry: dict[str, object]) -> Iterator[Finding]:
     name = printable(entry.get("source", "?"), 15)
     if entry.get("problem"):
         yield problem(f"{name}: {printable(entry['problem'], 300)}", "until then nothing comes from there")
+    if entry.get("kind") == KERNEL:
+        yield from _connections(entry, name)
+        return
     packets, drops = number(entry.get("packets")), number(entry.get("drops"))
     if drops:
         yield warning(
@@ -92,3 +100,20 @@ def _entry(entry: dict[str, object]) -> Iterator[Finding]:
         yield warning(f"{name}: {lost:,.0f} packets are in no flow", "raise probe.entries, or probe.sampling")
     if not (entry.get("problem") or drops or early or lost):
         yield ok(f"{name}: {counted(int(packets), 'packet')} taken, none dropped")
+
+
+def _connections(entry: dict[str, object], name: str) -> Iterator[Finding]:
+    """Tell what the kernel's connection tracking says of itself."""
+    used, most, lost = (number(entry.get(key)) for key in ("used", "entries", "drops"))
+    if lost:
+        yield warning(
+            f"{name}: {lost:,.0f} connections ended untold, as the kernel had no room for more events",
+            "have the probe take no packets beside them, or give it a core",
+        )
+    if used > FULL * most > 0:
+        yield warning(
+            f"{name}: {used:,.0f} of {most:,.0f} connections are in the kernel's table; packets of more than that are dropped",
+            "sysctl -w net.netfilter.nf_conntrack_max=… where there is memory, at 400 octets each",
+        )
+    elif not lost and not entry.get("problem"):
+        yield ok(f"{name}: {counted(int(used), 'connection')} in the kernel's table, the end of none was lost")

@@ -159,13 +159,16 @@ class DemoExporters:
             raise NftuiError(f"no collector listens on UDP port {self._target[1]}; start one there, then the demo")
 
     def send_history(self, minutes: int = DEFAULT_HISTORY, stop: threading.Event | None = None) -> None:
-        """Send what the last minutes would have brought, as fast as the collector takes it."""
+        """Send what the last minutes would have brought, as fast as the collector takes it.
+
+        sFlow has no part in it: its samples have no times but that of their receipt, and all of them would be of one moment.
+        """
         now = int(self._clock())
         self._begin(now - minutes * MINUTE)
         for until in range(now - minutes * MINUTE + MINUTE, now + 1, MINUTE):
             if stop is not None and stop.is_set():
                 return
-            self._advance(until)
+            self._advance(until, past=True)
 
     def step(self) -> None:
         """Send the flows that have ended since the last step, to the last whole second."""
@@ -206,8 +209,8 @@ class DemoExporters:
             self._meter.add(self._conversations.minute(self._minute))
             self._minute += 1
 
-    def _advance(self, until: int) -> None:
-        """Send all flows that end before a second."""
+    def _advance(self, until: int, past: bool = False) -> None:
+        """Send all flows that end before a second, those of exporters that tell times where that is in the past."""
         if until * SECOND <= self._until:
             return
         self._generate(until)
@@ -215,6 +218,8 @@ class DemoExporters:
         flows = self._meter.take(self._until)
         queued: list[tuple[int, int, bytes]] = []
         for position, stream in enumerate(self._streams):
+            if past and stream.exporter.protocol == "sflow":
+                continue
             seen = flows[flows["exporter"] == position]
             shift = _offset(stream.exporter)
             exported = (seen["end"] // SECOND + 1) * SECOND

@@ -118,6 +118,11 @@ def dicts(value: object) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
+def dropped_packets(status: Mapping[str, Any]) -> int:
+    """Return for how many packets, of all probes, the kernel had no room; events of connection tracking among them."""
+    return sum(max(integer(one.get("drops")), 0) for one in dicts(status.get("probes")))
+
+
 def counts(value: object) -> list[tuple[str, int]]:
     """Return names and numbers of what should be a table of counts, the highest first."""
     return sorted(((name, integer(number)) for name, number in entries(value)), key=lambda one: -one[1])

@@ -24,15 +24,17 @@ import msgspec
 import polars as pl
 
 from nftui import __version__
+from nftui.allocators import Trim
 from nftui.capture.datagrams import DatagramBlock
 from nftui.capture.decoder import Decoder, Rules
 from nftui.capture.probe import rights
 from nftui.capture.streams import NOT_ALLOWED
 from nftui.config import CollectorSettings, Config, size
 from nftui.engine import garbage, notify
+from nftui.engine.account import dropped_packets
 from nftui.engine.accounts import EVENTS
 from nftui.engine.feed import Feed
-from nftui.engine.flow_queue import QUEUE_FLOWS, FlowQueue
+from nftui.engine.flow_queue import FlowQueue, most_flows
 from nftui.engine.keeper import Keeping
 from nftui.engine.keeper_process import KeeperProcess
 from nftui.engine.knowledge import Knowledge, deal
@@ -51,8 +53,10 @@ TICK_S = 0.8
 """Between two tail files. Less than a second, so that with the time a write takes a crash loses no more than the last second."""
 TICK_FLOWS = 160_000
 """So many flows are written before that time is over: what takes longer to write then began earlier."""
+CALM = 10_000
+"""Flows a second below which what was freed isn't wanted again at once."""
 RECEIVING, STORING = "receiving", "storing"
-"""The threads that the watchdog is pinged for."""
+"""The threads that the watchdog is pinged for, and that of a feed, where there is one."""
 log = logging.getLogger(__name__)
 
 
@@ -95,7 +99,7 @@ class Collector:
         entries = [entry for entry in parsed(settings.listen) if inherited is None or entry[2] == "udp"]
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self.share = share or Share(1, number_of(settings.processes, entries, self._tell))
-        self._queue = FlowQueue(QUEUE_FLOWS // self.share.processes)
+        self._queue = FlowQueue(most_flows() // self.share.processes)
         self._outlet = Outlet(root, self._tell, self._queue.room, self.share, inherited.lock if inherited else None)
         given, number = (inherited.sockets, 1) if inherited else (None, self.share.processes)
         self.listening = Listening(entries, size(settings.receive_buffer), processes=number, descriptors=given)
@@ -112,7 +116,7 @@ class Collector:
         self._deal()
         self._knowledge = Knowledge(root, self._decoder, self._decoding, self.share)
         self._stopping = self._reading = False
-        self._reload, self._garbage = reload, garbage.Garbage()
+        self._reload, self._garbage, self._trim = reload, garbage.Garbage(), Trim()
         self._pulse = notify.Pulse(notify.watchdog_s())
         self._stop, self._due, self._drained = threading.Event(), threading.Event(), threading.Event()
         self._started = time.time_ns() // 1000
@@ -137,7 +141,7 @@ class Collector:
         writer.start()
         self._pulse.start()
         if self._feed:
-            self._feed.start(self.take_flows, self.stop)
+            self._feed.start(self.take_flows, self.stop, self._pulse)
         ready()
         try:
             with garbage.seldom():
@@ -297,6 +301,8 @@ class Collector:
         status = self._probes.together(self._workers.together(self.status(running=running)))
         status = self._feed.together(status) if self._feed else status
         self._garbage.look(len(status["exporters"]))
+        if status["flows_per_s"] < CALM:
+            self._trim.look()
         self._pulse.status = in_a_line(status)
         self._outlet.write_status(msgspec.json.encode(status))
 
@@ -416,7 +422,7 @@ class Collector:
 
 def in_a_line(status: Mapping[str, Any]) -> str:
     """Return what a status comes to, for `systemctl status`."""
-    lost = status["drops"] + status["queue_dropped"]
+    lost = status["drops"] + status["queue_dropped"] + dropped_packets(status)
     return (
         f"{status['flows_per_s']:,.0f} flows/s, exporters: {len(status['exporters']):,}; "
         f"{status['flows_stored']:,} flows stored, {status['flows_pending']:,} wait, {lost:,} lost"

@@ -21,9 +21,12 @@ from nftui.engine.accounts import Account
 from nftui.engine.flow_sources import FlowSource
 from nftui.engine.interface_names import InterfaceNames
 from nftui.engine.metering import Metering
+from nftui.engine.notify import Pulse
 from nftui.engine.packet_source import PacketSource
 from nftui.engine.source_events import SourceEvents
 
+METERING = "metering"
+"""The thread, as the watchdog knows it."""
 log = logging.getLogger(__name__)
 
 
@@ -70,23 +73,26 @@ class Feed:
         for source in self._sources:
             source.open()
 
-    def start(self, take: Callable[[list[pl.DataFrame]], object], over: Callable[[], object]) -> None:
+    def start(self, take: Callable[[list[pl.DataFrame]], object], over: Callable[[], object], pulse: Pulse) -> None:
         """Begin.
 
         Args:
             take: Takes flows that have ended.
             over: Called when there is nothing more to come.
+            pulse: Pings the watchdog while the thread goes round; what is left at the end takes as long as it takes.
         """
-        metering = self._metering = Metering(self._sources, take)
+        metering = self._metering = Metering(self._sources, take, lambda: pulse.beat(METERING))
 
         def run() -> None:
             try:
-                metering.run()
+                metering.run(lambda: pulse.release(METERING))
             except Exception as error:
                 log.exception("packets are taken no more")
                 self._failure = f"packets are taken no more: {type(error).__name__}"
+                pulse.release(METERING)
             over()
 
+        pulse.beat(METERING)
         self._thread = threading.Thread(target=run, name="meter", daemon=True)
         self._thread.start()
 

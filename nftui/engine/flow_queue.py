@@ -7,12 +7,27 @@ from collections import deque
 
 import polars as pl
 
-QUEUE_FLOWS = 4_000_000
-"""Flows that wait for the disk at most, in all processes of one kind; what comes on top is dropped and counted."""
+from nftui.engine import memory
+
+QUEUE_FLOWS, FLOW_OCTETS, SHARE = 4_000_000, 200, 8
+"""Flows that wait for the disk at most, in all processes of one kind; what each takes while it waits; and the part of the memory
+that they may have. Where the disk refuses them as many wait once more, with the writer."""
+LEFT_FREE = 8
+"""Part of the room into which flows that had to make room for others don't come."""
+NO_ROOM = 5
+"""flowEndReason: lack of resources."""
+
+
+def most_flows() -> int:
+    """Return how many flows may wait on this machine, in all processes of one kind; what comes on top is dropped and counted."""
+    return min(QUEUE_FLOWS, memory.octets() // SHARE // FLOW_OCTETS)
 
 
 class FlowQueue:
     """Flows on their way to the store, from one thread to another.
+
+    What ended early, as a table was full, and has one packet, is a flood's nearly always: such flows are dropped first, so that
+    others that end meanwhile still find room.
 
     Attributes:
         room: Flows that it may hold.
@@ -27,14 +42,18 @@ class FlowQueue:
         self._guard = threading.Lock()
 
     def put(self, frames: list[pl.DataFrame]) -> int:
-        """Take flows, all of some frames or none; return how many wait now."""
+        """Take flows, all of some frames or none, but for a flood's where room is scarce; return how many wait now."""
         count = sum(frame.height for frame in frames)
+        if self.waiting + count > self.room - self.room // LEFT_FREE:
+            frames = [_without_flood(frame) for frame in frames]
+        left = sum(frame.height for frame in frames)
         with self._guard:
-            if self.waiting + count > self.room:
-                self.dropped += count
-            elif count:
+            if self.waiting + left > self.room:
+                left = 0
+            elif left:
                 self._batches.append(frames)
-                self.waiting += count
+                self.waiting += left
+            self.dropped += count - left
             return self.waiting
 
     def take(self) -> deque[list[pl.DataFrame]]:
@@ -42,3 +61,10 @@ class FlowQueue:
         with self._guard:
             batches, self._batches, self.waiting = self._batches, deque(), 0
         return batches
+
+
+def _without_flood(frame: pl.DataFrame) -> pl.DataFrame:
+    if "flow_end_reason" not in frame.columns or "packets" not in frame.columns:
+        return frame
+    flood = (pl.col("flow_end_reason") == NO_ROOM) & (pl.col("packets") == 1)
+    return frame.filter(~flood.fill_null(value=False))

@@ -28,8 +28,8 @@ from nftui.units import SECOND, address_octets, rfc3339
 OF_PACKETS, OF_KERNEL = 1001, 1002
 """Values of the column `protocol_version` for flows that nobody exported."""
 LINK_NAMES = {ETHERNET: "Ethernet", RAW_IP: "IP", MPLS_LINK: "MPLS", PPP: "PPP", LINUX_COOKED: "cooked", LINUX_COOKED_2: "cooked"}
-BLOCKS = 16
-"""Taken from a source until the others have their turn."""
+BLOCKS = 4
+"""Taken from a source until the others, and flows that have ended, have their turn: of short packets that is 30,000 each."""
 METERED = (
     "emergency", "lost_packets", "lost_octets", "sampled_out", "link_octets", "not_ip", "not_ip_octets", "cut", "fragments",
 )  # fmt: skip

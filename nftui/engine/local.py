@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import polars as pl
 
 from nftui.engine import keys, top
-from nftui.engine.account import Account, AccountReader
+from nftui.engine.account import Account, AccountReader, dropped_packets
 from nftui.engine.addresses import address_octets
 from nftui.engine.edge_flows import EdgeFlows
 from nftui.engine.filters import ANY
@@ -378,7 +378,7 @@ class LocalBackEnd:
             seconds=time.perf_counter() - began,
             sampled=sampled,
             settling_from=_settling(status, query.interval),
-            drops=_count(status, "drops"),
+            drops=_count(status, "drops") + dropped_packets(status),
             lost=_count(status, "sequence_lost"),
             unread=self.store.unread(),
         )

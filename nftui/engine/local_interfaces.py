@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nftui.capture.probe import rights
-from nftui.capture.probe.interfaces import Interface, interfaces
+from nftui.capture.probe.interfaces import Interface, interfaces, own_address
 from nftui.engine import settings
 from nftui.errors import NftuiError
 
-__all__ = ["Interface", "keep", "offered", "refusal", "undecided"]
+__all__ = ["Interface", "keep", "offered", "own_address", "refusal", "undecided"]
 
 CHOSEN = "probe.interfaces"
-DECIDING = (CHOSEN, "collector.listen", "collector.enabled")
+DECIDING = (CHOSEN, "probe.conntrack", "collector.listen", "collector.enabled")
 """Keys by which somebody says what is to be collected."""
 
 

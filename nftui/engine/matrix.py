@@ -74,8 +74,15 @@ def matrix(back_end: BackEnd, query: Query, key: str, count: int) -> Matrix:
     Raises:
         StoreError: As the back end does.
     """
-    plain = _plain(query)
-    top = back_end.answer(replace(plain, keys=(key,), limit=min(count, MOST)))
+    return between(back_end, query, key, back_end.answer(replace(_plain(query), keys=(key,), limit=min(count, MOST))))
+
+
+def between(back_end: BackEnd, query: Query, key: str, top: Answer) -> Matrix:
+    """Ask for the matrix of the values that an answer has: the arguments are those of `matrix`, `top` has groups of the key.
+
+    Raises:
+        StoreError: As the back end does.
+    """
     elements = tuple(value for value in top.groups[key].to_list() if value is not None)
     sums = {measure: np.zeros((len(elements), len(elements)), np.int64) for measure in Measure}
     if elements:

@@ -60,8 +60,12 @@ class Metering:
         """Have `run` finish; it takes no lock, so a signal handler may call it."""
         self._stopping = True
 
-    def run(self) -> None:
-        """Take packets until `stop`, or until all sources are over; then hand on what is left."""
+    def run(self, ending: Callable[[], object] = bool) -> None:
+        """Take packets until `stop`, or until all sources are over; then hand on what is left.
+
+        Args:
+            ending: Called once when no more are taken, before what is left is handed on.
+        """
         due = 0.0
         more: set[FlowSource] = set()
         while not self._stopping and not all(source.over for source in self._sources):
@@ -78,6 +82,7 @@ class Metering:
                     self._expire(source, moment)
                 self._tick()
         self._turned = 0.0
+        ending()
         moment = time.time_ns() // 1000
         for source in self._sources:
             self._safely(source, lambda source=source: self._last(source, moment))  # type: ignore[misc]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nftui.capture.probe import interface_links
+from nftui.capture.probe import interfaces
 from nftui.capture.probe.frames import FrameSource
 from nftui.capture.probe.interface_source import InterfaceSettings, opened
 from nftui.capture.probe.pcap_files import PcapFiles
@@ -32,6 +32,8 @@ AT_ONCE = 16
 """Blocks that are written between two looks whether it is over."""
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6", 132: "sctp"}
 WITH_PORTS = (6, 17, 132)
+TCP, OVER = 6, 0x05
+"""Of TCP's flags FIN and RST, which end a connection."""
 
 
 class PacketCapture:
@@ -89,7 +91,7 @@ class PacketCapture:
     def _capture(self) -> None:
         source = opened(self.interface, InterfaceSettings(filter=self.filter, snap=SNAP, ring_octets=RING_OCTETS))
         try:
-            files = PcapFiles(self._stem, interface_links.find(self.interface).link, self.most)
+            files = PcapFiles(self._stem, interfaces.find(self.interface).link, self.most)
             try:
                 ending = False
                 while not ending:
@@ -103,6 +105,10 @@ class PacketCapture:
                     self._tell(source, files)
             finally:
                 files.close()
+                if not files.frames:
+                    self.octets, self.files = 0, ()
+                    for path in files.paths:
+                        path.unlink(missing_ok=True)
         finally:
             source.close()
 
@@ -114,7 +120,8 @@ class PacketCapture:
 def filter_of(flow: Mapping[str, Any]) -> str | None:
     """Return the filter for the packets of a flow record, both directions; None where it has no addresses.
 
-    Of a flow inside a tunnel these are the packets of the tunnel: a filter doesn't look into it.
+    Of a flow inside a tunnel these are the packets of the tunnel: a filter doesn't look into it. A TCP connection that is over says
+    nothing any more, and its client comes back from another port: of it only the smaller port is asked for, which is the service's.
     """
     ends = [flow.get(f"{side}_address") for side in ("source", "destination")]
     outer = [flow.get(f"outer_{side}_address") for side in ("source", "destination")]
@@ -125,7 +132,9 @@ def filter_of(flow: Mapping[str, Any]) -> str | None:
     protocol = flow.get("protocol")
     words = [f"host {address_text(one)}" for one in ends if isinstance(one, bytes)]
     if protocol in WITH_PORTS:
-        words += [f"port {port}" for side in ("source", "destination") if (port := integer(flow.get(f"{side}_port")))]
+        ports = [port for side in ("source", "destination") if (port := integer(flow.get(f"{side}_port")))]
+        over = protocol == TCP and integer(flow.get("tcp_flags")) & OVER
+        words += [f"port {port}" for port in (sorted(ports)[:1] if over else ports)]
     if isinstance(protocol, int):
         six = ":" in words[0]
         words.insert(0, PROTOCOLS.get(protocol) or f"{'ip6' if six else 'ip'} proto {protocol}")

@@ -31,7 +31,8 @@ class PacketSource:
     Attributes:
         source: The interface, `eth0`; or `conntrack`.
         kind: `packets`, or `kernel` for flows that the kernel's connection tracking counted: these have no packets of their own,
-            and of what follows only what is said of flows, drops (events that were lost) and problems.
+            and of what follows only what is said of flows, of packets and octets in them, drops (events that were lost), `used` of
+            `entries` (connections in the kernel's table, and room in it), `active` and problems.
         interface: ifIndex; 0 while there is none.
         link: What its frames are, `Ethernet`; empty while that is not known.
         address: The `exporter_address` of its flows, as text.

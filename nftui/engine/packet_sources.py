@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nftui.capture.probe import interface_links, interface_source
+from nftui.capture.probe import interface_source, interfaces
 from nftui.capture.probe.capture_file import STDIN, CaptureFile
 from nftui.capture.probe.conntrack import Conntrack
 from nftui.capture.probe.frames import FrameSource
@@ -13,11 +13,11 @@ from nftui.capture.probe.interface_source import InterfaceSettings
 from nftui.capture.probe.interfaces import own_address
 from nftui.capture.probe.meter import Meter
 from nftui.capture.probe.packet_socket import Fanout
-from nftui.config import ProbeSettings, size
+from nftui.config import ProbeSettings
 from nftui.engine.feed import Feed
 from nftui.engine.flow_sources import OF_KERNEL, FlowSource, Metered, Origin, Piped
 from nftui.engine.interface_names import InterfaceNames
-from nftui.engine.meter_settings import entries_of, meter_settings
+from nftui.engine.meter_settings import entries_of, meter_settings, ring_of
 from nftui.engine.packet_source import PacketSource
 from nftui.engine.share import Share
 from nftui.engine.tracked import Tracked
@@ -42,7 +42,7 @@ def sources_of(settings: ProbeSettings, share: Share, group: int) -> list[FlowSo
     address = exporter_address(settings)
     found: list[FlowSource] = [metered(name, settings, address, share, group) for name in dict.fromkeys(settings.interfaces)]
     if settings.conntrack and share.number == 1:
-        found.append(Tracked(Origin(address, version=OF_KERNEL)))
+        found.append(Tracked(Origin(address, version=OF_KERNEL), settings.active))
     return found
 
 
@@ -86,9 +86,9 @@ def metered(name: str, settings: ProbeSettings, address: str, share: Share, grou
 
     def opened() -> FrameSource:
         # A group is of one interface: those of others on this machine, and of other collectors, have another number.
-        number = (group * 31 + (interface_links.find(name).index if share.processes > 1 else 0)) & 0xFFFF
+        number = (group * 31 + (interfaces.find(name).index if share.processes > 1 else 0)) & 0xFFFF
         fanout = Fanout(number) if share.processes > 1 else None
-        taken = InterfaceSettings(settings.promiscuous, settings.bpf, ring_octets=size(settings.ring), fanout=fanout)
+        taken = InterfaceSettings(settings.promiscuous, settings.bpf, ring_octets=ring_of(settings), fanout=fanout)
         return interface_source.opened(name, taken)
 
     return Metered(name, opened, Meter(meter_settings(settings)), origin, lambda: described(name, settings, address))
@@ -105,7 +105,7 @@ def described(name: str, settings: ProbeSettings, address: str) -> PacketSource:
         inactive=settings.inactive,
         promiscuous=settings.promiscuous,
         bpf=settings.bpf,
-        ring=size(settings.ring),
+        ring=ring_of(settings),
     )
 
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from nftui.engine.segments import PartName
 
-IDLE_S = 900.0
+IDLE_S = 300.0
 """Seconds after which what nobody asked for goes, where others are kept: it is of a question of a while ago."""
 _OVERHEAD = 6000
 """Octets of a frame of some columns beside its values, roughly: most of these have one row."""

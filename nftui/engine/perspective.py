@@ -43,10 +43,12 @@ def seen_from(perspective: Perspective, where: Filter, home: Sequence[str]) -> F
     if perspective is Perspective.EGRESS:
         return all_of(where, out)
     if perspective is Perspective.BOUNDARY:
-        return all_of(where, _crossing(tuple(ip_network(network) for network in home)))
+        return all_of(where, any_of(*crossing(home)))
     return where
 
 
-def _crossing(networks: tuple[IPv4Network | IPv6Network, ...]) -> Filter:
+def crossing(home: Sequence[str]) -> tuple[Filter, Filter]:
+    """Return the filters for flows that come into the home networks, and for those that go out of them."""
+    networks: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(network) for network in home)
     source, destination = AddressIn(networks, Direction.SRC), AddressIn(networks, Direction.DST)
-    return any_of(And((source, Not(destination))), And((Not(source), destination)))
+    return And((Not(source), destination)), And((source, Not(destination)))

@@ -24,7 +24,7 @@ from nftui import config
 from nftui.engine import garbage
 from nftui.engine.accounts import EVENTS
 from nftui.engine.child import ENDED_BY_PARENT, die_with_parent
-from nftui.engine.flow_queue import QUEUE_FLOWS, FlowQueue
+from nftui.engine.flow_queue import FlowQueue, most_flows
 from nftui.engine.flow_sources import FlowSource
 from nftui.engine.interface_names import InterfaceNames
 from nftui.engine.metering import Metering
@@ -57,7 +57,7 @@ class Prober:
         self._share = share
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._look = SourceEvents(self._tell).look
-        self._queue = FlowQueue(QUEUE_FLOWS // share.processes)
+        self._queue = FlowQueue(most_flows() // share.processes)
         self._outlet = Outlet(root, self._tell, self._queue.room, share, lock)
         self._metering = Metering(sources, self._queue.put)
         self._names = InterfaceNames(root, exporter_address(settings))

@@ -15,11 +15,6 @@ from nftui.engine.outlet import STATUS
 from nftui.engine.share import PROBE, Share
 
 
-def is_wanted(settings: ProbeSettings) -> bool:
-    """Return whether there is anything to make flows of."""
-    return bool(settings.interfaces or settings.conntrack)
-
-
 def number_of(settings: ProbeSettings) -> int:
     """Return how many processes share the packets: what the kernel's connection tracking tells is for one."""
     if not settings.interfaces:

@@ -161,7 +161,7 @@ class Coverage:
         seconds: Wall time of the answer.
         sampled: Whether a sampling interval above 1 was among the flows.
         settling_from: The time after which more flows are to be expected; None where nothing is known of it.
-        drops: Datagrams lost in the kernel within the collector's life, as its status says.
+        drops: Datagrams, and packets of probes, lost in the kernel within the collector's life, as its status says.
         lost: Flows or messages that gaps in sequence numbers stand for.
         unread: Files that couldn't be read, each with the reason.
         partial: The share of these flows that was read so far, 0 to 1; None where the answer stands on all of them.

@@ -13,13 +13,12 @@ OPEN_AGAIN_S, REFUSED_S = 2.0, 30.0
 
 
 class Closable(Protocol):
-    """What can be opened.
+    """What can be opened."""
 
-    Attributes:
-        problem: Why nothing comes at present; empty where all is well.
-    """
-
-    problem: str
+    @property
+    def problem(self) -> str:
+        """Why nothing comes at present; empty where all is well."""
+        ...
 
     def fileno(self) -> int:
         """Return what becomes readable when there is something to take."""

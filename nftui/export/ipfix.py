@@ -41,8 +41,6 @@ HEADER = np.dtype(
     ]
 )
 TEMPLATE_SET, OPTIONS_SET = 2, 3
-OPTIONS_TEMPLATE = 1024
-"""Its number, beyond those of flows."""
 # flowStartMilliseconds and flowEndMilliseconds, since 1970.
 TIMES = (Field("flow_start", 152, 152, 8), Field("flow_end", 153, 153, 8))
 REASON = (Field("flow_end_reason", 136, 136, 1),)
@@ -101,10 +99,7 @@ def data(
 def announce(made: Iterable[Template], moment: int, *, domain: int, sequence: int, payload: int = PAYLOAD) -> list[bytes]:
     """Return messages with templates, each with one set (RFC 7011, sections 3.4.1 and 8.4), as few as there is room for."""
     return [
-        struct.pack(">HHIII", 10, HEADER.itemsize + 4 + len(body), -(-moment // 1_000_000), sequence & 0xFFFFFFFF, domain)
-        + struct.pack(">HH", TEMPLATE_SET, 4 + len(body))
-        + body
-        for _, body in announced(made, payload - HEADER.itemsize - 4)
+        _header(len(one), moment, sequence, domain) + one for _, one in announced(made, TEMPLATE_SET, payload - HEADER.itemsize)
     ]
 
 
@@ -115,7 +110,11 @@ def announce_sampling(interval: int, moment: int, *, domain: int, sequence: int)
     """
     # Two fields, of which the first is the scope, observationDomainId. Beside samplingAlgorithm nfcapd 1.7.1 takes no note of
     # samplingInterval. Two octets of padding.
-    fields = struct.pack(">HHHHHHH2x", OPTIONS_TEMPLATE, 2, 1, 149, 4, 34, 4)
-    sets = options(OPTIONS_SET, OPTIONS_TEMPLATE, fields, struct.pack(">II", domain, interval))
-    length = HEADER.itemsize + len(sets)
-    return struct.pack(">HHIII", 10, length, -(-moment // 1_000_000), sequence & 0xFFFFFFFF, domain) + sets
+    fields = struct.pack(">HHHHHH2x", 2, 1, 149, 4, 34, 4)
+    sets = options(OPTIONS_SET, fields, struct.pack(">II", domain, interval))
+    return _header(len(sets), moment, sequence, domain) + sets
+
+
+def _header(length: int, moment: int, sequence: int, domain: int) -> bytes:
+    """Return the header of a message whose sets have so many octets."""
+    return struct.pack(">HHIII", 10, HEADER.itemsize + length, -(-moment // 1_000_000), sequence & 0xFFFFFFFF, domain)

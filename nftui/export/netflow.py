@@ -24,6 +24,8 @@ MTU = 1400
 """Octets of the largest IP packet sent."""
 PAYLOAD = MTU - 48
 """Octets of the largest datagram: an IPv6 (40) and a UDP header (8) stand before it."""
+OPTIONS_TEMPLATE = 1024
+"""The number of the options template, beyond those of flows."""
 ICMP, ICMP6 = 1, 58
 _MAPPED = 0xFFFF
 
@@ -158,22 +160,32 @@ def described(made: Iterable[Template]) -> bytes:
     )
 
 
-def announced(made: Iterable[Template], room: int) -> Iterator[tuple[int, bytes]]:
-    """Yield template records as many at a time as there is room for: how many, and their octets."""
+def announced(made: Iterable[Template], set_id: int, room: int) -> Iterator[tuple[int, bytes]]:
+    """Yield sets of template records, as many in each as there is room for: how many, and the set's octets."""
     number, octets = 0, b""
     for one in made:
         record = described((one,))
-        if number and len(octets) + len(record) > room:
-            yield number, octets
+        if number and 4 + len(octets) + len(record) > room:
+            yield number, _set(set_id, octets)
             number, octets = 0, b""
         number, octets = number + 1, octets + record
     if number:
-        yield number, octets
+        yield number, _set(set_id, octets)
 
 
-def options(set_id: int, number: int, fields: bytes, record: bytes) -> bytes:
-    """Return a set with an options template, and a set with a record of it; both have a multiple of 4 octets."""
-    return struct.pack(">HH", set_id, 4 + len(fields)) + fields + struct.pack(">HH", number, 4 + len(record)) + record
+def options(set_id: int, fields: bytes, record: bytes) -> bytes:
+    """Return a set with an options template, and a set with a record of it; both have a multiple of 4 octets.
+
+    Args:
+        set_id: Of the set with the template.
+        fields: What stands in the template behind its number.
+        record: The values.
+    """
+    return _set(set_id, struct.pack(">H", OPTIONS_TEMPLATE) + fields) + _set(OPTIONS_TEMPLATE, record)
+
+
+def _set(set_id: int, octets: bytes) -> bytes:
+    return struct.pack(">HH", set_id, 4 + len(octets)) + octets
 
 
 def is_ipv4(address: NDArray[Any]) -> NDArray[np.bool_]:

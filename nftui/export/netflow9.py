@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +43,6 @@ HEADER = np.dtype(
     ]
 )
 TEMPLATE_SET, OPTIONS_SET = 0, 1
-OPTIONS_TEMPLATE = 1024
-"""Its number, beyond those of flows."""
 # RFC 3954, section 8: FIRST_SWITCHED and LAST_SWITCHED, milliseconds of sysUptime.
 TIMES = (Field("flow_start", 22, 22, 4), Field("flow_end", 21, 21, 4))
 SECOND = 1_000_000
@@ -109,7 +108,7 @@ def data(
         header = part.datagrams["header"]
         seconds = -(-part.moments // SECOND)
         header["version"], header["count"], header["source_id"] = 9, part.records, domain
-        header["sys_uptime"] = (seconds * SECOND - boot) // 1000 & 0xFFFFFFFF
+        header["sys_uptime"] = _uptime(seconds, boot)
         header["unix_seconds"], header["sequence"] = seconds, sequences & 0xFFFFFFFF
     return join(parts, order, after, leading)
 
@@ -118,21 +117,25 @@ def announce(
     made: Iterable[Template], moment: int, *, domain: int, boot: int, sequence: int, payload: int = PAYLOAD
 ) -> list[bytes]:
     """Return datagrams with templates, each with one set (RFC 3954, section 5.2), as few as there is room for."""
-    seconds = -(-moment // SECOND)
-    uptime = (seconds * SECOND - boot) // 1000 & 0xFFFFFFFF
     return [
-        struct.pack(">HHIIII", 9, count, uptime, seconds, sequence + place & 0xFFFFFFFF, domain)
-        + struct.pack(">HH", TEMPLATE_SET, 4 + len(body))
-        + body
-        for place, (count, body) in enumerate(announced(made, payload - HEADER.itemsize - 4))
+        _header(count, moment, boot, sequence + place, domain) + one
+        for place, (count, one) in enumerate(announced(made, TEMPLATE_SET, payload - HEADER.itemsize))
     ]
 
 
 def announce_sampling(interval: int, moment: int, *, domain: int, boot: int, sequence: int) -> bytes:
     """Return a datagram that tells by options what interval holds for the whole exporter (RFC 3954, sections 6.1 and 8)."""
-    seconds = -(-moment // SECOND)
-    header = struct.pack(">HHIIII", 9, 2, (seconds * SECOND - boot) // 1000 & 0xFFFFFFFF, seconds, sequence & 0xFFFFFFFF, domain)
     # Scope "System", and samplingInterval alone: beside samplingAlgorithm nfcapd 1.7.1 takes no note of it. Two octets of padding.
-    fields = struct.pack(">HHHHHHH2x", OPTIONS_TEMPLATE, 4, 4, 1, 4, 34, 4)
-    record = struct.pack(">II", domain, interval)
-    return header + options(OPTIONS_SET, OPTIONS_TEMPLATE, fields, record)
+    fields = struct.pack(">HHHHHH2x", 4, 4, 1, 4, 34, 4)
+    return _header(2, moment, boot, sequence, domain) + options(OPTIONS_SET, fields, struct.pack(">II", domain, interval))
+
+
+def _header(count: int, moment: int, boot: int, sequence: int, domain: int) -> bytes:
+    """Return the header of a datagram of so many records, templates among them."""
+    seconds = -(-moment // SECOND)
+    return struct.pack(">HHIIII", 9, count, _uptime(seconds, boot), seconds, sequence & 0xFFFFFFFF, domain)
+
+
+def _uptime(seconds: Any, boot: int) -> Any:
+    """Return sysUptime at whole seconds since 1970, a number or an array of them: milliseconds since `boot`, 32 bits of them."""
+    return (seconds * SECOND - boot) // 1000 & 0xFFFFFFFF

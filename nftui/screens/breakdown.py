@@ -16,7 +16,7 @@ from nftui.screens import cells, terms
 from nftui.screens.dimensions import Dimension, Shape
 from nftui.screens.hours import Hours
 from nftui.screens.portions import Told
-from nftui.screens.ranking import averaged_over, change
+from nftui.screens.ranking import averaged_over, change, known_of
 from nftui.screens.widgets.flow_table import Row
 from nftui.units import SECOND, scaled
 
@@ -196,12 +196,7 @@ class Breakdown:
     def earlier_length(self) -> int:
         """Microseconds of the period before of which flows are held: means are taken over these."""
         before = self.told.before
-        if before is None or not self.told.earlier:
-            return self.elapsed
-        first = self.told.earlier[0].first
-        held = self.told.earlier[0].coverage.held
-        known = [start for start in (first, None if held is None else held.start) if start is not None]
-        return before.end - max(before.start, min(known, default=before.start))
+        return self.elapsed if before is None or not self.told.earlier else known_of(before, self.told.earlier[0])
 
     def change(self, row: Row) -> str:
         """Return how a group's rate changed from the period before, as `ranking.change` says it; `-` where that isn't known."""

@@ -44,8 +44,7 @@ def line(capture: PacketCapture | None, iec: bool = False) -> tuple[list[Part], 
     left += [Part(capture.problem, "error") if capture.problem else Part(capture.filter)]
     right = [
         Part(f"  {capture.packets:,} packets  "),
-        Part(f"{octets(capture.octets, iec)}"),
-        Part(f" of {octets(capture.most, iec)}  ", "dim"),
+        Part(f"{octets(capture.octets, iec)}  "),
     ]
     if capture.dropped:
         right.append(Part(f"dropped {capture.dropped:,}  ", "warn"))
@@ -56,6 +55,8 @@ def ended(capture: PacketCapture) -> str:
     """Return how a capture ended, in a sentence."""
     if capture.problem and not capture.packets:
         return capture.problem
+    if not capture.packets:
+        return "no packet came: no file is left"
     names = " and ".join(_short(path) for path in capture.files)
     dropped = f", {capture.dropped:,} dropped" if capture.dropped else ""
     problem = f"; {capture.problem}" if capture.problem else ""

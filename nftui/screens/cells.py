@@ -16,6 +16,11 @@ from nftui.units import SECOND, address_text, duration, mac_text, scaled
 FLAGS = "UAPRSF"
 ADDRESSES = frozenset(column.name for column in BY_NAME.values() if column.kind == "address")
 """Columns of addresses."""
+WORDS: dict[str, dict[int, str]] = {
+    "flow_end_reason": {1: "idle", 2: "active timeout", 3: "end of TCP", 4: "exporter's end", 5: "no room"},
+    "flow_direction": {0: "ingress", 1: "egress"},
+}
+"""What the values of some columns mean (RFC 5102)."""
 
 
 def address(value: bytes | None) -> str:
@@ -70,6 +75,11 @@ def detail(name: str, value: Any) -> str:
         return f"{value:,}"
     if name == "clock_correction" and value is not None:
         return duration(value) if value >= 0 else "-" + duration(-value)
+    if name in WORDS and isinstance(value, int):
+        shown = WORDS[name].get(value)
+        return f"{value} {shown}" if shown else str(value)
+    if name == "ethernet_type" and isinstance(value, int):
+        return f"0x{value:04x}"
     if name == "protocol_version" and value is not None:
         return EXPORTS.get(value, str(value))
     if name == "protocol" and value is not None:

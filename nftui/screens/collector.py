@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nftui.engine.account import STALE
+from nftui.engine.account import STALE, dicts, dropped_packets
 from nftui.printable import printable
 from nftui.units import duration
 
@@ -23,12 +23,13 @@ class Collector:
     """The collector as its status describes it.
 
     Attributes:
-        state: `running`, `stopped`, `stale`, `failed`, `untrusted` or `none`.
+        state: `running`, `starting`, `stopped`, `stale`, `failed`, `untrusted` or `none`.
         problem: Why the collector that the dashboard started ended, in its words; or why its status can't be read.
         age: Microseconds since the status was written.
         exporters: How many have sent; None where that isn't known.
-        drops: Datagrams lost in the kernel and flows lost in the collector; None where that isn't known.
+        drops: Datagrams and packets lost in the kernel, and flows lost in the collector; None where that isn't known.
         events: Newest first.
+        probes: What it says of each interface whose packets become flows, and of the kernel's connections.
     """
 
     state: str = "none"
@@ -37,6 +38,7 @@ class Collector:
     drops: int | None = None
     events: tuple[Event, ...] = ()
     problem: str = ""
+    probes: tuple[dict[str, Any], ...] = ()
 
     @property
     def label(self) -> str:
@@ -45,6 +47,7 @@ class Collector:
             return ""
         words = {
             "none": "no collector",
+            "starting": "collector starts",
             "stopped": "collector stopped",
             "failed": "collector failed",
             "untrusted": "status untrusted",
@@ -66,6 +69,8 @@ def understand(status: dict[str, Any] | None, now: int, unreadable: str = "") ->
         return Collector()
     if status.get("problem"):
         return Collector("failed", problem=printable(status["problem"]))
+    if status.get("starting") is True:
+        return Collector("starting")
     written = next((_number(status.get(key)) for key in ("now", "time") if key in status), None)
     age = 0 if written is None else max(now - written, 0)
     exporters = status.get("exporters")
@@ -73,6 +78,7 @@ def understand(status: dict[str, Any] | None, now: int, unreadable: str = "") ->
     # Of very many not all may have an entry yet.
     count = max(count or 0, _number(status.get("exporters_known")) or 0) if count is not None else None
     lost = [number for key in ("drops", "queue_dropped") if (number := _number(status.get(key))) is not None]
+    lost += [dropped] if (dropped := dropped_packets(status)) else []
     events = status.get("events")
     known = [
         Event(moment, printable(event.get("text", "")))
@@ -81,7 +87,7 @@ def understand(status: dict[str, Any] | None, now: int, unreadable: str = "") ->
     ]
     known.sort(key=lambda event: event.time, reverse=True)
     state = "stopped" if status.get("running") is False else "stale" if age > STALE else "running"
-    return Collector(state, age, count, sum(lost) if lost else None, tuple(known))
+    return Collector(state, age, count, sum(lost) if lost else None, tuple(known), probes=tuple(dicts(status.get("probes"))))
 
 
 def _number(value: Any) -> int | None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from nftui.screens.shell import ShellScreen
 
 Run = Callable[[], Awaitable[None] | None]
-TITLE, HELP = 60, 120
-"""Cells of each, at most: what is longer can be recognised by its beginning."""
+TITLE = 60
+"""Cells of one, at most: what is longer can be recognised by its beginning."""
 SURE = 1000.0
 """Rank of what is typed so that it can be nothing else."""
 DISPLAY_WORDS = {

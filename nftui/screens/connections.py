@@ -9,9 +9,9 @@ from typing import Any
 from nftui.engine.matrix import ENDS
 from nftui.engine.query import Measure, Totals
 from nftui.screens import cells, terms
-from nftui.screens.ranking import RATES
+from nftui.screens.ranking import RATES, change, known_of
 from nftui.screens.view import keys_of
-from nftui.screens.web import OTHERS, Edge, Node, Web
+from nftui.screens.web import OTHERS, Earlier, Edge, Node, Web
 from nftui.screens.widgets.flow_table import Row, TableColumn
 from nftui.units import octets, scaled
 
@@ -39,12 +39,16 @@ class Connections:
         rate: What turns a sum into the rate of its measure.
         iec: Whether octets are shown in steps of 1024.
         cell: Makes the text of a value of a key.
+        earlier: The period before, where that is told beside it.
+        elapsed: Microseconds that rates are averages of.
     """
 
     web: Web
     rate: Callable[[float], float]
     iec: bool = False
     cell: Callable[[str, Any], str] = cells.cell
+    earlier: Earlier | None = None
+    elapsed: int = 1
 
     @property
     def key(self) -> str:
@@ -63,6 +67,34 @@ class Connections:
     def figure(self, value: int) -> str:
         """Return a sum of the measure, short."""
         return scaled(value, 1024 if self.iec and self.web.measure is Measure.OCTETS else 1000)
+
+    @property
+    def compared(self) -> bool:
+        """Whether there is something to compare with."""
+        return self.earlier is not None and self.earlier.answer.total.flows > 0
+
+    def edge_change(self, edge: Edge) -> str:
+        """Return how the rate of an edge changed; empty where that isn't told."""
+        return "" if self.earlier is None else self._change(edge.value, self.earlier.edges.get(self.web.keys(edge), 0))
+
+    def node_change(self, node: Node) -> str:
+        """Return how the rate of a node changed; empty where that isn't told."""
+        told = self.earlier is not None and node.key in self.earlier.nodes and node.key != OTHERS
+        return "" if self.earlier is None or not told else self._change(self.sum_of(node), self.earlier.nodes[node.key])
+
+    def sum_of(self, node: Node) -> int:
+        """Return what a node sums to, of the measure."""
+        return node.sums.value(self.web.measure)
+
+    def _change(self, now: int, before: int) -> str:
+        if self.earlier is None or not self.compared:
+            return ""
+        # Mean rates, as the periods may differ in how much of them is over, or held.
+        return change(now, before * self.elapsed / max(known_of(self.earlier.interval, self.earlier.answer), 1))
+
+    def edge_figure(self, edge: Edge) -> str:
+        """Return the size of an edge, and how it changed."""
+        return f"{self.figure(edge.value)} {self.edge_change(edge)}".rstrip()
 
     @property
     def whole(self) -> int:
@@ -97,6 +129,7 @@ class Connections:
             TableColumn("target", "destination", 15, end(False), grows=2, middle=True),
             TableColumn(measure.value, measure.value, 7, lambda n, row: self.figure(edge(row).value), True),
             TableColumn("share", "share", 6, lambda n, row: f"{100 * edge(row).value / self.whole:.1f}%", True, rank=1),
+            *([TableColumn("change", "change", 6, lambda n, row: self.edge_change(edge(row)), True)] if self.compared else []),
             TableColumn("rate", "rate", 9, lambda n, row: RATES[measure](self.rate(edge(row).value)), True, rank=2),
             TableColumn("flows", "flows", 6, lambda n, row: scaled(edge(row).sums.flows), True, rank=3),
             TableColumn("packets", "packets", 7, lambda n, row: scaled(edge(row).sums.packets), True, rank=4),
@@ -112,20 +145,21 @@ class Connections:
     def edge_facts(self, edge: Edge) -> list[tuple[str, str]]:
         """Return all that is known of an edge, as names and words."""
         place = self.web.edges.index(edge) + 1
-        return [*self.facts(edge.sums), ("rank", f"{place} of {self.web.count:,}")]
+        return [*self.facts(edge.sums, self.edge_change(edge)), ("rank", f"{place} of {self.web.count:,}")]
 
     def node_facts(self, node: Node) -> list[tuple[str, str]]:
         """Return all that is known of a node, as names and words."""
         number = self.web.nodes.index(node)
         peers = {edge.source + edge.target - number for edge in self.web.edges if number in (edge.source, edge.target)}
         facts = [("sends", self.figure(node.sent)), ("receives", self.figure(node.received))] if node.key != OTHERS else []
-        return [*facts, ("peers", str(len(peers))), *self.facts(node.sums)]
+        return [*facts, ("peers", str(len(peers))), *self.facts(node.sums, self.node_change(node))]
 
-    def facts(self, sums: Totals) -> list[tuple[str, str]]:
+    def facts(self, sums: Totals, changed: str = "") -> list[tuple[str, str]]:
         """Return sums as names and words."""
         value = sums.value(self.web.measure)
         return [
-            ("share", f"{100 * value / self.whole:.1f}%"), ("rate", RATES[self.web.measure](self.rate(value))),
+            ("share", f"{100 * value / self.whole:.1f}%"), *([("change", changed)] if changed else []),
+            ("rate", RATES[self.web.measure](self.rate(value))),
             ("octets", octets(sums.octets, self.iec)), ("packets", f"{sums.packets:,}"), ("flows", f"{sums.flows:,}"),
         ]  # fmt: skip
 

@@ -159,6 +159,8 @@ class Page(Paced, ModalScreen[None]):
         Binding("escape,q,enter,question_mark", "leave", "Close", id="page.close", tooltip="Close this window"),
         Binding("j", "scroll(1)", "Down", show=False, id="page.down", tooltip="One line down"),
         Binding("k", "scroll(-1)", "Up", show=False, id="page.up", tooltip="One line up"),
+        Binding("ctrl+d", "half(1)", "Half down", show=False, id="page.half_down", tooltip="Half a page down"),
+        Binding("ctrl+u", "half(-1)", "Half up", show=False, id="page.half_up", tooltip="Half a page up"),
     ]
 
     def __init__(self, title: str, body: Text) -> None:
@@ -179,6 +181,10 @@ class Page(Paced, ModalScreen[None]):
     def action_scroll(self, lines: int) -> None:
         """Scroll by lines."""
         self.query_one("#pages", VerticalScroll).scroll_relative(y=lines, animate=False)
+
+    def action_half(self, way: int) -> None:
+        """Scroll by half a page."""
+        self.action_scroll(way * max(self.query_one("#pages").size.height // 2, 1))
 
     def action_leave(self) -> None:
         """Close this window."""

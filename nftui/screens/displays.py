@@ -20,22 +20,23 @@ TWO_WAYS = (6, 17)
 """Protocols of which both directions are one connection: TCP and UDP."""
 
 
-def question(view: View, now: int, held: Interval | None) -> Question:
+def question(view: View, now: int, held: Interval | None, home: tuple[str, ...] = ()) -> Question:
     """Return what the display of a view asks.
 
     Args:
         view: What is looked at.
         now: The end of relative ranges, microseconds.
         held: All that is held, where that is known.
+        home: The networks of which it is told what comes in and goes out.
     """
     query, edges = view.groups(now, held), view.sampled(now, held).edges
     if view.display == "connections":
-        return WithHeld(Single(replace(query, keys=RECORD_KEYS, bins=None, times=True, folding=Folding.FIRST)))
+        return WithHeld(Single(replace(query, keys=RECORD_KEYS, bins=None, times=True, folding=Folding.FIRST)), home=home)
     if view.display == "circle":
-        return WithHeld(Paired(replace(query, bins=None), pair_key(view.by), view.limit))
+        return WithHeld(Paired(replace(query, bins=None), pair_key(view.by), view.limit), home=home)
     if view.compare and query.interval is not None and edges is None:
-        return WithHeld(Compared(query, view.before(query.interval)))
-    return WithHeld(Single(query), edges)
+        return WithHeld(Compared(query, view.before(query.interval)), home=home)
+    return WithHeld(Single(query), edges, home)
 
 
 def answers(reply: Reply, display: str) -> bool:

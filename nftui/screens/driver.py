@@ -9,11 +9,17 @@ from textual import events
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
-from nftui.screens.link import Link, Metered
+from nftui.screens.link import ASK, Link, Metered
 from nftui.screens.shown import Shown
 
 LAST_ANSWER_S = 0.5
 """Seconds that leaving waits for the terminal's last answer."""
+SHOW = f"\x1b[2;1H\N{LATIN SMALL LETTER E WITH ACUTE}{ASK}"
+"""A letter of two octets at the begin of the second line, and the question where the cursor is then: the frame goes over it."""
+TAKEN = (1, 1)
+"""Where it is if the two are one letter."""
+SHOWN_S = 2.0
+"""For so long leaving minds that this answer may still come."""
 
 
 class Linked(Protocol):
@@ -25,13 +31,20 @@ class Linked(Protocol):
     def go_on(self) -> None:
         """Paint what was held back."""
 
+    def asks_encoding(self) -> bool:
+        """Return whether the terminal is to show that it takes UTF-8."""
+
+    def takes_utf8(self) -> None:
+        """Hear that it does."""
+
 
 class MeteredDriver(LinuxDriver):
     """Tells the link of the application what goes to the terminal, and what the terminal answers."""
 
     def __init__(self, app: Linked, **more: Any) -> None:
         super().__init__(cast(Any, app), **more)
-        self._link, self._shown, self._go_on = app.link, app.shown, app.go_on
+        self._link, self._shown, self._go_on, self._linked = app.link, app.shown, app.go_on, app
+        self._encoding: float | None = None  # when the terminal was asked to show its encoding, until it did
         self._file = cast(Any, Metered(cast(Any, self._file), app.link))
 
     def write(self, data: str) -> None:
@@ -41,7 +54,11 @@ class MeteredDriver(LinuxDriver):
 
     def process_message(self, message: Message) -> None:
         """Take the terminal's answers; hand everything else on."""
-        if isinstance(message, events.CursorPosition):
+        if isinstance(message, events.CursorPosition) and self._encoding is not None:
+            self._encoding = None
+            if (message.x, message.y) == TAKEN:
+                self._app.call_later(self._linked.takes_utf8)
+        elif isinstance(message, events.CursorPosition):
             self._link.heard()
             self._app.call_later(self._go_on)
         else:
@@ -51,13 +68,19 @@ class MeteredDriver(LinuxDriver):
         """Take the screen, at first and after each suspension: what it shows is not known."""
         self._shown.forget()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._linked.asks_encoding():
+            self._encoding = monotonic()
+            self.write(SHOW)
 
     def stop_application_mode(self) -> None:
         """Leave the screen; an answer that is on its way would be typed into the shell otherwise."""
         end = monotonic() + LAST_ANSWER_S
-        while self._link.waits and monotonic() < end:
+        while (self._link.waits or self._shows()) and monotonic() < end:
             sleep(0.005)
         super().stop_application_mode()
+
+    def _shows(self) -> bool:
+        return self._encoding is not None and monotonic() - self._encoding < SHOWN_S
 
 
 class Paced:

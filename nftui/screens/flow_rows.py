@@ -171,9 +171,9 @@ class FlowRows:
         return self._names.get(address) or self._cell("exporter_address", row.get("exporter_address"))
 
     def interfaces(self, row: Row) -> str:
-        """Return where a flow came in and went out, by the names of the interfaces where these are known."""
+        """Return where a flow came in and went out, by the names of the interfaces where they are known: `>eth0` went out there."""
         ends = [self._interface(row, name) for name in PAIRS["interfaces"]]
-        return ">".join("-" if end is None else end for end in ends) if any(end is not None for end in ends) else "-"
+        return ">".join(end or "" for end in ends) if any(end is not None for end in ends) else "-"
 
     def _interface(self, row: Row, name: str) -> str | None:
         number = row.get(name)

@@ -101,6 +101,7 @@ class FlowsScreen(InvestigationScreen):
             ("flow_start", *RECORD_KEYS, "octets"),
             self._marked,
             words,
+            answer is not None and answer.query.ascending,
         )
         self.put_back()
         self._show_path()

@@ -26,7 +26,7 @@ class Glyphs:
         swatch: Stands for a series, in its colour.
         pointer: In front of the row of the cursor.
         up: Ascending. Likewise `down`.
-        marked: Behind the heading by which a table is ordered.
+        marked: Behind the heading by which a table is ordered, the greatest first; `turned` where the smallest is first.
         thumb: Of a scroll bar.
         ellipsis: Of what was cut.
         strokes: Of lines, by weight: level, upright, and the corners in the order of `corners`.
@@ -46,6 +46,7 @@ class Glyphs:
     up: str = "▲"
     down: str = "▼"
     marked: str = "▾"
+    turned: str = "▴"
     thumb: str = "┃"
     ellipsis: str = "…"
     strokes: tuple[str, str, str] = ("─│┌┐└┘", "━┃┏┓┗┛", "═║╔╗╚╝")
@@ -55,10 +56,12 @@ class Glyphs:
 BRAILLE = Glyphs("braille", strokes=("⠒⡇⡖⢲⠧⠼", "⠶⡇⡖⢲⠧⠼", "⣶⣿⣶⣶⣿⣿"), dots=True)
 BLOCKS = Glyphs("blocks")
 # What is in code page 437, and so in the kernel's own font: half blocks, and none of the eighths.
-HALF = Glyphs("half", rising=" ▄█", running=" ▌█", marked="▼", thumb="║", ellipsis="~", strokes=("─│┌┐└┘", "═║╔╗╚╝", "██████"))
+HALF = Glyphs(
+    "half", rising=" ▄█", running=" ▌█", marked="▼", turned="▲", thumb="║", ellipsis="~", strokes=("─│┌┐└┘", "═║╔╗╚╝", "██████"),
+)  # fmt: skip
 ASCII = Glyphs(
     "ascii", rising=" .:-=+*#", running=" -=#", upper='"', shades=" .:+#", horizontal="-", vertical="|", corners="++++", swatch="#",
-    pointer=">", up="^", down="v", marked="*", thumb="#", ellipsis="~", strokes=("-|++++", "=|++++", "######"),
+    pointer=">", up="^", down="v", marked="*", turned="^", thumb="#", ellipsis="~", strokes=("-|++++", "=|++++", "######"),
 )  # fmt: skip
 GLYPHS = {glyphs.name: glyphs for glyphs in (BRAILLE, BLOCKS, HALF, ASCII)}
 
@@ -127,7 +130,7 @@ def bar(share: float, width: int, glyphs: Glyphs) -> str:
     return text.ljust(width)[:width]
 
 
-def told(setting: str, environ: Mapping[str, str], depth: Depth, coerced: bool | None = None) -> Glyphs:
+def told(setting: str, environ: Mapping[str, str], depth: Depth, coerced: bool | None = None, shown: bool = False) -> Glyphs:
     """Return the set to use.
 
     Args:
@@ -135,24 +138,38 @@ def told(setting: str, environ: Mapping[str, str], depth: Depth, coerced: bool |
         environ: The environment.
         depth: The colours of the terminal: those that show all of them have fonts that show braille.
         coerced: Whether Python put a UTF-8 locale in the place of what the environment names; None to ask it.
+        shown: Whether the terminal has shown that it takes UTF-8.
     """
     if setting in GLYPHS:
         return GLYPHS[setting]
     term = environ.get("TERM", "").lower()
-    if term.startswith(("vt", "dumb", "ansi")) or not _unicode(environ, coerced):
+    if term.startswith(("vt", "dumb", "ansi")) or not (shown or _unicode(environ, coerced)):
         return ASCII
     if term.startswith("linux"):
         return HALF
     return BRAILLE if depth is Depth.ALL else BLOCKS
 
 
+def unsaid(setting: str, environ: Mapping[str, str], coerced: bool | None = None) -> bool:
+    """Return whether nothing is said of the encoding, so that the terminal itself is to show it: the arguments are those of `told`.
+
+    Within tmux and screen it would be they who answer: they understand UTF-8 also where the terminal around them doesn't.
+    """
+    term, within = environ.get("TERM", "").lower(), environ.get("TMUX") or environ.get("STY")
+    plain = term.startswith(("vt", "dumb", "ansi", "tmux", "screen", "unknown")) or not term
+    return setting == "auto" and not plain and not within and _locale(environ, coerced) in ("", "c", "posix")
+
+
 def _unicode(environ: Mapping[str, str], coerced: bool | None) -> bool:
     """Return whether the locale says that the terminal takes UTF-8: C, POSIX and none at all say nothing."""
+    return "utf8" in _locale(environ, coerced).replace("-", "")
+
+
+def _locale(environ: Mapping[str, str], coerced: bool | None) -> str:
     if coerced is None:
         coerced = sys.flags.utf8_mode == 1 and "PYTHONUTF8" not in environ
     names = [environ.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
     if coerced and not names[0]:
         # LC_CTYPE is Python's own word, then (PEP 538); the user's is behind it.
         names[1] = "" if names[1] in ("C.UTF-8", "C.utf8", "UTF-8") else names[1]
-    locale = next(filter(None, names), "").lower().replace("-", "")
-    return "utf8" in locale
+    return next(filter(None, names), "").lower()

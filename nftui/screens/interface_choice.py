@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NONE = "-"
 """The choice of no interface; none is called so."""
+WORDS = "Its packets become flows here, without an exporter; nothing of what they carry is kept. Exports are taken in any case."
 EXPORTS = "only listen for exports"
 LOOK_S = 1.0
 ADDRESSES = 24
@@ -68,14 +69,14 @@ class InterfaceChoice(Paced, ModalScreen[tuple[str, ...] | None]):
 
     def compose(self) -> ComposeResult:
         """Yield the list, and the lines below it."""
-        with Vertical(id="box"):
+        with Vertical(id="box", classes="-first" if self._first else ""):
             title = "take packets of which interface?" if self._first else "interfaces whose packets become flows"
             yield Static(title, id="heading", markup=False)
+            if self._first:
+                yield Static(WORDS, id="words", markup=False)
             yield OptionList(Option(Text(f"    {EXPORTS}"), id=NONE), id="choices", markup=False)
             yield Static("", id="wrong", markup=False)
-            # Exports are taken in any case.
-            leaves = "only listens" if self._first else "leaves it"
-            yield Static(f"⏎ takes it, ␣ marks several, esc {leaves}", id="hint", markup=False)
+            yield Static(self._hint(), id="hint", markup=False)
 
     def on_mount(self) -> None:
         """Begin to look at the interfaces."""
@@ -118,13 +119,19 @@ class InterfaceChoice(Paced, ModalScreen[tuple[str, ...] | None]):
             if option.prompt != prompt:
                 choices.replace_option_prompt(option.id or NONE, prompt)
 
+    def _hint(self) -> str:
+        takes = "takes what is marked, ␣ marks and unmarks" if self._marked else "takes it, ␣ marks several"
+        return f"⏎ {takes}, esc {'only listens' if self._first else 'leaves it'}"
+
     def _prompt(self, name: str) -> Text:
         one = self._seen.interfaces.get(name)
         if one is None:
             return Text(f"    {EXPORTS}")
         mark = "[x]" if name in self._marked else "   "
         state = "up" if one.up and one.running else "no link" if one.up else "down"
-        addresses = printable(" ".join(one.addresses) or "-", ADDRESSES)
+        # Those of the link alone tell interfaces from each other only where there are no others.
+        usual = [text for text in one.addresses if not text.startswith("fe80:")]
+        addresses = printable(" ".join(usual or one.addresses) or "-", ADDRESSES)
         words = f"{mark} {printable(name, 15):<15} {state:<7} {addresses:<{ADDRESSES}} {self._rates.get(name, '')}"
         return Text(words, no_wrap=True, overflow="ellipsis")
 
@@ -139,6 +146,7 @@ class InterfaceChoice(Paced, ModalScreen[tuple[str, ...] | None]):
         if option is not None and option.id in self._seen.interfaces:
             self._marked ^= {option.id}
             self._paint()
+            self.query_one("#hint", Static).update(self._hint())
 
     def action_leave(self) -> None:
         """Only listen, where nothing was said so far; else leave it as it was."""

@@ -14,7 +14,7 @@ from nftui.engine import filters, resolutions, session
 from nftui.engine.query import Answer, Measure
 from nftui.errors import FilterError
 from nftui.printable import printable
-from nftui.screens import cells, errands, presets, reading, registries, terms
+from nftui.screens import cells, emptiness, errands, presets, reading, registries, terms
 from nftui.screens.asker import Answered, Asker, Growing
 from nftui.screens.collector import understand
 from nftui.screens.filtered import FilteredScreen
@@ -336,6 +336,7 @@ class InvestigationScreen(FilteredScreen):
     def action_reverse(self) -> None:
         """Turn the order around."""
         self.view = replace(self.view, ascending=not self.view.ascending)
+        self._elsewhere("reverse", "smallest first" if self.view.ascending else "greatest first")
 
     # Steps down and up
 
@@ -481,17 +482,4 @@ class InvestigationScreen(FilteredScreen):
             return (self.problem, "asking again each second; r asks now, q leaves")
         if self.answer is None:
             return ("asking…",)
-        asked = self.view.range
-        label = asked.label(self.host.clock())
-        when = "" if asked == Range() else f" in the {label}" if asked.length is not None else f" in {label}"
-        if self.view.text:
-            return (f"no flows match the filter{when}", "F clears the filter, t chooses another range")
-        if self.collector.problem:
-            return ("the collector ended:", self.collector.problem, "r asks again, q leaves")
-        if asked.interval is not None:
-            return (f"no flows{when}", "0 returns to now, t chooses another range, all that is held among them")
-        if self.collector.state == "running" and self.collector.exporters:
-            sent = "1 exporter has sent" if self.collector.exporters == 1 else f"{self.collector.exporters} exporters have sent"
-            return (f"no flows{when or ' yet'}, but {sent}:", "t, then all, shows flows of other times, if a clock is wrong")
-        where = f"point an exporter at {self.host.listening}" if self.host.listening else "start `nftui collect`"
-        return (f"no flows yet: {where}, or run `nftui demo`", f"asked: {label}; t chooses another range")
+        return emptiness.words(self.view, self.collector, self.host.listening, self.host.clock())

@@ -95,7 +95,9 @@ class Places:
     slots: dict[Hashable, int] = field(default_factory=dict)
     """Of all that were seen on this grid, also of those that are away."""
 
-    def arrange(self, nodes: Sequence[Hashable], weights: Weights, width: int, height: int, anew: bool = False) -> list[int | None]:
+    def arrange(
+        self, nodes: Sequence[Hashable], weights: Weights, width: int, height: int, anew: bool = False, fixed: int = 0
+    ) -> list[int | None]:
         """Give each node a slot.
 
         Args:
@@ -104,14 +106,15 @@ class Places:
             width: Of the area, in cells.
             height: The same.
             anew: Whether all places are given out anew.
+            fixed: So many of the first keep theirs even then, as nearly as the grid has it.
         Returns:
             The slot of each node; None where there is none left.
         """
         resized = (self.grid.width, self.grid.height) != (width, height)
-        if anew or resized or len(nodes) > self.grid.count or self.grid.count > 3 * len(nodes) + 4:
-            self.grid, self.slots = grid_for(len(nodes), width, height), {}
+        fresh = anew or resized or len(nodes) > self.grid.count or self.grid.count > 3 * len(nodes) + 4
+        if fresh:
+            self._begin(grid_for(len(nodes), width, height), nodes[:fixed])
         distances = distances_of(self.grid)
-        fresh = not self.slots
         shown = nodes[: self.grid.count]
         taken = {self.slots[node]: number for number, node in enumerate(shown) if node in self.slots}
         for number, node in enumerate(shown):
@@ -120,8 +123,19 @@ class Places:
                 self._drop(slot)
                 self.slots[node], taken[slot] = slot, number
         if fresh and self.grid.count <= SWAPPED:
-            self._improve(shown, weights[: len(shown), : len(shown)], distances)
+            self._improve(shown, weights[: len(shown), : len(shown)], distances, fixed)
         return [self.slots[node] if number < len(shown) else None for number, node in enumerate(nodes)]
+
+    def _begin(self, grid: Grid, fixed: Sequence[Hashable]) -> None:
+        """Take another grid, where only some nodes have a slot: that which is nearest to the one they had."""
+        kept = [(node, self.grid.place(self.slots[node])) for node in fixed if node in self.slots]
+        across, down = grid.width / self.grid.width, grid.height / self.grid.height
+        self.grid, self.slots = grid, {}
+        places = np.array([grid.place(slot) for slot in range(grid.count)], np.float64) * (1, ASPECT)
+        for node, (x, y) in kept[: grid.count]:
+            far = np.hypot(*(places - (x * across, y * down * ASPECT)).T)
+            far[list(self.slots.values())] = np.inf
+            self.slots[node] = int(np.argmin(far))
 
     def _free(self, number: int, taken: dict[int, int], weights: Weights, distances: Weights) -> int:
         """Return the slot nearest to those that a node exchanges with, first among slots that are nobody's."""
@@ -146,8 +160,8 @@ class Places:
         for node in [node for node, theirs in self.slots.items() if theirs == slot]:
             del self.slots[node]
 
-    def _improve(self, nodes: Sequence[Hashable], weights: Weights, distances: Weights) -> None:
-        """Change two slots at a time as long as that shortens the lines: the best change first."""
+    def _improve(self, nodes: Sequence[Hashable], weights: Weights, distances: Weights, fixed: int) -> None:
+        """Change two slots at a time as long as that shortens the lines: the best change first, and none of the fixed nodes."""
         count = self.grid.count
         w = np.zeros((count, count))
         w[: len(nodes), : len(nodes)] = weights
@@ -159,6 +173,7 @@ class Places:
             own = np.diag(product)
             # By how much the lines become longer when two change their slots: the quadratic assignment problem.
             change = product + product.T - own[:, None] - own[None, :] + 2 * w * d
+            change[:fixed] = change[:, :fixed] = 0.0
             best = int(np.argmin(change))
             if change.flat[best] >= -1e-9 * (1 + float(own.sum())):
                 break

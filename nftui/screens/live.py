@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
+from nftui.config import own_networks
 from nftui.engine.matrix import Matrix
 from nftui.engine.query import Answer, Interval
 from nftui.screens import displays, facts, live_lines, live_panels, terms
@@ -118,7 +119,7 @@ class LiveScreen(InvestigationScreen):
 
     def question(self) -> Question:
         """Return what the display asks."""
-        return displays.question(self.view, self.host.clock(), self.held)
+        return displays.question(self.view, self.host.clock(), self.held, own_networks(self.host.config))
 
     @property
     def held(self) -> Interval | None:
@@ -212,15 +213,16 @@ class LiveScreen(InvestigationScreen):
     def _show_display(self, answer: Answer, ranking: Ranking) -> None:
         chart = self.query_one(AreaChart)
         self.query_one("#legend").display = self.shown_display == "area"
-        name = self.shown_display
+        name, query = self.shown_display, answer.query
         if name == "connections":
             columns = displays.connection_columns(self.cell, answer.total.octets, 1024 if self.iec else 1000)
-            self.table.show(answer.groups, columns, ranking.keys, answer.query.order)
+            self.table.show(answer.groups, columns, ranking.keys, query.order, ascending=query.ascending)
         elif name == "circle":
             self._show_pairs(ranking)
         else:
             groups = self.query_one("#table", FlowTable)
-            groups.show(answer.groups, ranking.columns(chart.ink.layer, chart.ink.letters), ranking.keys, answer.query.order)
+            columns = ranking.columns(chart.ink.layer, chart.ink.letters)
+            groups.show(answer.groups, columns, ranking.keys, query.order, ascending=query.ascending)
         if name == "area":
             chart.show(ranking.areas(self.host.display_settings.maximum_chart_resolution, tuple(self.host.marks)))
             self._show_legend()
@@ -262,7 +264,7 @@ class LiveScreen(InvestigationScreen):
 
     def _show_lines(self) -> None:
         view, name, answer = self.view, self.shown_display, self._shown()
-        sides = live_lines.totals(answer, self._ranking, self.collector)
+        sides = live_lines.totals(answer, self._ranking, self.collector, self.reply, self.size.width)
         if self.problem:
             old = f"  as of {time_text(self._as_of)} " if answer is not None else ""
             sides = [Part(f" {self.problem}", "error")], [Part(old, "warn")]

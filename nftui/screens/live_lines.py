@@ -8,31 +8,62 @@ from nftui.screens import displays
 from nftui.screens.collector import Collector
 from nftui.screens.glyphs import BLOCKS
 from nftui.screens.investigation import MEASURES
-from nftui.screens.ranking import RATE_UNITS, Ranking
+from nftui.screens.questions import Reply
+from nftui.screens.ranking import RATE_UNITS, RATES, Ranking
 from nftui.screens.view import MINUTE, View, time_text
 from nftui.screens.widgets.chart import Areas
 from nftui.screens.widgets.painted import Part
 from nftui.units import SECOND, duration, scaled
 
+WIDE = 110
+"""Cells from which on a line has room for all that is told of the totals."""
 Sides = tuple[list[Part], list[Part]]
 """What stands at the left of a line, and at the right."""
 
 
-def totals(answer: Answer | None, ranking: Ranking | None, collector: Collector) -> Sides:
-    """Return the rates of all flows, and how many there are of what."""
+def totals(
+    answer: Answer | None, ranking: Ranking | None, collector: Collector, reply: Reply | None = None, width: int = WIDE
+) -> Sides:
+    """Return the rates of all flows, and how many there are of what; in a narrow line what is least missed is left out.
+
+    Args:
+        answer: What is shown.
+        ranking: The same in words.
+        collector: As it describes itself.
+        reply: Has what comes in and goes out, where that is known.
+        width: Cells of the line.
+    """
     if answer is None or ranking is None:
         return [Part(" asking…", "dim")], []
+    ways = crossing(ranking, reply) if answer.total.flows else []
     left = [Part(" ")]
     if answer.total.flows:
-        left += [Part(f"{ranking.rate_text(each)}  ", "strong" if each is ranking.measure else "text") for each in MEASURES]
-        left.append(Part(f"avg over {_rounded(ranking.elapsed)}", "dim"))
+        rates = [Part(f"{ranking.rate_text(each)}  ", "strong" if each is ranking.measure else "text") for each in MEASURES]
+        place = MEASURES.index(ranking.measure) + 1
+        left += [*rates[:place], *ways, *rates[place:]] if not ways or width >= WIDE else [*ways, *rates]
+        if not ways or width >= WIDE:
+            left.append(Part(f"avg over {_rounded(ranking.elapsed)}", "dim"))
         if ranking.total_change:
             left.append(Part(f"  {ranking.total_change}", "accent"))
-    right = [Part(scaled(answer.total.flows)), Part(" flows", "dim")]
-    if (count := collector.exporters) is not None:
-        right += [Part(f"  {count}"), Part(" exporter" if count == 1 else " exporters", "dim")]
+    right = [Part(scaled(answer.total.flows)), Part(" flows", "dim")] if not ways or width >= WIDE else []
+    probes = len(collector.probes)
+    for count, noun in ((collector.exporters, "exporter"), (probes or None, "probe")):
+        # Who has probes alone misses no exporter.
+        if count or (count is not None and not probes):
+            right += [Part(f"  {count}"), Part(f" {noun}" if count == 1 else f" {noun}s", "dim")]
     drops = collector.drops if collector.drops is not None else answer.coverage.drops
     return left, [*right, Part("  drops ", "dim"), Part(f"{scaled(drops)} ", "error" if drops else "text")]
+
+
+def crossing(ranking: Ranking, reply: Reply | None) -> list[Part]:
+    """Return the rates of what comes into the home networks and goes out of them; nothing where these aren't known."""
+    parts: list[Part] = []
+    for way in ("in", "out"):
+        sums = None if reply is None else reply.more.get(way)
+        if sums is not None:
+            rate = RATES[ranking.measure](ranking.rate(sums.value(ranking.measure)))
+            parts += [Part(f"{way} ", "dim"), Part(f"{rate}  ", "strong")]
+    return parts
 
 
 def heading(view: View, display: str, answer: Answer | None, matrix: Matrix | None) -> Sides:

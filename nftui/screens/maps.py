@@ -14,16 +14,17 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from nftui.engine.matrix import ENDS
-from nftui.engine.query import Answer, Measure
-from nftui.screens import terms, tiles
+from nftui.engine.query import Answer, Interval, Measure
+from nftui.screens import map_lines, terms, tiles
 from nftui.screens.connections import PLURALS, WORDS, Connections, ends_of
 from nftui.screens.investigation import InvestigationScreen
+from nftui.screens.map_lines import KINDS
 from nftui.screens.questions import Question
-from nftui.screens.ranking import RATE_LABELS, Ranking
+from nftui.screens.ranking import Ranking
 from nftui.screens.web import OTHERS, SIDES, Linked, Web
 from nftui.screens.widgets.donut import Donut, Slice
 from nftui.screens.widgets.flow_table import FlowTable
-from nftui.screens.widgets.painted import Line, Lines, Part, fit
+from nftui.screens.widgets.painted import Line, Lines, Part
 from nftui.screens.widgets.pair_matrix import PairMatrix
 from nftui.screens.widgets.picture import Picture
 from nftui.screens.widgets.prompt import Prompt
@@ -32,11 +33,10 @@ from nftui.screens.widgets.traffic_map import TrafficMap
 from nftui.screens.widgets.treemap import Treemap
 from nftui.units import octets, scaled
 
-KINDS = ("network", "pairs", "portions")
 LOOKS = {"network": ("network",), "pairs": ("matrix", "ring"), "portions": ("treemap", "donut")}
 """Kinds of maps, and what each can be drawn as."""
+MOST_PINNED = 50
 PANELS = ("", "-picture-only", "-list-only")
-LEGEND = "{0} <10%  {1} <50%  {2} more of the greatest   [sends] (receives) more"
 
 
 class MapScreen(InvestigationScreen):
@@ -46,26 +46,32 @@ class MapScreen(InvestigationScreen):
     AUTO_FOCUS = "#network"
     LIMITS = (5, 10, 15, 20, 25, 50, 100, 250)
     LIMITED = ("shown", "top {}")
-    ELSEWHERE: ClassVar[dict[str, str]] = {"compare": "compared on Live and Summary", "resolution": "Live shows samples"}
+    ELSEWHERE: ClassVar[dict[str, str]] = {
+        "compare": "compared on Live and Summary",
+        "resolution": "Live shows samples",
+        "reverse": "lists of Live and Summary",
+    }
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "maps.tcss"]
     FOOTER = (
         ("map.kind", ""), ("map.look", ""), ("view.filter", ""), ("view.range", ""), ("view.by", ""), ("view.measure", ""),
         ("picture.open", "Open"), ("table.open", "Open"), ("view.help", ""), ("view.export", ""), ("view.up", "Up"),
-        ("app.quit", ""), ("picture.next", "Next"), ("view.only", ""), ("view.exclude", ""), ("view.limit", ""), ("map.side", ""),
-        ("map.anew", ""), ("view.others", ""), ("map.maximise", ""), ("picture.copy", ""),
+        ("app.quit", ""), ("picture.next", "Next"), ("view.only", ""), ("view.exclude", ""), ("view.limit", ""), ("map.pin", ""),
+        ("map.side", ""), ("map.anew", ""), ("view.others", ""), ("map.maximise", ""), ("picture.copy", ""),
     )  # fmt: skip
     SIGNS: ClassVar[tuple[str, ...]] = (
         *InvestigationScreen.SIGNS,
         "nodes of the network",
         "  [sends more]   (receives more)   {all others}   lines: weight by share of the greatest",
+        "  +pinned: stays on the map and in its place, also when it is no longer among the top",
         "cells of the pairs",
         "  shade by share of the row",
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "kind", "Kind", id="map.kind", tooltip="Network, pairs or portions in turn"),
         Binding("v", "look", "View", id="map.look", tooltip="Matrix, ring; treemap, donut; who is ranked"),
-        Binding("p", "ranked_side", "Talkers", show=False, id="map.side", tooltip="Rank who talks, who listens, or both"),
-        Binding("L", "anew", "Lay out", show=False, id="map.anew", tooltip="Give the nodes new places"),
+        Binding("s", "ranked_side", "Talkers", show=False, id="map.side", tooltip="Rank who talks, who listens, or both"),
+        Binding("p", "pin", "Pin", show=False, id="map.pin", tooltip="Keep the node on the map, or no longer"),
+        Binding("L", "anew", "Lay out", show=False, id="map.anew", tooltip="New places for nodes that are not pinned"),
         Binding("z", "panel", "Maximise", show=False, id="map.maximise", tooltip="The picture alone, the list alone, both"),
     ]
 
@@ -74,6 +80,7 @@ class MapScreen(InvestigationScreen):
         self.kind = KINDS[0]
         self._look = dict.fromkeys(KINDS, 0)
         self._ranked_by = SIDES[0]
+        self._pinned: dict[str, tuple[Any, ...]] = {}  # by key of `ENDS`
         self._panel = 0
         self._stepped: list[tuple[int, str, Any]] = []  # steps into a portion: how many there were before, breakdown, values
         self._connections: Connections | None = None
@@ -117,10 +124,29 @@ class MapScreen(InvestigationScreen):
 
     def question(self) -> Question:
         """Return what the map asks."""
-        query = self.view.groups(self.host.clock())
+        query, key = self.view.groups(self.host.clock()), ends_of(self.view.by)
+        before = self.view.before(query.interval) if self.view.compare and query.interval is not None else None
         if self.kind == "portions":
-            return tiles.question(query)
-        return Linked.of(query, ends_of(self.view.by), self.view.limit, self._ranked_by if self.kind == "network" else "both")
+            return tiles.question(query, before)
+        if self.kind == "pairs":
+            return Linked.of(query, key, self.view.limit, SIDES[0], before=before)
+        return Linked.of(query, key, self.view.limit, self._ranked_by, self.pinned, before)
+
+    @property
+    def pinned(self) -> tuple[Any, ...]:
+        """The nodes that are pinned, of the key that is shown."""
+        return self._pinned.get(ends_of(self.view.by), ())
+
+    def _before(self) -> Interval | None:
+        """Return the period before what is shown; None where there is none."""
+        interval = None if self.answer is None else self.answer.query.interval
+        return None if interval is None else self.view.before(interval)
+
+    def _filter_line(self) -> tuple[list[Part], list[Part]]:
+        left, right = super()._filter_line()
+        if self.kind == "network" and self.pinned:
+            right.append(Part(f" +{len(self.pinned)} pinned ", "accent"))
+        return left, right
 
     def on_resize(self, _: events.Resize) -> None:
         """Lay out for the new size."""
@@ -169,10 +195,11 @@ class MapScreen(InvestigationScreen):
     def _show_web(self, answer: Answer, web: Web) -> None:
         ranking = Ranking(answer, self.host.clock(), self.iec, self.cell)
         shown = web if self.view.others and self.kind == "network" else web.without_others()
-        self._connections = told = Connections(shown, ranking.rate, self.iec, self.cell)
+        earlier = self.reply.more.get("earlier") if self.view.compare and self.reply is not None else None
+        self._connections = told = Connections(shown, ranking.rate, self.iec, self.cell, earlier, ranking.elapsed)
         network, reply = self.query_one(TrafficMap), self.reply
         if self.kind == "network":
-            network.show(shown, told.label, told.figure)
+            network.show(shown, told.label, told.figure, sizes=told.edge_figure)
         elif reply is not None and "matrix" in reply.more:
             pairs = reply.more["matrix"]
             self.query_one(PairMatrix).show(pairs, web.measure, told.label, ranking.rate(1))
@@ -191,7 +218,9 @@ class MapScreen(InvestigationScreen):
         return next((n for n, node in enumerate(nodes) if node.key == key and key != OTHERS), len(nodes))
 
     def _show_portions(self, answer: Answer, parts: Answer | None) -> None:
-        self._ranking = ranking = Ranking(answer, self.host.clock(), self.iec, self.cell)
+        more = {} if self.reply is None else self.reply.more
+        before = more.get("before") if self.view.compare else None
+        self._ranking = ranking = Ranking(answer, self.host.clock(), self.iec, self.cell, before, True, more.get("held"))
         base = 1024 if self.iec and answer.query.measure is Measure.OCTETS else 1000
 
         def figure(value: int) -> str:
@@ -212,58 +241,22 @@ class MapScreen(InvestigationScreen):
         self._follow()
 
     def _show_words(self) -> None:
-        self.query_one("#kinds", Line).show(*self._kinds())
+        said = map_lines.kinds(self.kind, self.view, self._connections, self._ranked_by, self.look)
+        said = ([Part(f" {self.problem}", "error")], []) if self.problem else said
+        self.query_one("#kinds", Line).show(*said)
         self.query_one("#detail", Lines).show(self._detail)
         self.query_one("#side", Lines).show(self._side)
 
-    def _kinds(self) -> tuple[list[Part], list[Part]]:
-        """Return the line of the kinds: which there are, and what is drawn."""
-        names = (f"[{kind}]" if kind == self.kind else f" {kind} " for kind in KINDS)
-        left = [Part(" map: ", "dim"), *(Part(name, "title" if name[0] == "[" else "dim") for name in names)]
-        if self.problem:
-            return [Part(f" {self.problem}", "error")], []
-        view, told = self.view, self._connections
-        if self.kind == "portions":
-            count = f"top {view.limit} by {view.by}"
-            return left, [Part(count, "strong"), Part("  v: ", "dim"), Part(f"{self.look} ")]
-        key = ends_of(view.by)
-        right = [Part(f" top {view.limit} {PLURALS[key]}", "strong")]
-        if told is not None:
-            right.append(Part(f" {told.web.count:,} edges" if told.web.count != 1 else " 1 edge"))
-        if self.kind == "network":
-            return left, [*right, Part("  p: ", "dim"), Part(f"{self._ranked_by} ", "text")]
-        return left, [*right, Part(f"  {RATE_LABELS[view.measure]}  v: ", "dim"), Part(f"{self.look} ")]
-
     def _detail(self, width: int, height: int) -> list[list[Part]]:
-        """Return what is under the cursor, on a line, and a line that explains the picture."""
-        name, facts = self._facts()
-        if not name:
-            return []
-        parts = [Part(f"{self.table.glyphs.pointer} ", "title"), Part(name, "strong")]
-        for label, words in facts:
-            if sum(len(part.text) for part in parts) + len(words) + len(label) + 4 > width:
-                break
-            if label in ("rank", "sends", "receives"):
-                parts += [Part(f"   {label} ", "dim"), Part(words)]
-            else:
-                parts += [Part(f"   {words}"), Part("" if label in ("share", "rate", "octets") else f" {label}", "dim")]
-        return [parts, [Part(f" {self._hint()}", "dim")]]
-
-    def _hint(self) -> str:
-        if self.kind == "network":
-            return LEGEND.format(*(stroke[0] * 2 for stroke in self.table.glyphs.strokes))
-        if self.kind == "pairs":
-            return "shade: share of what the row sends   > < pairs by size   Enter their flows"
-        return "Enter goes into it, Esc out again   > < by size   o all but it"
+        """Return what is under the cursor, on a line, and a line that explains the picture, or says what it is compared with."""
+        told, ranking, before = self._connections, self._ranking, self._before()
+        compared = told.compared if told is not None else ranking is not None and bool(ranking.comparable)
+        answered = self.reply is not None and ("earlier" in self.reply.more or "before" in self.reply.more)
+        hint = map_lines.against(before, compared, answered) if self.view.compare else map_lines.hint(self.kind, self.table.glyphs)
+        return map_lines.detail(*self._facts(), hint, self.table.glyphs, width)
 
     def _side(self, width: int, height: int) -> list[list[Part]]:
-        name, facts = self._facts()
-        rule = self.table.glyphs.horizontal
-        lines = [[Part(rule * 2, "rule"), Part(" under the cursor ", "strong"), Part(rule * max(width - 20, 0), "rule")]]
-        if not name:
-            return lines
-        lines.append([Part(f" {name}", "title")])
-        return lines + [[Part(f" {fit(label, 10)}", "dim"), Part(words)] for label, words in facts]
+        return map_lines.side(*self._facts(), self.table.glyphs, width)
 
     def _facts(self) -> tuple[str, list[tuple[str, str]]]:
         """Return the name of what is under the cursor, and all that is known of it."""
@@ -288,8 +281,9 @@ class MapScreen(InvestigationScreen):
             place = ranking.answer.groups.rows(named=True).index(row)
             facts = dict(ranking.facts(row, place))
             facts |= {"rate": facts["average"], "octets": octets(row["octets"], self.iec)}
-            order = ("share", "rate", "octets", "packets", "flows", "oct/packet", "rank")
-            return ranking.label(row), [(name, facts[name]) for name in order]
+            facts["change"] = ranking.change(place)
+            order = ("share", "change", "rate", "octets", "packets", "flows", "oct/packet", "rank")
+            return ranking.label(row), [(name, facts[name]) for name in order if facts[name]]
         tile, parent = treemap.tile(), treemap.parent_tile()
         if tile is None:
             return "", []
@@ -458,8 +452,22 @@ class MapScreen(InvestigationScreen):
         self.ask()
         self._show_words()
 
+    def action_pin(self) -> None:
+        """Keep the node under the cursor on the map, or no longer."""
+        node, key = self.query_one(TrafficMap).node(), ends_of(self.view.by)
+        if self.kind != "network":
+            self.say("nodes are pinned on the network; m shows it", "warning")
+        elif node is None or node.key == OTHERS:
+            self.say("p pins a node: the arrows go to one", "warning")
+        elif node.key not in self.pinned and len(self.pinned) >= MOST_PINNED:
+            self.say(f"{MOST_PINNED} nodes are pinned; p lets go of one", "warning")
+        else:
+            others = tuple(each for each in self.pinned if each != node.key)
+            self._pinned[key] = others if node.key in self.pinned else (*others, node.key)
+            self.ask()
+
     def action_anew(self) -> None:
-        """Give the nodes new places."""
+        """Give the nodes new places, those that are pinned excepted."""
         self.query_one(TrafficMap).lay_out_anew()
 
     def action_panel(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nftui.engine.account import instant, integer, real
@@ -35,6 +35,24 @@ def term(entry: dict[str, Any]) -> str:
     if address_octets(address) is None:
         return ""
     return f"exporter ip {address} and observation domain id {integer(entry.get('domain'))}"
+
+
+def awaited(entries: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Return what to say while probes have told of no flow yet: what is wrong, or how far they are, and when flows come."""
+    names = [printable(one.get("source") or "-", 15) for one in entries]
+    problems = [(name, one) for name, one in zip(names, entries, strict=True) if one.get("problem")]
+    if len(problems) == len(entries):
+        name, entry = problems[0]
+        return (f"no flows yet: probe {name}:", printable(entry["problem"], LONGEST), "7 has more of it")
+    packets, followed = (sum(integer(one.get(key)) for one in entries) for key in ("packets", "used"))
+    if not packets:
+        return (f"no flows yet: no packets on {', '.join(names)} so far", "7, then p, chooses other interfaces")
+    told = [(integer(one.get("inactive")), integer(one.get("active"))) for one in entries if integer(one.get("active"))]
+    first = f"no flows yet: {scaled(packets)} packets on {', '.join(names)}, of {followed:,} flows that still go on"
+    if not told:
+        return (first,)
+    inactive, active = max(told)
+    return (first, f"a flow is told of {inactive}s after its last packet, and every {active}s while it goes on")
 
 
 def sidedness(entry: dict[str, Any], known: tuple[Sidedness, ...]) -> Sidedness | None:
@@ -73,13 +91,19 @@ class ProbeFacts:
         """Return all, what needs a look first."""
         told = [Fact("problem", list(self._problem())), direction(self._sided)]
         if self.entry.get("kind") == KERNEL:
-            return [*told, Fact("flows", list(self._flows())), Fact("lost", list(self._dropped("events")))]
+            return [
+                *told,
+                Fact("flows", list(self._flows())),
+                Fact("table", list(self._table("connections"))),
+                Fact("lost", list(self._dropped("events"))),
+                Fact("told", list(self._told_of_connections())),
+            ]
         return [
             *told,
             Fact("packets", list(self._packets())),
             Fact("flows", list(self._flows())),
             Fact("dropped", list(self._dropped("packets"))),
-            Fact("table", list(self._table())),
+            Fact("table", list(self._table("flows"))),
             Fact("left out", list(self._left_out())),
             Fact("told", list(self._told())),
             Fact("interface", list(self._interface())),
@@ -119,10 +143,10 @@ class ProbeFacts:
         if last:
             yield say(f"the last {since(last, self.now)} ago")
 
-    def _table(self) -> Iterator[list[Part]]:
+    def _table(self, what: str) -> Iterator[list[Part]]:
         used, most = self._number("used"), self._number("entries")
         if most > 0:
-            yield say(f"{used:,} of {most:,} flows, {100 * used / most:.0f} %", "warn" if used > FULL * most else "text")
+            yield say(f"{used:,} of {most:,} {what}, {100 * used / most:.0f} %", "warn" if used > FULL * most else "text")
         for key, words in (("emergency", "ended early: no room"), ("lost_packets", "packets in no flow: no room")):
             if count := self._number(key):
                 yield say(f"{count:,} {words}", "warn")
@@ -136,8 +160,12 @@ class ProbeFacts:
                 yield say(f"{count:,} {words}")
 
     def _told(self) -> Iterator[list[Part]]:
-        yield say(f"each {self._number('active')}s while a flow goes on")
-        yield say(f"{self._number('inactive')}s after its last packet")
+        yield say(f"{self._number('inactive')}s after a flow's last packet")
+        yield say(f"every {self._number('active')}s while it goes on")
+
+    def _told_of_connections(self) -> Iterator[list[Part]]:
+        yield say("once the kernel forgets a connection")
+        yield say(f"every {self._number('active')}s while it goes on")
 
     def _interface(self) -> Iterator[list[Part]]:
         if link := self.entry.get("link"):

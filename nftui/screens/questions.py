@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from nftui.engine.filters import all_of
 from nftui.engine.matrix import Matrix, matrix
-from nftui.engine.query import Answer, BackEnd, Interval, Query
+from nftui.engine.perspective import crossing
+from nftui.engine.query import Answer, BackEnd, Folding, Interval, Query, Totals
 from nftui.engine.resolutions import folded
 
 
@@ -54,17 +56,19 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A query, and the same groups in the period before: an `Answer` under `before`."""
+    """A query, and the same groups in the period before: an `Answer` under `before`; and one under the name of each of others."""
 
     main: Query
     before: Interval
+    others: tuple[tuple[str, Query], ...] = ()
 
     def put(self, back_end: BackEnd) -> Reply:
         """Ask for the one, then for its groups in the other."""
         answer = back_end.answer(self.main)
         keys = self.main.keys
         only = tuple(answer.groups.select(keys).rows()) if keys else None
-        return Reply(answer, {"before": back_end.answer(replace(self.main, interval=self.before, only=only))})
+        earlier = back_end.answer(replace(self.main, interval=self.before, only=only))
+        return Reply(answer, {"before": earlier, **{name: back_end.answer(query) for name, query in self.others}})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +100,17 @@ class Several:
 
 @dataclass(frozen=True, slots=True)
 class WithHeld:
-    """A question, and all that is held: an `Interval` or None under `held`.
+    """A question, and all that is held: an `Interval` or None under `held`; and the `Totals` that come `in` and go `out`.
 
     Attributes:
         question: What is asked.
         edges: Between which bins of its series are added up, where these are hours or days of unequal length.
+        home: The networks into and out of which; none where that isn't asked.
     """
 
     question: Question
     edges: tuple[int, ...] | None = None
+    home: tuple[str, ...] = ()
 
     @property
     def main(self) -> Query:
@@ -114,7 +120,14 @@ class WithHeld:
     def put(self, back_end: BackEnd) -> Reply:
         """Ask both."""
         reply = self.added_up(self.question.put(back_end))
-        return replace(reply, more={**reply.more, "held": back_end.held()})
+        return replace(reply, more={**reply.more, "held": back_end.held(), **self._crossing(back_end)})
+
+    def _crossing(self, back_end: BackEnd) -> dict[str, Totals]:
+        if not self.home:
+            return {}
+        plain = replace(self.main, keys=(), bins=None, limit=1, times=False, folding=Folding.NONE, ascending=False, order="octets")
+        ways = zip(("in", "out"), crossing(self.home), strict=True)
+        return {name: back_end.answer(replace(plain, where=all_of(plain.where, way))).total for name, way in ways}
 
     def added_up(self, reply: Reply) -> Reply:
         """Return a reply with the bins that were asked for."""

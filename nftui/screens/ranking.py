@@ -222,12 +222,23 @@ class Ranking:
             settles = areas.settling is not None and start + areas.width > areas.settling
             line = [Part(f" {time_text(start, time_form(areas.end - areas.start))} ", "title")]
             return [[*line, Part(f"+{duration(areas.width)} ", "dim"), Part(total, "strong"), Part(" ~" if settles else "", "dim")]]
-        sums = sorted(sum(row[1:]) * areas.factor for row in areas.series.head(max(self.settled_bins, 1)).iter_rows())
-        peak, high = sums[-1], sums[min(nearest_rank(len(sums), 95), len(sums)) - 1]
+        sums = self._whole(areas)
+        ranks = (len(sums), nearest_rank(len(sums), 95), 1, len(sums) // 2 + 1)
+        peak, high, low, middle = (scaled(sums[min(rank, len(sums)) - 1]) if sums else "-" for rank in ranks)
         return [
-            [Part(" peak ", "dim"), Part(f"{scaled(peak):<6}", "strong"), Part("  95th   ", "dim"), Part(scaled(high))],
-            [Part(" low  ", "dim"), Part(f"{scaled(sums[0]):<6}"), Part("  median ", "dim"), Part(scaled(sums[len(sums) // 2]))],
+            [Part(" peak ", "dim"), Part(f"{peak:<6}", "strong"), Part("  95th   ", "dim"), Part(high)],
+            [Part(" low  ", "dim"), Part(f"{low:<6}"), Part("  median ", "dim"), Part(middle)],
         ]
+
+    def _whole(self, areas: Areas) -> list[float]:
+        """Return the totals, by size, of the bins of which all is known: not before the first flow held, nor where it settles."""
+        first = areas.start if self._held is None else self._held.start
+        last = areas.end if areas.settling is None else areas.settling
+        starts = [cells.micros(time) for time in areas.series["time"]]
+        rows = zip(starts, areas.series.iter_rows(), strict=True)
+        return sorted(
+            sum(row[1:]) * areas.factor for start, row in rows if start + areas.width > first and start + areas.width <= last
+        )
 
     def columns(self, layer: Layer, letters: bool = False) -> list[TableColumn]:
         """Return the columns of the ranked list; groups have letters where colours don't tell them apart."""
@@ -317,6 +328,13 @@ def averaged_over(answer: Answer, now: int) -> int:
         return SECOND
     start = interval.start if answer.first is None else max(interval.start, answer.first)
     return max(min(interval.end, max(now, start)) - start, SECOND)
+
+
+def known_of(before: Interval, answer: Answer) -> int:
+    """Return the microseconds of a period of which flows are held, by an answer over it: its means are taken over these."""
+    held = answer.coverage.held
+    known = [start for start in (answer.first, None if held is None else held.start) if start is not None]
+    return before.end - max(before.start, min(known, default=before.start))
 
 
 def change(now: float, before: float) -> str:

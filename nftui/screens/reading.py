@@ -15,10 +15,11 @@ from nftui.screens.view import time_text, zone_name
 from nftui.units import address_text, octets
 
 GROUPS = (
-    ("view", "what is shown"), ("table", "in a table"), ("chart", "in the chart"), ("live", "this screen"),
-    ("flows", "this screen"), ("summary", "this screen"), ("map", "this screen"), ("filters", "this screen"),
-    ("settings", "this screen"), ("sources", "this screen"), ("sheet", "in the details"), ("app", "everywhere"),
+    ("live", "this screen"), ("flows", "this screen"), ("summary", "this screen"), ("map", "this screen"),
+    ("filters", "this screen"), ("settings", "this screen"), ("sources", "this screen"), ("view", "what is shown"),
+    ("table", "in a table"), ("chart", "in the chart"), ("sheet", "in the details"), ("app", "everywhere"),
 )  # fmt: skip
+"""What ids begin with, and headings, what is looked for first."""
 MOMENT = "%Y-%m-%d %H:%M:%S"
 
 
@@ -86,7 +87,7 @@ def coverage(answer: Answer | None, collector: Collector, colours: tuple[str, st
         rows.append(("sampling", "applied: sums are estimates" if held.sampled else "none: sums are exact"))
         settling = "not known" if held.settling_from is None else f"after {time_text(held.settling_from, MOMENT)} (drawn dim)"
         rows.append(("still settling", settling))
-        rows.append(("lost", f"{held.drops:,} datagrams in the kernel, {held.lost:,} by sequence numbers"))
+        rows.append(("lost", f"{held.drops:,} datagrams and packets in the kernel, {held.lost:,} by sequence numbers"))
         rows += [("unread", words) for words in held.unread[:20]]
     for one in (one for one in sides if one.one_sided):
         words = f"{one.unanswered:,} of {one.connections:,} TCP connections without answer: Sources (7) says more"

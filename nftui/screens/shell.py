@@ -43,7 +43,7 @@ TABS = (
 """Key, name, label where there is room, label where there is little."""
 
 TYPING = (
-    ("⏎", "Apply"), ("esc", "Cancel"), ("tab", "Complete"), ("↑ ↓", "List, before"), ("pgup", "Recent"), ("pgdn", "Save"),
+    ("⏎", "Apply"), ("esc", "Cancel"), ("tab", "Complete"), ("↑ ↓", "Choose"), ("pgup", "Recent"), ("pgdn", "Save"),
     ("f10", "Undo"),
 )  # fmt: skip
 """Keys of the line that is typed in; the first two are those of every such line."""

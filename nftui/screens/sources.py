@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from nftui.engine import filters
-from nftui.engine.account import entries, integer, real
+from nftui.engine.account import dropped_packets, entries, integer, real
 from nftui.errors import FilterError
 from nftui.printable import cell_width, printable
 from nftui.screens import cells, facts, given_names, probes
@@ -38,10 +38,9 @@ class SourcesScreen(ShellScreen):
     TAB = "sources"
     CSS_PATH: ClassVar[list[str | PurePath]] = ["shell.tcss", "sources.tcss"]
     FOOTER = (
-        ("table.open", "Detail"), ("sources.filter", ""), ("sources.order", ""), ("table.find", ""), ("sources.panel", ""),
-        ("view.help", ""), ("view.export", ""), ("sources.pause", ""), ("view.up", ""), ("app.quit", ""), ("table.copy", ""),
-        ("sources.only", ""), ("sources.reverse", ""), ("sources.maximise", ""), ("sources.interfaces", ""),
-        ("sheet.down", "Scroll"),
+        ("table.open", "Detail"), ("sources.filter", ""), ("sources.interfaces", ""), ("sources.order", ""), ("table.find", ""),
+        ("sources.panel", ""), ("view.help", ""), ("view.export", ""), ("view.up", ""), ("sources.pause", ""), ("app.quit", ""),
+        ("table.copy", ""), ("sources.only", ""), ("sources.reverse", ""), ("sources.maximise", ""), ("sheet.down", "Scroll"),
     )  # fmt: skip
     SIGNS = (
         "columns",
@@ -184,7 +183,7 @@ class SourcesScreen(ShellScreen):
                 right += [Part(f"{words} ", "dim"), Part(f"{scaled(number)}  ", style)]
         if held := integer(status.get("held_octets")):
             right += [Part("held ", "dim"), Part(f"{octets(held, self.iec)}  ")]
-        lost = integer(status.get("sequence_lost"))
+        lost = integer(status.get("sequence_lost")) + dropped_packets(status)
         return left, [*right, Part("lost ", "dim"), Part(f"{scaled(lost)} ", "warn" if lost else "text")]
 
     def _show_table(self, head: int) -> None:
@@ -198,7 +197,7 @@ class SourcesScreen(ShellScreen):
             table.styles.clear_rule("height")
         ordered = self.exporters.ordered(self._by, ascending=self._ascending)
         shown = columns(self.exporters.now, self._rates)
-        table.show(ordered, shown, ("address",), self._by, self.empty_words())
+        table.show(ordered, shown, ("address",), self._by, self.empty_words(), self._ascending)
 
     def empty_words(self) -> tuple[str, ...]:
         """Return what to say in the place of exporters: why there are none, and what to do."""

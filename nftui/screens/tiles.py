@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from nftui.engine.keys import key as key_of
-from nftui.engine.query import Answer, Query
-from nftui.screens.questions import Question, Several, Single
+from nftui.engine.query import Answer, Interval, Query
+from nftui.screens.questions import Compared, Question, Several, Single, WithHeld
 from nftui.screens.widgets.treemap import Tile
 
 PARTS = 8
@@ -18,13 +18,21 @@ NEXT = ("srcip", "dstip", "dstport", "proto")
 """What a tile is broken down by next, the first that wasn't yet."""
 
 
-def question(query: Query) -> Question:
-    """Return what is asked for the portions of a view: with several keys, those of the first and under `parts` those of all."""
+def question(query: Query, before: Interval | None = None) -> Question:
+    """Return what is asked for the portions of a view: with several keys, those of the first and under `parts` those of all.
+
+    Args:
+        query: That of the view.
+        before: The period to compare with, of which those of the first key are asked for as well; None for no comparison.
+    """
     plain = replace(query, bins=None, ascending=False, order=query.measure.value)
-    if len(query.keys) < 2:
-        return Single(plain)
     limit = min((query.limit or MOST) * PARTS, MOST)
-    return Several(replace(plain, keys=plain.keys[:1]), (("parts", replace(plain, limit=limit)),))
+    parts = (("parts", replace(plain, limit=limit)),) if len(query.keys) > 1 else ()
+    main = replace(plain, keys=plain.keys[:1])
+    if before is not None:
+        # In bins, so that what still settles isn't compared.
+        return WithHeld(Compared(replace(main, bins=query.bins), before, parts))
+    return Several(main, parts) if parts else Single(main)
 
 
 def tiles(main: Answer, parts: Answer | None, label: Callable[[str, Any], str], figure: Callable[[int], str]) -> list[Tile]:

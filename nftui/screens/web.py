@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from nftui.engine.filters import ANY, all_of
-from nftui.engine.matrix import ENDS, MOST, Matrix, among, matrix
-from nftui.engine.query import Answer, BackEnd, Kind, Measure, Query, Totals
+from nftui.engine.matrix import ENDS, MOST, Matrix, among, between
+from nftui.engine.query import Answer, BackEnd, Interval, Kind, Measure, Query, Totals
 from nftui.screens.questions import Reply
 
 SIDES = ("both", "talkers", "listeners")
@@ -31,12 +32,14 @@ class Node:
         sums: What it sends and receives, as far as it is asked for.
         sent: Of the measure, on the edges that are there.
         received: The same.
+        pinned: Whether it is there however much it sends and receives.
     """
 
     key: Any
     sums: Totals
     sent: int = 0
     received: int = 0
+    pinned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,47 +96,112 @@ class Web:
 
 
 @dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the nodes and edges of a web sum to in the period before, of the measure.
+
+    Attributes:
+        interval: The period.
+        answer: The sums of the nodes: it says what of the period is held.
+        nodes: By their keys.
+        edges: By the keys of both ends.
+    """
+
+    interval: Interval
+    answer: Answer
+    nodes: Mapping[Any, int]
+    edges: Mapping[tuple[Any, Any], int]
+
+
+@dataclass(frozen=True, slots=True)
 class Linked:
     """The top values of a key, and what goes between them (`side` both), or what goes out from them or in to them.
 
-    The reply has a `Web` under `web`; and the `Matrix` that it is made of under `matrix`, or the `Answer` under `pairs`.
+    The reply has a `Web` under `web`; and the `Matrix` that it is made of under `matrix`, or the `Answer` under `pairs`; and where
+    it is compared an `Earlier` under `earlier`.
+
+    Attributes:
+        main: The question of the top values.
+        key: One of `ENDS`.
+        side: One of `SIDES`.
+        pinned: Values that are there beside the top ones, if they aren't among them.
+        before: The period to compare with; None for no comparison.
     """
 
     main: Query
     key: str
     side: str
+    pinned: tuple[Any, ...] = ()
+    before: Interval | None = None
 
     @classmethod
-    def of(cls, query: Query, key: str, count: int, side: str) -> Linked:
+    def of(
+        cls, query: Query, key: str, count: int, side: str, pinned: Sequence[Any] = (), before: Interval | None = None
+    ) -> Linked:
         """Make it of the query of a view."""
         own = {"talkers": ENDS[key].keys[0], "listeners": ENDS[key].keys[1]}.get(side, key)
         plain = replace(query, kind=Kind.GROUPS, having=ANY, only=None, bins=None, times=False, ascending=False)
-        return cls(replace(plain, keys=(own,), order=query.measure.value, limit=min(count, MOST)), key, side)
+        main = replace(plain, keys=(own,), order=query.measure.value, limit=min(count, MOST))
+        return cls(main, key, side, tuple(pinned), before)
 
     def put(self, back_end: BackEnd) -> Reply:
-        """Ask for the top values, then for the pairs."""
+        """Ask for the top values, then for the pairs; then for the same of the period before."""
         query = self.main
-        if self.side == "both":
-            pairs: Matrix = matrix(back_end, query, self.key, query.limit or MOST)
-            return Reply(pairs.top, {"matrix": pairs, "web": among_each_other(pairs, query.measure)})
         top = back_end.answer(query)
-        values = tuple(value for value in top.groups[query.keys[0]].to_list() if value is not None)
-        if not values:
-            return Reply(top, {"web": Web((), (), 0, top.total, query.measure, self.key, self.side)})
+        values = [value for value in top.groups[query.keys[0]].to_list() if value is not None]
+        missing = [value for value in self.pinned if value not in values]
+        # Whoever is pinned is asked for by name: what it sends and receives is known then, also where that is nothing.
+        named = back_end.answer(self._named([*values, *missing])) if missing else top
+        more: dict[str, Any] = {}
+        if self.side == SIDES[0]:
+            more["matrix"] = pairs = between(back_end, query, self.key, named)
+            web = among_each_other(pairs, query.measure)
+        elif values or missing:
+            more["pairs"] = answer = back_end.answer(replace(self._pairs([*values, *missing]), limit=EDGES))
+            web = one_sided(self, named, answer)
+        else:
+            web = Web((), (), 0, top.total, query.measure, self.key, self.side)
+        more["web"] = replace(web, nodes=tuple(replace(node, pinned=node.key in self.pinned) for node in web.nodes))
+        if self.before is not None and web.nodes:
+            more["earlier"] = self._earlier(back_end, web, [*values, *missing], self.before)
+        return Reply(top, more)
+
+    def _named(self, values: Sequence[Any]) -> Query:
+        return replace(self.main, only=tuple((value,) for value in values), limit=None)
+
+    def _pairs(self, values: Sequence[Any]) -> Query:
+        """Return the question for what some values send (receive), by both ends."""
         there = ENDS[self.key]
-        where = all_of(query.where, among(there.field, values, there.directions[SIDES.index(self.side) - 1]))
-        answer = back_end.answer(replace(query, keys=there.keys, where=where, limit=EDGES))
-        return Reply(top, {"pairs": answer, "web": one_sided(self, top, answer)})
+        where = all_of(self.main.where, among(there.field, tuple(values), there.directions[SIDES.index(self.side) - 1]))
+        return replace(self.main, keys=there.keys, where=where, limit=None)
+
+    def _earlier(self, back_end: BackEnd, web: Web, values: Sequence[Any], before: Interval) -> Earlier:
+        """Ask what the nodes and edges of a web sum to in another period."""
+        named = back_end.answer(replace(self._named(values), interval=before))
+        told = [edge for edge in web.edges if OTHERS not in web.keys(edge)]
+        if self.side == SIDES[0]:
+            pairs = between(back_end, replace(self.main, interval=before), self.key, named)
+            then = among_each_other(pairs, self.main.measure, [edge.source * len(values) + edge.target for edge in told])
+        else:
+            only = tuple(web.keys(edge) for edge in told)
+            then = one_sided(self, named, back_end.answer(replace(self._pairs(values), interval=before, only=only)))
+        sums = {node.key: node.sums.value(self.main.measure) for node in then.nodes}
+        return Earlier(before, named, sums, {then.keys(edge): edge.value for edge in then.edges})
 
 
-def among_each_other(pairs: Matrix, measure: Measure) -> Web:
-    """Return the web of a matrix; what its elements exchange with all others leads to `OTHERS`, either way together."""
+def among_each_other(pairs: Matrix, measure: Measure, places: Sequence[int] | None = None) -> Web:
+    """Return the web of a matrix; what its elements exchange with all others leads to `OTHERS`, either way together.
+
+    Args:
+        pairs: The matrix.
+        measure: By which edges are ranked.
+        places: The cells of the matrix, row by row, that are edges; None for the greatest.
+    """
     sums, elements = pairs.sums, pairs.elements
     rows = [row for row in pairs.top.groups.iter_rows(named=True) if row[pairs.key] is not None]
     count = int((sums[Measure.FLOWS] > 0).sum())
     flat = np.where(sums[Measure.FLOWS] > 0, sums[measure], -1).ravel()
     edges = []
-    for place in np.argsort(-flat, kind="stable")[: min(count, EDGES)].tolist():
+    for place in np.argsort(-flat, kind="stable")[: min(count, EDGES)].tolist() if places is None else places:
         source, target = divmod(place, len(elements))
         each = Totals(*(int(sums[kind][source, target]) for kind in KINDS))
         edges.append(Edge(source, target, each, each.value(measure)))
@@ -159,6 +227,8 @@ def one_sided(asked: Linked, top: Answer, pairs: Answer) -> Web:
     nodes = [_node(row[own], row) for row in top.groups.iter_rows(named=True) if row[own] is not None]
     number = {node.key: place for place, node in enumerate(nodes)}
     known, most = len(nodes), 2 * len(nodes)
+    # One that is pinned and sends (receives) nothing is there for what it receives (sends).
+    silent = {place for place, node in enumerate(nodes) if not node.sums.flows}
     edges, passed = [], [NOTHING] * known
     for row in pairs.groups.iter_rows(named=True):
         far = row[ends[1] if own == ends[0] else ends[0]]
@@ -170,12 +240,12 @@ def one_sided(asked: Linked, top: Answer, pairs: Answer) -> Web:
         each = Totals(row["octets"], row["packets"], row["flows"])
         edges.append(Edge(number[row[ends[0]]], number[row[ends[1]]], each, each.value(measure)))
         passed[number[row[own]]] += each
-        if number[far] >= known:
+        if number[far] >= known or number[far] in silent:
             nodes[number[far]] = replace(nodes[number[far]], sums=nodes[number[far]].sums + each)
     left, rest = [], Totals()
     for near, sums in enumerate(passed):
         each = _less(nodes[near].sums, sums)
-        if each.flows:
+        if each.flows and near not in silent:
             pair = (near, len(nodes)) if own == ends[0] else (len(nodes), near)
             left.append(Edge(*pair, each, each.value(measure)))
             rest = rest + each

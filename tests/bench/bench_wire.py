@@ -23,6 +23,7 @@ from tests.bench.terminal import Terminal
 SIZES = ((80, 24), (200, 50))
 WARM_S = 25.0
 """Until the simulated network has sent its past."""
+REST_S = 60.0
 PLACES = (
     *((f"Live, {name}", "v" if name != DISPLAYS[0] else "1") for name in DISPLAYS),
     ("Flows", "2"), ("Summary", "3"), ("Map, network", "4"), ("Map, pairs", "m"), ("Map, portions", "m"),
@@ -100,9 +101,26 @@ def growth(terminal: Terminal, minutes: float) -> list[Figure]:
         if now > until:
             break
     return [
-        Figure(f"console's memory after {at / 60:.1f} min", size, form=figures.octets, remark=f"{done} keys")
-        for at, size, done in found
+        *(
+            Figure(f"console's memory after {at / 60:.1f} min", size, form=figures.octets, remark=f"{done} keys")
+            for at, size, done in found
+        ),
+        at_rest(terminal),
     ]
+
+
+def at_rest(terminal: Terminal) -> Figure:
+    """Return what console and collector take after some time at Live, shared pages in proportion; the simulated network aside."""
+    terminal.press("1")
+    terminal.listen(REST_S)
+    parts = {"console": 0, "collector": 0, "keeper": 0}
+    for process in processes.family(terminal.process.pid):
+        words = processes.command_of(process)
+        if "demo-exporters" not in words:
+            part = "keeper" if any("keeper" in word for word in words) else "collector" if "collect" in words else "console"
+            parts[part] += processes.proportional(process)
+    remark = ", ".join(f"{part} {figures.octets(size)}" for part, size in parts.items())
+    return Figure("memory of all at rest", sum(parts.values()), form=figures.octets, remark=remark)
 
 
 def table(sizes: Sequence[tuple[int, int]], seconds: float, minutes: float) -> None:

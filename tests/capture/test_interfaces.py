@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from nftui.capture.probe.interfaces import Interface, interface, interfaces, own_address
+import pytest
+
+from nftui.capture.probe.interfaces import Interface, find, interfaces, look, name_of, own_address
+from nftui.errors import InterfaceError
 from tests.real import namespace
 
 
 def test_the_loopback_is_there_and_counts_once() -> None:
-    lo = interface("lo")
-    assert lo is not None and lo.index == 1 and lo.loopback and lo.hardware == 772 and "127.0.0.1" in lo.addresses
+    lo = next(one for one in interfaces() if one.name == "lo")
+    assert lo.index == 1 and lo.loopback and lo.hardware == 772 and "127.0.0.1" in lo.addresses
     assert lo.octets == lo.received[0] and lo.packets == lo.received[1]
-    assert interface("no-such0") is None
     assert own_address()
+
+
+def test_one_is_looked_for_by_its_name() -> None:
+    lo = find("lo")
+    assert (lo.index, lo.hardware, lo.up, lo.loopback, lo.link, lo.framed, name_of(lo.index)) == (1, 772, True, True, 1, True, "lo")
+    assert [look(name) for name in ("no-such0", "lo:1", "", "sixteen-octets00")] == [None] * 4
+    with pytest.raises(InterfaceError, match=r"no-such0.*there are: .*\blo\b"):
+        find("no-such0")
 
 
 def test_a_network_has_its_own() -> None:

@@ -202,7 +202,7 @@ def test_what_was_not_foreseen_is_counted_and_does_not_end_the_collector(tmp_pat
 
 def test_a_disk_that_is_full_makes_exporters_on_connections_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flows_each, messages = 30, 4000
-    monkeypatch.setattr("nftui.engine.collector.QUEUE_FLOWS", 200_000)
+    monkeypatch.setattr("nftui.engine.collector.most_flows", lambda: 200_000)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -10,10 +10,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from nftui.config import ProbeSettings
 from nftui.engine import local, packet_source, source_events
 from nftui.engine import metering as metering_module
-from nftui.engine.flow_queue import FlowQueue
+from nftui.engine.flow_queue import FlowQueue, most_flows
 from nftui.engine.flow_sources import Origin
+from nftui.engine.meter_settings import ring_of
 from nftui.engine.metering import Metering
 from nftui.engine.packet_source import ENDED, PacketSource
 from nftui.engine.source_events import SourceEvents
@@ -128,6 +130,30 @@ def test_a_queue_that_is_full_drops_and_counts() -> None:
     assert (queue.waiting, queue.dropped, len(queue.take()), queue.waiting) == (4, 2, 2, 0)
 
 
+def test_of_a_flood_a_full_queue_lets_in_what_is_not_of_it() -> None:
+    """Flows of one packet that had to make room leave an eighth to others; each that is dropped is counted."""
+    queue = FlowQueue(1600)
+    frame = pl.DataFrame({"packets": [1] * 300 + [9] * 20 + [1] * 5 + [None], "flow_end_reason": [5] * 320 + [1] * 5 + [5]})
+    assert [queue.put([frame]) for _ in range(6)] == [326, 652, 978, 1304, 1330, 1356]
+    assert queue.dropped == 600
+    for _ in range(10):
+        queue.put([frame])
+    kept = pl.concat([frame for frames in queue.take() for frame in frames])
+    assert kept.height + queue.dropped == 16 * frame.height and kept.height <= 1600
+    assert kept.filter(pl.col("packets") == 9).height == 20 * 15
+    assert queue.put([pl.DataFrame({"octets": [1] * 1500})]) == 1500
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "flows", "ring"), [(1, 625_000, 32), (4, 2_500_000, 32), (8, 4_000_000, 62.5), (64, 4_000_000, 128)]
+)
+def test_what_waits_follows_the_memory(gigabytes: int, flows: int, ring: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nftui.engine.memory.octets", lambda: gigabytes * 10**9)
+    assert most_flows() == flows
+    assert ring_of(ProbeSettings()) == ring * 10**6
+    assert ring_of(ProbeSettings(ring="1M")) == 10**6
+
+
 def test_problems_and_losses_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     events = SourceEvents(told.append)
@@ -140,6 +166,11 @@ def test_problems_and_losses_are_told_once(monkeypatch: pytest.MonkeyPatch) -> N
     seen.problem, seen.drops = "", 7
     events.look([seen])
     assert [text.split(":")[1][:18] for text in told] == [" eth0 is gone", " 5 packets dropped", " packets can be ta"]
+    for seconds in (5, 6, 7):
+        seen.problem = f"its packets have not been looked at for {seconds} s"
+        events.look([seen])
+    assert [text.split(":")[1][:18] for text in told[3:]] == [" its packets have "]
+    seen.problem = ""
     monkeypatch.setattr(source_events, "TELL_S", 0.0)
     events.look([seen])
     assert told[-1].startswith("probe eth0: 2 packets dropped by the kernel")

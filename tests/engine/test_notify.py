@@ -10,11 +10,14 @@ import threading
 import time
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from nftui.config import CollectorSettings
 from nftui.engine import notify
 from nftui.engine.collector import Collector
+from nftui.engine.feed import Feed
+from tests.engine.test_metering import Source
 from tests.notices import Notices, jammed
 from tests.running import collecting, free_port, netflow5, send
 
@@ -103,6 +106,43 @@ def test_pings_stop_while_the_receiving_thread_hangs(tmp_path: Path, monkeypatch
             systemd.wait("WATCHDOG")
         finally:
             hold.set()
+            collector.stop()
+            thread.join()
+
+
+def test_pings_stop_while_packets_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread of a feed is watched until its source is over, and what is handed on at the end may take long."""
+    hold, last = threading.Event(), threading.Event()
+
+    class Held(Source):
+        def take(self) -> bool:
+            return super().take() and hold.wait()
+
+        def rest(self, now: int) -> list[pl.DataFrame]:
+            last.wait()
+            return []
+
+    source = Held("one")
+    with Notices(str(tmp_path / "notify"), LIMIT_S) as systemd:
+        for name, value in systemd.environment.items():
+            monkeypatch.setenv(name, value)
+        collector = Collector(tmp_path / "store", CollectorSettings(listen=()), feed=Feed([source]))
+        thread = threading.Thread(target=collector.run)
+        thread.start()
+        try:
+            systemd.wait("WATCHDOG")
+            os.write(source.write, b"a")
+            systemd.pings(NOTICED_S)
+            assert systemd.pings(1) == 0
+            assert collector._pulse.late() == ["metering"]
+            hold.set()
+            systemd.wait("WATCHDOG")
+            os.close(source.write)
+            systemd.pings(NOTICED_S)
+            assert systemd.pings(1) > 0
+        finally:
+            hold.set()
+            last.set()
             collector.stop()
             thread.join()
 

@@ -64,7 +64,7 @@ SEEN_WELL: dict[str, Callable[[], list[Row]]] = {
     "a scan": lambda: list(requests(2000, 200, tcp_flags=SYN, packets=3, octets=180)),
     "answers to what others forged": lambda: list(answers(2000, 200, tcp_flags=SYN_ACK, packets=7, octets=7 * 60)),
     "few connections": lambda: list(requests(19)),
-    "one pair of hosts": lambda: list(requests(40, 1))[::3],
+    "one pair of hosts": lambda: list(requests(90, 1))[::3],
     "sampled": lambda: list(requests(sampling_interval=100)),
     "no TCP": lambda: list(requests(protocol=17, tcp_flags=0)),
 }  # fmt: skip

@@ -18,6 +18,16 @@ FILTERS: list[tuple[dict[str, Any], str | None]] = [
         {"source_address": A, "destination_address": B, "source_port": 40000, "destination_port": 443, "protocol": 6},
         "tcp and host 10.0.0.1 and host 192.0.2.9 and port 40000 and port 443",
     ),
+    *(
+        (
+            {
+                "source_address": A, "destination_address": B, "source_port": 40000, "destination_port": 443, "protocol": 6,
+                "tcp_flags": flags,
+            },
+            f"tcp and host 10.0.0.1 and host 192.0.2.9 and port {ports}",
+        )
+        for flags, ports in ((0x1B, "443"), (0x14, "443"), (0x12, "40000 and port 443"))
+    ),
     (
         {"source_address": SIX, "destination_address": SEVEN, "source_port": 53, "destination_port": 53, "protocol": 17},
         "udp and host 2001:db8::6 and host 2001:db8::7 and port 53 and port 53",

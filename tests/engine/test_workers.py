@@ -468,6 +468,7 @@ def test_a_process_that_can_not_be_started_is_tried_again(tmp_path: Path, monkey
                     one.send(netflow5(place, 1, time.time()))
             patch.undo()
             wait_for(lambda: account(tmp_path).get("flows_stored") == len(EXPORTERS))
+            assert account(tmp_path)["flows"] == len(EXPORTERS), "what waited for a process that wasn't there was taken once"
 
 
 def test_systemd_hears_of_the_first_process_alone(tmp_path: Path) -> None:

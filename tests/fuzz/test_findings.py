@@ -25,6 +25,7 @@ TEXT_FIRST = ((82, VARIABLE), (8, 4), (12, 4), (1, 8))
 
 
 def check(*datagrams: bytes) -> None:
+    """Have the checker of all fuzzing look at datagrams; it raises where one is lost, or anything else is wrong."""
     checker = Checker("alone")
     checker.step(Step(0, [Sent(one, build.EXPORTER) for one in datagrams], 9995, build.NOW * 1_000_000))
     checker.close()

@@ -16,15 +16,14 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nftui import cli
 from nftui.engine.names import protocol_name
 from tests import peers
+from tests.running import told
 
 ONE_SIDE = (
     "srcip", "dstip", "nhip", "router", "srcport", "dstport", "proto", "srctos", "dsttos", "dir", "srcas", "dstas", "inif", "outif",
@@ -99,10 +98,7 @@ def ours(source: Iterable[object], statistics: Iterable[str], limit: int = 0, *w
 
 def answered(*words: object) -> list[dict[str, Any]]:
     """Run a command of ours in this process; return the rows of its JSON."""
-    out = io.StringIO()
-    with redirect_stdout(out):
-        assert cli.main([str(word) for word in words]) == 0
-    rows: list[dict[str, Any]] = json.loads(out.getvalue())["rows"]
+    rows: list[dict[str, Any]] = json.loads(told(*words))["rows"]
     return rows
 
 

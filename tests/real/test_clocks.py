@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.capture.test_netflow5 import simple
-from tests.running import answer, collecting, nftui
+from tests.running import answer, collecting, told
 
 HOUR = 3600
 
@@ -30,7 +30,7 @@ def test_clock_that_is_off(ahead: int, tmp_path: Path) -> None:
             exporter.sendto(datagram(ahead, sequence), ("127.0.0.1", collector.port))
         collector.wait_for(lambda: collector.status().get("flows_stored") == 3)
         (status,) = collector.status()["exporters"]
-        shown = nftui("status", "--data", tmp_path).stdout
+        shown = told("status", "--data", tmp_path)
         odd = collector.status()["flows_odd"]
     corrected = abs(ahead) > 60
     assert status["clock_skew_s"] == pytest.approx(-ahead, abs=3)
@@ -43,5 +43,5 @@ def test_clock_that_is_off(ahead: int, tmp_path: Path) -> None:
         said = datetime.fromisoformat(flow["flow_end"]).timestamp()
         assert said == pytest.approx(time.time() + ahead, abs=60), "as it was exported"
         assert ("clock_correction" in flow) == corrected
-    listed = nftui("flows", "--data", tmp_path, "-t", "-5m").stdout
+    listed = told("flows", "--data", tmp_path, "-t", "-5m")
     assert time.strftime("%Y") in listed

@@ -67,6 +67,19 @@ def taken(source: Conntrack, rows: int, seconds: float = 5.0) -> pl.DataFrame:
     return pl.concat(frames, how="diagonal").sort("protocol", "source_port", "reverse", nulls_last=False)
 
 
+def answered(source: Conntrack) -> pl.DataFrame:
+    """Ask for the connections that go on, and return the whole answer."""
+    source.ask()
+    frames, deadline = [pl.DataFrame(schema=POLARS)], time.monotonic() + 5
+    while source.asking and time.monotonic() < deadline:
+        found = source.answer()
+        if found is not None:
+            assert found.columns == [name for name in POLARS if name in found.columns]
+            assert found.height
+            frames.append(found)
+    return pl.concat(frames, how="diagonal")
+
+
 def four(text: str) -> bytes:
     """Return an IPv4 address as columns have it."""
     return MAPPED_PREFIX + socket.inet_aton(text)
@@ -99,11 +112,14 @@ def _flows_are_what_was_sent() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as ping:
             ping.sendto(struct.pack(">BBHHH", 8, 0, 0xF7FE, 1, 0), ("127.0.0.1", 0))
             time.sleep(0.05)
-        running = source.running()
-        assert running is not None
-        assert "flow_end_reason" not in running.columns
+        running = answered(source)
+        assert running["flow_end_reason"].unique().to_list() == [2]
+        assert source.take() is None
         forget()
-        found = taken(source, 5)
+        time.sleep(0.05)
+        rest = source.take()
+        assert rest is not None and not rest.height and source.take() is None, "all was told"
+        found = running.sort("protocol", "source_port", "reverse", nulls_last=False)
         assert source.counts.as_dict() == {"connections": 3, "lost": 0, "without_counters": 0, "unread": 0}
     rows = found.filter(pl.col("protocol") == 17).select(*KEYS, "octets", "packets", "reverse", "ip_version").rows()
     six = bytes(15) + b"\1"
@@ -122,8 +138,6 @@ def _flows_are_what_was_sent() -> None:
         assert found[name].unique().to_list() == [value]
     times = found.select(pl.col("flow_start", "flow_end", "received").dt.timestamp("us"))
     assert all(began - 1000 <= start <= end <= received for start, end, received in times.rows())
-    columns = [*KEYS, "octets", "packets", "connection_id"]
-    assert sorted(running.select(columns).rows(), key=str) == sorted(found.select(columns).rows(), key=str)
 
 
 def test_translated_addresses() -> None:
@@ -222,8 +236,7 @@ def _lost_events_are_counted() -> None:
         time.sleep(0.2)
         found = taken(source, 1)
         assert source.counts.lost > 0
-        rest = source.take()
-        assert rest is None
+        assert source.take() is None
         assert source.counts.connections == found.filter(pl.col("reverse").is_null()).height
         # ICMP's answers to ports that nobody listens at belong to the same connections.
         assert source.counts.connections + source.counts.lost >= number - 2
@@ -240,7 +253,9 @@ def _without_rights() -> None:
             Conntrack()
         assert error.value.refused
         with pytest.raises(InterfaceError, match="CAP_NET_ADMIN"):
-            source.running()
+            source.base()
+        assert (answered(source).height, source.asking) == (0, False)
+        assert "CAP_NET_ADMIN" in source.problem
 
 
 def test_beginnings_where_the_kernel_keeps_none() -> None:
@@ -254,19 +269,17 @@ def _beginnings_where_the_kernel_keeps_none() -> None:
         before = time.time_ns() // 1000
         client.sendto(b"x", ("127.0.0.1", 9))
         time.sleep(0.02)
-        assert early.take() is None
+        begun = early.take()
+        assert begun is not None and not begun.height
         after = time.time_ns() // 1000
         with Conntrack() as late:
             time.sleep(0.3)
-            running = early.running()
-            assert running is not None
             forget()
             for source, least, most in ((early, before, after), (late, after + 200_000, after + 10**7)):
                 found = taken(source, 1)
                 (start,), (end,) = (found[name].dt.timestamp("us").to_list() for name in ("flow_start", "flow_end"))
                 assert least <= start <= most
                 assert end - start == 0 if source is late else end - start >= 290_000
-            assert running["flow_start"].dt.timestamp("us").to_list()[0] <= after
         Path("/proc/sys/net/netfilter/nf_conntrack_timestamp").write_text("1")
         early._looked = 0
         assert early.take() is None
@@ -274,3 +287,78 @@ def _beginnings_where_the_kernel_keeps_none() -> None:
         forget()
         assert taken(early, 1)["flow_start"].dt.timestamp("us").to_list()[0] > after
         assert early.counts.connections == 2
+
+
+def test_what_goes_on_is_told_in_parts_and_at_its_end_the_rest() -> None:
+    tracked(_what_goes_on_is_told_in_parts, events=1)
+
+
+def _what_goes_on_is_told_in_parts() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        server.bind(("127.0.0.1", 0))
+        client.bind(("127.0.0.1", 0))
+        client.connect(server.getsockname())
+        client.send(bytes(1000))
+        with Conntrack() as source:
+            source.base()
+            assert answered(source).height == 0, "what was counted before is nobody's, or told already"
+            client.send(bytes(10))
+            server.sendto(bytes(72), client.getsockname())
+            first = answered(source)
+            assert answered(source).height == 0
+            server.sendto(bytes(172), client.getsockname())
+            second = answered(source)
+            client.send(bytes(20))
+            forget()
+            last = taken(source, 1)
+            assert source.take() is None
+            columns = ("octets", "packets", "reverse", "flow_end_reason")
+            assert first.select(columns).rows() == [(38, 1, None, 2), (100, 1, True, 2)]
+            assert second.select(columns).rows() == [(200, 1, True, 2)], "one direction said nothing"
+            assert last.select(columns).rows() == [(48, 1, None, 1)]
+            assert second["flow_start"][0] > first["flow_end"][0] and last["flow_start"][0] >= second["flow_end"][0]
+            client.send(bytes(30))
+            rest = source.rest()
+            told = ("octets", "packets", "flow_end_reason")
+            assert [frame.select(told).rows() for frame in rest] == [[(58, 1, 4)]]
+
+
+def test_counters_that_somebody_resets() -> None:
+    tracked(_counters_that_somebody_resets)
+
+
+def _counters_that_somebody_resets() -> None:
+    with Conntrack() as source:
+        exchange(socket.AF_INET, "127.0.0.1", [1000] * 5, [], to=7007)
+        assert answered(source)["octets"].to_list() == [5 * 1028]
+        subprocess.run([peers.require("conntrack"), "-L", "-z"], check=True, capture_output=True)
+        assert answered(source).height == 0
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.bind(("127.0.0.1", 7008))
+            for expected in (128, 228):
+                client.sendto(bytes(expected - 28), ("127.0.0.1", 7007))
+                assert expected in answered(source)["octets"].to_list()
+        forget()
+        assert set(taken(source, 1, 0.2)["octets"].drop_nulls()) <= {56, 84, 156, 256}, "answers to nobody, and no more"
+
+
+def test_ends_that_are_lost_are_forgotten_and_nothing_is_told_twice() -> None:
+    tracked(_ends_that_are_lost_are_forgotten)
+
+
+def _ends_that_are_lost_are_forgotten() -> None:
+    number = 300
+    with Conntrack(receive_buffer=4096) as source, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.bind(("127.0.0.1", 7))
+        for port in range(number):
+            client.sendto(b"x", ("127.0.1.1", 10_000 + port))
+        passed = answered(source)["packets"].sum()
+        assert number <= passed <= 3 * number and len(source.tallies) >= number
+        forget()
+        while (frame := source.take()) is not None:
+            assert not frame.height, "all was told before"
+        assert source.counts.lost > 100
+        assert [answered(source).height for _ in range(2)] == [0, 0]
+        assert len(source.tallies) == 0
+        client.sendto(b"x", ("127.0.1.1", 10_000))
+        assert 1 <= answered(source)["packets"].sum() <= 2, "the same ends again are another connection"

@@ -21,7 +21,7 @@ import pytest
 from tests import peers
 from tests.nfcapd import nfcapd, stored
 from tests.real import namespace
-from tests.running import answer, collecting, nftui
+from tests.running import answer, collecting, told
 
 PROBE = Path(__file__).parents[1] / "data" / "probe"
 TRAFFIC = {"probe-ipfixprobe-mixed": 157, "probe-zeek-var-services": 259}
@@ -36,8 +36,8 @@ Flow = tuple[Any, ...]
 def nfdump(folder: Path) -> tuple[dict[str, int], Counter[Flow]]:
     """Return totals and flows as nfdump reads them."""
     command = [peers.require("nfdump"), "-r", str(stored(folder)), "-N"]
-    told = subprocess.run([*command, "-I"], capture_output=True, text=True, check=True).stdout
-    found = {name: int(value) for name, value in re.findall(r"^(Flows|Bytes|Packets): (\d+)", told, re.MULTILINE)}
+    listed = subprocess.run([*command, "-I"], capture_output=True, text=True, check=True).stdout
+    found = {name: int(value) for name, value in re.findall(r"^(Flows|Bytes|Packets): (\d+)", listed, re.MULTILINE)}
     flows = json.loads(subprocess.run([*command, "-o", "json"], capture_output=True, text=True, check=True).stdout)
     totals = {"flows": found["Flows"], "octets": found["Bytes"], "packets": found["Packets"]}
     return totals, Counter(
@@ -53,7 +53,7 @@ def nfdump(folder: Path) -> tuple[dict[str, int], Counter[Flow]]:
 def ours(data: Path) -> tuple[dict[str, int], Counter[Flow]]:
     """Return totals and flows as nftui reads them."""
     (row,) = answer("summary", "--data", data)["rows"]
-    flows = map(json.loads, nftui("flows", "--data", data, "-o", "ndjson").stdout.splitlines())
+    flows = map(json.loads, told("flows", "--data", data, "-o", "ndjson").splitlines())
     return {name: row[name] for name in ("flows", "octets", "packets")}, Counter(
         _flow(
             one["source_address"], one["destination_address"], one.get("source_port"), one.get("destination_port"),
@@ -75,17 +75,17 @@ def softflowd(capture: Path, port: int, version: str, *more: str) -> tuple[int, 
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
-            told, _ = process.communicate(timeout=10)
+            said, _ = process.communicate(timeout=10)
         except subprocess.TimeoutExpired:
             # Some builds of 1.1.0 stay after they have read the file, and have sent all by then.
             process.terminate()
             try:
-                told, _ = process.communicate(timeout=10)
+                said, _ = process.communicate(timeout=10)
             except subprocess.TimeoutExpired:
                 process.kill()
-                told, _ = process.communicate()
-    match = re.search(r"Flows exported: \d+ \((\d+) records\) in (\d+) packets \(0 failures\)", told)
-    assert match, told
+                said, _ = process.communicate()
+    match = re.search(r"Flows exported: \d+ \((\d+) records\) in (\d+) packets \(0 failures\)", said)
+    assert match, said
     return int(match[1]), int(match[2])
 
 

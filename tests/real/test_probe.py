@@ -27,7 +27,7 @@ from tests.real import far_end, namespace
 from tests.real.probing import HERE, Running, capture_of, cases, counted, differences, elsewhere, flows_of, pair, summed
 from tests.real.processes import usage
 from tests.real.test_exporters import frames
-from tests.running import ROOT, collecting, nftui, wait_for
+from tests.running import ROOT, answer, collecting, nftui, wait_for
 from tests.wire_sender import WireSender
 
 MARKER = b"a-payload-that-nobody-stores"
@@ -355,11 +355,13 @@ def test_a_flood_ends_flows_early_and_honest_ones_stay_whole(tmp_path: Path) -> 
                 probe.process.send_signal(signal.SIGCONT)
             probe.wait_for(lambda: taken(probe.sources()["near0"]) == 4 * len(start) and probe.sources()["near0"]["drops"])
             kept["events"] = [one["text"] for one in probe.status()["events"]]
-            probe.stop()
+            kept["out"], _ = probe.stop()
             kept["source"] = probe.sources()["near0"]
 
     within(run)
     source, flows = kept["source"], flows_of(tmp_path)
+    assert f"{source['drops']:,} packets more were dropped by the kernel" in kept["out"]
+    assert answer("summary", "--data", tmp_path)["coverage"]["drops"] == source["drops"]
     assert taken(source) == 4 * (number + honest) and source["emergency"] > number // 2
     assert flows["packets"].sum() + source["lost_packets"] == source["packets"]
     honestly = flows.filter(pl.col("destination_port") == 443)

@@ -20,7 +20,7 @@ from tests.capture.test_corpus import name_of
 from tests.capture.test_datagrams import needs_ipv6
 from tests.capture.test_sockets import has_transport
 from tests.real.test_wire import Row, result
-from tests.running import Collecting, collecting, nftui, payloads, wait_for
+from tests.running import Collecting, collecting, nftui, payloads, told, wait_for
 
 CASES = {name_of(path): path for path in corpus.golden_files() if "ipfix" in path.name}
 FIRST = int(ipaddress.IPv4Address("127.5.0.1"))
@@ -40,7 +40,7 @@ def messages_of(case: str) -> list[bytes]:
 
 def flows_by_exporter(data: Path) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = {}
-    for line in nftui("flows", "--data", data, "-o", "ndjson", "--raw").stdout.splitlines():
+    for line in told("flows", "--data", data, "-o", "ndjson", "--raw").splitlines():
         row = json.loads(line)
         found.setdefault(row["exporter_address"], []).append(row)
     return found
@@ -121,7 +121,7 @@ class Replayed:
             seen = collector.status()["now"]
             collector.wait_for(lambda: collector.status()["now"] > seen)
             self.status = collector.status()
-            self.shown = nftui("status", "--data", data).stdout
+            self.shown = told("status", "--data", data)
         self.flows = flows_by_exporter(data)
 
     def address(self, way: str, case: str) -> str:
@@ -304,7 +304,7 @@ def test_strangers_are_refused_closed_and_named_while_others_go_on(tmp_path: Pat
         collector.wait_for(lambda: collector.status().get("flows", 0) >= corpus.load(CASES[case])["totals"]["flow_records"])
         collector.wait_for(lambda: len(collector.status()["exporters"]) == 2)
         status = collector.status()
-        shown = nftui("status", "--data", tmp_path).stdout
+        shown = told("status", "--data", tmp_path)
         for one in crowd:
             one.close()
     connections: dict[str, Any] = status["listen"][1]["connections"]

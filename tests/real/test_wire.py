@@ -6,6 +6,7 @@ import ipaddress
 import json
 import socket
 import time
+from bisect import bisect
 from collections import Counter, defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,14 +16,13 @@ from typing import Any
 
 import pytest
 
-from nftui import cli
 from nftui.demo.queue import ReceiveQueue
 from nftui.engine import filters
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.query import Kind, Query
 from tests.capture import corpus
 from tests.capture.test_corpus import name_of, protocol_of
-from tests.running import Collecting, collecting, nftui, payloads
+from tests.running import Collecting, collecting, nftui, payloads, told
 
 CASES = {name_of(path): path for path in corpus.golden_files() if "sflow" not in protocol_of(path)}
 SFLOW = {name_of(path): path for path in corpus.golden_files() if "sflow" in protocol_of(path)}
@@ -81,7 +81,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
         collector.wait_for(lambda: collector.status().get("datagrams") == sent)
         status = collector.status()
     found = Replayed(data, addresses, sent, status)
-    for line in nftui("flows", "--data", data, "-o", "ndjson", "--raw").stdout.splitlines():
+    for line in told("flows", "--data", data, "-o", "ndjson", "--raw").splitlines():
         row = json.loads(line)
         found.flows[row["exporter_address"]].append(row)
     return found
@@ -108,8 +108,8 @@ def test_a_filter_for_the_exporter_finds_its_flows(replayed: Replayed) -> None:
         where = filters.parse(f"exporter ip {address}")
         assert back_end.answer(Query(kind=Kind.FLOWS, where=where)).total.flows == len(flows)
     address = max(replayed.flows, key=lambda one: len(replayed.flows[one]))
-    told = nftui("flows", "--data", replayed.data, f"exporter ip {address}", "-o", "ndjson", "--raw").stdout.splitlines()
-    assert Counter(map(same, told)) == Counter(json.dumps(row, sort_keys=True) for row in replayed.flows[address])
+    listed = told("flows", "--data", replayed.data, f"exporter ip {address}", "-o", "ndjson", "--raw").splitlines()
+    assert Counter(map(same, listed)) == Counter(json.dumps(row, sort_keys=True) for row in replayed.flows[address])
 
 
 def same(line: str) -> str:
@@ -117,14 +117,14 @@ def same(line: str) -> str:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_imported(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_imported(case: str, tmp_path: Path) -> None:
     golden = corpus.load(CASES[case])
-    counts = json.loads(told(capsys, "import", "--data", tmp_path, corpus.capture_of(CASES[case]), "-o", "json"))
-    flows = [json.loads(line) for line in told(capsys, "flows", "--data", tmp_path, "-o", "ndjson", "--raw").splitlines()]
+    counts = json.loads(told("import", "--data", tmp_path, corpus.capture_of(CASES[case]), "-o", "json"))
+    flows = [json.loads(line) for line in told("flows", "--data", tmp_path, "-o", "ndjson", "--raw").splitlines()]
     assert corpus.differences(golden, result(flows)) == []
     assert (counts["datagrams"], counts["flows"]) == (golden["datagrams"], len(flows))
     assert counts["reverse_flows"] == sum(row.get("reverse", False) for row in flows)
-    (summary,) = json.loads(told(capsys, "summary", "--data", tmp_path, "-o", "json", "--raw"))["rows"] if flows else (EMPTY,)
+    (summary,) = json.loads(told("summary", "--data", tmp_path, "-o", "json", "--raw"))["rows"] if flows else (EMPTY,)
     # A record stands for as many flows as it says, and for itself at least.
     assert {name: summary[name] for name in EMPTY} == {
         "flows": sum(max(row.get("flow_count", 1), 1) for row in flows),
@@ -134,12 +134,12 @@ def test_imported(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize("case", SFLOW)
-def test_sflow_imported(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sflow_imported(case: str, tmp_path: Path) -> None:
     golden = corpus.load(SFLOW[case])
-    counts = json.loads(told(capsys, "import", "--data", tmp_path, corpus.capture_of(SFLOW[case]), "-o", "json"))
-    flows = [json.loads(line) for line in told(capsys, "flows", "--data", tmp_path, "-o", "ndjson").splitlines()]
+    counts = json.loads(told("import", "--data", tmp_path, corpus.capture_of(SFLOW[case]), "-o", "json"))
+    flows = [json.loads(line) for line in told("flows", "--data", tmp_path, "-o", "ndjson").splitlines()]
     check_sflow(golden, flows, counts["samples"])
-    (summary,) = json.loads(told(capsys, "summary", "--data", tmp_path, "-o", "json"))["rows"] if flows else (EMPTY,)
+    (summary,) = json.loads(told("summary", "--data", tmp_path, "-o", "json"))["rows"] if flows else (EMPTY,)
     wanted = (golden["totals"]["estimated_frame_bytes"], golden["totals"]["estimated_packets"])
     unsampled = sum(not row.get("sampling_interval") for row in flows)
     assert unsampled == 0
@@ -147,22 +147,29 @@ def test_sflow_imported(case: str, tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.row("C08")
-def test_sflow_over_the_wire(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each capture to a port that takes anything; the agents are those of the captures."""
-    for case, path in SFLOW.items():
-        data = tmp_path / case
-        with collecting(data) as collector, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as exporter:
-            sent = [exporter.sendto(payload, ("127.0.0.1", collector.port)) for _, payload in payloads(corpus.capture_of(path))]
-            received(collector, len(sent))
-            samples: Counter[str] = Counter()
+def test_sflow_over_the_wire(tmp_path: Path) -> None:
+    """One capture after the other to a port that takes anything; the agents are those of the captures."""
+    sent, samples, begins = 0, [Counter[str]()], [0.0]
+    with collecting(tmp_path) as collector, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as exporter:
+        for path in SFLOW.values():
+            for _, payload in payloads(corpus.capture_of(path)):
+                exporter.sendto(payload, ("127.0.0.1", collector.port))
+                sent += 1
+            received(collector, sent)
+            samples.append(Counter[str]())
             for one in collector.status()["exporters"]:
-                samples.update(one["samples"])
-        flows = [json.loads(line) for line in told(capsys, "flows", "--data", data, "-o", "ndjson").splitlines()]
-        golden = corpus.load(path)
+                samples[-1].update(one["samples"])
+            begins.append(time.time())
+    flows: list[list[Row]] = [[] for _ in SFLOW]
+    for line in told("flows", "--data", tmp_path, "-o", "ndjson").splitlines():
+        row = json.loads(line)
+        flows[bisect(begins, datetime.fromisoformat(row["received"]).timestamp()) - 1].append(row)
+    for number, (case, path) in enumerate(SFLOW.items()):
+        found = flows[number]
         if case == "sflow-tcpdump-30pdus":
             # Five of its datagrams look like NetFlow v5, which is what they are elsewhere than on sFlow's port.
-            flows = [row for row in flows if row["protocol_version"] != 5]
-        check_sflow(golden, flows, samples)
+            found = [row for row in found if row["protocol_version"] != 5]
+        check_sflow(corpus.load(path), found, samples[number + 1] - samples[number])
 
 
 def check_sflow(golden: Row, flows: list[Row], samples: dict[str, int]) -> None:
@@ -201,7 +208,7 @@ def test_two_collectors_restarted_amid_the_corpus_lose_no_flow(tmp_path: Path) -
             else:
                 collector.stop()
         flows: dict[str, list[Row]] = defaultdict(list)
-        for line in nftui("flows", "--data", data, "-o", "ndjson", "--raw").stdout.splitlines():
+        for line in told("flows", "--data", data, "-o", "ndjson", "--raw").splitlines():
             row = json.loads(line)
             flows[row["exporter_address"]].append(row)
         for number, case in enumerate(RESTARTED):
@@ -233,14 +240,6 @@ def test_imported_in_one_go_by_a_process(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert (counts["frames"], counts["datagrams"]) == (sum(golden["datagrams"] for golden in goldens),) * 2
     assert LocalBackEnd(tmp_path).answer(Query(kind=Kind.FLOWS)).total.flows == counts["flows"]
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: object) -> str:
-    """Run a command in this process, which spares the start of one, and return what it printed."""
-    assert cli.main([str(word) for word in words]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    return out
 
 
 def result(flows: list[Row]) -> dict[str, Any]:

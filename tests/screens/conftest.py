@@ -98,6 +98,20 @@ def make(store: Path) -> Callable[..., NftuiApp]:
     return application
 
 
+@pytest.fixture
+def data(tmp_path: Path) -> Callable[..., LocalBackEnd]:
+    """Return a maker of back ends on a store with an account; as text it is written as it is."""
+    from tests.screens.sources import INTERFACES
+
+    def written(status: dict[str, Any] | str | None, interfaces: object = INTERFACES) -> LocalBackEnd:
+        if status is not None:
+            (tmp_path / "status.json").write_text(status if isinstance(status, str) else json.dumps(status))
+        (tmp_path / "interfaces.json").write_text(json.dumps({"version": 1, "exporters": interfaces}))
+        return LocalBackEnd(tmp_path)
+
+    return written
+
+
 class Scripted:
     """A back end that does as it is told, in front of another."""
 

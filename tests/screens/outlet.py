@@ -29,7 +29,10 @@ class Line:
     Attributes:
         octets: All that was read.
         answers: Whether reports of the cursor's place are given, as real terminals do.
+        first: The first of these.
     """
+
+    first = b"\x1b[1;1R"
 
     def __init__(self, words: list[str], environ: Mapping[str, str], columns: int, lines: int, answers: bool) -> None:
         self._master, slave = pty.openpty()
@@ -53,9 +56,9 @@ class Line:
         self.octets += got
         # What was read may end within a question.
         for asked in ASKED.finditer(self.octets, self._answered):
-            self._answered = asked.end()
             if self.answers:
-                os.write(self._master, b"\x1b[1;1R")
+                os.write(self._master, b"\x1b[1;1R" if self._answered else self.first)
+            self._answered = asked.end()
         return got
 
     def until(self, words: bytes, seconds: float = 15) -> None:

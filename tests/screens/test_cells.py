@@ -38,9 +38,12 @@ def test_narrowed_filters_stay_filters(text: str) -> None:
 def test_status_is_not_trusted() -> None:
     now = 1_000 * SECOND
     assert understand(None, now).label == "no collector"
+    assert understand({"starting": True}, now).label == "collector starts"
+    assert understand({"now": now, "probes": [{"source": "lo"}, 3]}, now).probes == ({"source": "lo"},)
     assert understand({"now": now - 6 * SECOND}, now).label.startswith("status stale")
     assert understand({"now": now, "running": False}, now).label == "collector stopped"
     assert understand({"now": now, "exporters": [1, 2], "drops": 3, "queue_dropped": 1}, now).drops == 4
+    assert understand({"now": now, "drops": 3, "probes": [{"drops": 5}, {"drops": "many"}, 7]}, now).drops == 8
     odd = understand(
         {"now": "x", "exporters": {"a": 1}, "drops": True, "events": [1, {"time": "x"}, {"time": 1, "text": "\x1b[2J"}]}, now
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from nftui.printable import printable
 from nftui.screens import glyphs
 from nftui.screens.depth import BY_LABEL, Depth, depth
 from nftui.screens.glyphs import ASCII, BLOCKS, BRAILLE, GLYPHS, HALF, Glyphs, plainer
+from tests.screens.outlet import line
 
 TRUE = {"COLORTERM": "truecolor"}
 
@@ -62,9 +64,56 @@ def test_characters_are_told_from_the_environment(environ: dict[str, str], coerc
         assert glyphs.told(name, environ, Depth.NONE, coerced) is named
 
 
+@pytest.mark.parametrize(
+    ("environ", "wanted"),
+    [
+        ({}, False), ({"TERM": "xterm-256color"}, True), ({"TERM": "xterm", "LANG": "C"}, True),
+        ({"TERM": "linux", "LC_CTYPE": "C.UTF-8"}, True), ({"TERM": "xterm", "LANG": "de_DE.UTF-8"}, False),
+        ({"TERM": "xterm", "LANG": "de_DE.ISO-8859-1"}, False), ({"TERM": "xterm", "LC_ALL": "de_DE"}, False),
+        ({"TERM": "vt220"}, False), ({"TERM": "screen-256color"}, False), ({"TERM": "xterm", "TMUX": "/tmp/tmux,1,0"}, False),
+        ({"TERM": "xterm", "STY": "1.pts-0"}, False),
+    ],
+)  # fmt: skip
+def test_a_terminal_is_asked_where_nothing_says_its_encoding(environ: dict[str, str], wanted: bool) -> None:
+    assert glyphs.unsaid("auto", environ, True) is wanted
+    assert not any(glyphs.unsaid(name, environ, True) for name in GLYPHS)
+    shown = glyphs.told("auto", environ, depth("auto", environ), True, shown=True)
+    assert not wanted or shown is (HALF if environ["TERM"] == "linux" else BLOCKS)
+
+
+@pytest.mark.parametrize(("first", "blocks"), [(b"\x1b[2;2R", True), (b"\x1b[2;3R", False), (b"", False)])
+def test_a_terminal_shows_that_it_takes_utf8(store: Path, first: bytes, blocks: bool) -> None:
+    said = {"LANG": "", "LC_ALL": "", "LC_CTYPE": ""}
+    with line(store, said, answers=bool(first)) as one:
+        one.first = first or one.first
+        one.until(b"LIVE", 30)
+        if blocks:
+            one.until("\N{BOX DRAWINGS LIGHT HORIZONTAL}".encode(), 10)
+        one.rest(1.5)
+        sent = one.octets.split(b"\x1b[2;1H\xc3\xa9\x1b[6n")
+        assert len(sent) == 2, "it is asked once, before the first frame"
+        assert b"LIVE" not in sent[0] and sent[1].isascii() is not blocks
+        one.press("q")
+        one.rest(1)
+        assert one.process.wait(10) == 0
+
+
 @pytest.mark.parametrize("one", GLYPHS.values(), ids=list(GLYPHS))
 def test_each_character_of_a_set_takes_one_cell_and_is_in_it(one: Glyphs) -> None:
-    for name in ("rising", "running", "shades", "horizontal", "vertical", "corners", "swatch", "pointer", "up", "down", "marked"):
+    for name in (
+        "rising",
+        "running",
+        "shades",
+        "horizontal",
+        "vertical",
+        "corners",
+        "swatch",
+        "pointer",
+        "up",
+        "down",
+        "marked",
+        "turned",
+    ):
         text = getattr(one, name)
         assert cell_len(text) == len(text)
         assert plainer(text, one) == text

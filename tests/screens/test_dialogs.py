@@ -112,3 +112,19 @@ async def test_keys_behind_an_enter_that_is_refused_are_typed(make: Callable[...
         await pilot.press("escape")
         await settled(pilot)
         assert app.view.limit == 10
+
+
+async def test_the_keys_of_the_screen_come_first_and_half_pages_lead_to_the_others(make: Callable[..., NftuiApp]) -> None:
+    app = make()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("7", "?")
+        await pilot.pause(0.2)
+        first = lines(app)
+        assert any("sources.interfaces" in line for line in first) and not any("table.open" in line for line in first)
+        await pilot.press("ctrl+d")
+        await pilot.pause(0.2)
+        assert any("table.up" in line for line in lines(app))
+        await pilot.press("ctrl+u")
+        await pilot.pause(0.2)
+        assert lines(app) == first

@@ -82,7 +82,10 @@ async def test_first_start(start: Callable[..., NftuiApp], tmp_path: Path, size:
     async with app.run_test(size=size) as pilot:
         assert await asked(pilot) is not None
         against_golden(f"interfaces-{size[0]}x{size[1]}", box(app))
-        await pilot.press("down", "space", "up", "space", "enter")
+        await pilot.press("down", "space")
+        await pilot.pause(0.1)
+        assert any("takes what is marked" in line for line in lines(app)), "the cursor's line is not what Enter takes then"
+        await pilot.press("up", "space", "enter")
         await until(pilot, lambda: app._notifications)
         assert kept(tmp_path) == ["eth0", "wlan0"] and again == [True]
         assert app.config.probe.interfaces == app.saved.probe.interfaces == ("eth0", "wlan0")

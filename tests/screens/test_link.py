@@ -131,7 +131,7 @@ def test_a_slow_terminal_is_noticed(store: Path, answers: bool) -> None:
         said = re.compile(rb"s(?:\x1b\[[0-9;]*[mH])*l(?:\x1b\[[0-9;]*[mH])*o(?:\x1b\[[0-9;]*[mH])*w(?:\x1b\[[0-9;]*[mH]| )*link")
         while not said.search(one.octets) and time.monotonic() < began + 40:
             one.press("T")
-            one.throttled(3, 8000)
+            one.throttled(1, 8000)
         assert said.search(one.octets), one.octets[-3000:]
         before = len(one.octets)
         for key in "T" * 12:

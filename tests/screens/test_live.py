@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from nftui.app import NftuiApp
-from nftui.config import DisplaySettings
+from nftui.config import Config, DisplaySettings, NetworkSettings
 from nftui.engine import filters
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.query import Interval, Query
+from nftui.engine.query import Interval, Measure, Query
 from nftui.errors import StoreError
 from nftui.export.series_table import SeriesTable
 from nftui.screens import displays, keys
@@ -27,6 +28,7 @@ from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.pair_matrix import PairMatrix
 from nftui.screens.widgets.timeline import TimeLine
 from nftui.screens.widgets.treemap import Treemap
+from nftui.units import bits_per_second, flows_per_second
 from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, against_golden, lines, settled, status
 
 Make = Callable[..., NftuiApp]
@@ -81,6 +83,29 @@ async def test_displays_of_nothing_say_what_to_do(make: Make, tmp_path: Path) ->
             text = "\n".join(lines(app))
             assert "no flows yet: point an exporter at 10.1.2.3:9995" in text, display
             whole(app, (80, 24))
+
+
+PROBE = {"source": "eth0", "packets": 1200, "used": 70, "inactive": 15, "active": 60}
+
+
+@pytest.mark.parametrize(
+    ("probes", "words"),
+    [
+        ([PROBE], ["1.2k packets on eth0, of 70 flows that still go on", "told of 15s after its last packet, and every 60s"]),
+        ([{**PROBE, "packets": 0}], ["no packets on eth0 so far", "7, then p, chooses other interfaces"]),
+        ([{**PROBE, "problem": "eth0 is gone"}], ["no flows yet: probe eth0:", "eth0 is gone"]),
+        ([PROBE, {"source": "br0", "problem": "br0 is gone"}], ["1.2k packets on eth0, br0, of 70 flows"]),
+        ([{"source": "\x1b[2J", "packets": "many"}], ["no packets on \\x1b[2J so far"]),
+    ],
+)
+async def test_probes_say_when_flows_are_to_come(make: Make, tmp_path: Path, probes: list[Any], words: list[str]) -> None:
+    app = make(Scripted(LocalBackEnd(tmp_path), status(exporters=[], probes=probes)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await live(pilot)
+        text = "\n".join(lines(app))
+        assert all(one in text for one in words), text
+        assert f"{len(probes)} probe" in text and "0 exporters" not in text
+        whole(app, (80, 24))
 
 
 @pytest.mark.row("V16")
@@ -341,6 +366,36 @@ async def test_a_click_on_the_time_line_goes_there(make: Make) -> None:
         await live(pilot)
         assert app.view.range.interval is not None and app.view.range.interval.start < NOW - 25 * MINUTE
         assert screen.problem == ""
+
+
+# What comes in, and what goes out
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_comes_in_and_goes_out_of_named_networks_is_told(make: Make, size: tuple[int, int], store: Path) -> None:
+    app = make(config=Config(network=NetworkSettings(home=("8.8.8.0/24", "10.0.4.0/28"))))
+    async with app.run_test(size=size) as pilot:
+        screen = await live(pilot)
+        ranking, reply = screen._ranking, screen.reply
+        assert ranking is not None and reply is not None
+        here, there = "in [8.8.8.0/24 10.0.4.0/28]", "not {} ip in [8.8.8.0/24 10.0.4.0/28]"
+        for way, words in (("in", f"dst ip {here} and {there.format('src')}"), ("out", f"src ip {here} and {there.format('dst')}")):
+            total = LocalBackEnd(store).answer(Query(reply.main.query.interval, where=filters.parse(words))).total
+            assert reply.more[way] == total and total.flows
+            assert f"{way} {bits_per_second(ranking.rate(total.octets))}  " in lines(app)[2]
+        against_golden(f"live-ways-{size[0]}x{size[1]}", lines(app))
+        for display in DISPLAYS[1:]:
+            await live(pilot, display=display)
+            assert " in " in lines(app)[2] and " out " in lines(app)[2], display
+        await live(pilot, display="area", measure=Measure.FLOWS)
+        assert f"in {flows_per_second(ranking.rate(reply.more['in'].flows, Measure.FLOWS))}" in lines(app)[2]
+
+
+async def test_networks_that_nobody_named_are_not_guessed(make: Make) -> None:
+    app = make(config=Config())
+    async with app.run_test(size=(120, 36)) as pilot:
+        screen = await live(pilot)
+        assert screen.reply is not None and "in" not in screen.reply.more and " in " not in lines(app)[2]
 
 
 # The period before

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+import numpy as np
+import polars as pl
 import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
@@ -14,20 +17,21 @@ from nftui.app import NftuiApp
 from nftui.config import DisplaySettings, NameSettings
 from nftui.engine import filters
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.query import Measure, Query, Totals
+from nftui.engine.query import Answer, Coverage, Interval, Measure, Query, Totals
 from nftui.engine.resolving import Resolver
 from nftui.errors import StoreError
 from nftui.screens.connections import Connections, ends_of
 from nftui.screens.flows import FlowsScreen
 from nftui.screens.glyphs import ASCII, BRAILLE
+from nftui.screens.layout import Places
 from nftui.screens.maps import MapScreen
-from nftui.screens.view import View
-from nftui.screens.web import OTHERS, SIDES, Linked, Web
+from nftui.screens.view import Range, View
+from nftui.screens.web import OTHERS, SIDES, Earlier, Edge, Linked, Node, Web
 from nftui.screens.widgets.pair_matrix import PairMatrix
 from nftui.screens.widgets.ring import Ring
 from nftui.screens.widgets.traffic_map import TrafficMap
 from nftui.screens.widgets.treemap import Treemap
-from tests.screens.conftest import HOSTILE, NOW, Scripted, against_golden, lines, settled, status
+from tests.screens.conftest import HOSTILE, HOSTS, NOW, SECOND, Scripted, against_golden, lines, octets_of, settled, status
 
 Make = Callable[..., NftuiApp]
 SIZES = [(80, 24), (120, 36), (200, 50)]
@@ -138,8 +142,8 @@ async def test_small_windows_keep_the_list(make: Make, size: tuple[int, int]) ->
 # ---------------------------------------------------------------- the figures
 
 
-def _sums(back_end: LocalBackEnd, where: str) -> Totals:
-    return back_end.answer(Query(View().interval(NOW), where=filters.parse(where))).total
+def _sums(back_end: LocalBackEnd, where: str, interval: Interval | None = None) -> Totals:
+    return back_end.answer(Query(interval or View().interval(NOW), where=filters.parse(where))).total
 
 
 @pytest.mark.row("V09")
@@ -176,6 +180,80 @@ def test_all_that_the_ranked_send_or_receive_is_on_the_edges(store: Path, side: 
     for node, value in zip(made.nodes, reply.main.groups["octets"].to_list(), strict=False):
         there = [edge for edge in made.edges if made.nodes[edge.source if side == "talkers" else edge.target] == node]
         assert sum(edge.value for edge in there) == value
+
+
+@pytest.mark.row("M01")
+@pytest.mark.parametrize("side", SIDES)
+def test_pinned_nodes_are_there_with_what_their_filters_sum_to(store: Path, side: str) -> None:
+    back_end, nobody = LocalBackEnd(store), octets_of("198.51.100.9")
+    pinned = (octets_of("10.0.4.20"), octets_of(HOSTS[5]), nobody)
+    bare: Web = Linked.of(View().groups(NOW), "address", 2, side).put(back_end).more["web"]
+    reply = Linked.of(View().groups(NOW), "address", 2, side, pinned).put(back_end)
+    made: Web = reply.more["web"]
+    told = Connections(made, float)
+    assert not any(node.pinned for node in bare.nodes) and not {node.key for node in bare.nodes[:2]} & set(pinned)
+    assert [node.key for node in made.nodes if node.pinned] == list(pinned)
+    for node in made.nodes:
+        if node.pinned:
+            words = told.node_term(node)
+            assert words is not None and (_sums(back_end, words) == node.sums or side != "both"), words
+            assert (node.key == nobody) == (not node.sums.flows)
+    for edge in made.edges:
+        words = told.edge_term(edge)
+        assert words is not None and _sums(back_end, words) == edge.sums, words
+    assert reply.main.query == Linked.of(View().groups(NOW), "address", 2, side).main, "the ranked list has no pinned ones"
+
+
+@pytest.mark.row("V09")
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("key", ["address", "interface"])
+def test_the_period_before_is_what_the_same_filters_sum_to_then(store: Path, key: str, side: str) -> None:
+    back_end, view = LocalBackEnd(store), View()
+    interval = view.interval(NOW)
+    assert interval is not None
+    before = view.before(interval)
+    pinned = [octets_of("10.0.4.20")] if key == "address" else []
+    reply = Linked.of(view.groups(NOW), key, 4, side, pinned, before).put(back_end)
+    made, earlier = reply.more["web"], reply.more["earlier"]
+    told = Connections(made, float, earlier=earlier, elapsed=interval.length)
+    assert told.compared and earlier.answer.total == _sums(back_end, "any", before) != reply.main.total
+    for edge in made.edges:
+        words = told.edge_term(edge)
+        assert words is not None
+        assert earlier.edges.get(made.keys(edge), 0) == _sums(back_end, words, before).octets, words
+    assert len({told.edge_change(edge) for edge in made.edges}) > 1
+    ranked = [node for node in made.nodes if node.key != OTHERS][: 4 if side != "both" else None]
+    for node in ranked:
+        words = told.node_term(node)
+        assert words is not None and earlier.nodes[node.key] == _sums(back_end, words, before).octets, words
+
+
+def test_changes_are_those_of_mean_rates() -> None:
+    edge, other = Edge(0, 1, Totals(3000, 3, 1), 3000), Edge(1, 0, Totals(10, 1, 1), 10)
+    web = Web((Node(b"a", Totals(3000, 3, 1)), Node(b"b", Totals(3000, 3, 1))), (edge, other))
+    held = Interval(600 * SECOND, 1000 * SECOND)
+    answer = Answer(Query(), pl.DataFrame(), Totals(1, 1, 1), 0, Coverage(held=held), first=held.start)
+    earlier = Earlier(Interval(0, 1000 * SECOND), answer, {b"a": 2000}, {(b"a", b"b"): 500})
+    told = Connections(web, float, earlier=earlier, elapsed=1000 * SECOND)
+    # 3000 in 1000 s against 500 in the 400 s of which flows are held.
+    assert told.edge_change(edge) == "x2.4" and told.edge_change(other) == "new" and told.node_change(web.nodes[0]) == "-40%"
+    assert told.edge_figure(edge) == "3.0k x2.4" and told.node_change(web.nodes[1]) == ""
+    silent = replace(earlier, answer=replace(answer, total=Totals()))
+    assert replace(told, earlier=silent).edge_change(edge) == "" and not replace(told, earlier=silent).compared
+
+
+def test_fixed_nodes_keep_their_places_on_another_grid() -> None:
+    places, weights = Places(), np.ones((30, 30)) - np.eye(30)
+    first = places.arrange(list("abcdefgh"), weights[:8, :8], 120, 30)
+    again = places.arrange(list("hgabcdef"), weights[:8, :8][::-1], 120, 30, anew=True, fixed=2)
+    assert again[:2] == [first[7], first[6]] and sorted(filter(None, again)) == sorted(filter(None, set(again)))
+    x, y = places.grid.place(again[0] or 0)
+    more = places.arrange(["h", "g", *map(str, range(28))], weights, 60, 30, fixed=2)
+    assert None not in more[:2] and len(set(more)) == len(more)
+    to_x, to_y = places.grid.place(more[0] or 0)
+    assert abs(to_x / 60 - x / 120) < 0.2 and abs(to_y - y) < 6
+    few = places.arrange(list(map(str, range(28))), weights[:28, :28], 14, 2, fixed=28)
+    assert few.count(None) == 28 - places.grid.count
 
 
 def test_without_others(store: Path) -> None:
@@ -244,8 +322,8 @@ async def test_who_is_ranked_and_how_many(make: Make) -> None:
         await settled(pilot)
         screen = await press(pilot, "4")
         for side in ("talkers", "listeners", "both"):
-            await press(pilot, "p")
-            assert f"p: {side}" in lines(app)[2]
+            await press(pilot, "s")
+            assert f"s: {side}" in lines(app)[2]
             assert screen.answer is not None and screen.answer.query.keys == (
                 {"talkers": "source_address", "listeners": "destination_address"}.get(side, "address"),
             )
@@ -279,6 +357,61 @@ async def test_nodes_keep_their_places_from_one_answer_to_the_next(make: Make) -
         assert len(stayed) >= 5 and all(network._places.slots[key] == before[key] for key in stayed)
         await press(pilot, "minus", "L")
         assert network._places.slots.keys() == before.keys(), "laid out anew, nobody is remembered who is away"
+
+
+@pytest.mark.row("M01")
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_pinned_node_stays_where_it_is(make: Make, size: tuple[int, int]) -> None:
+    app = make()
+    app.glyphs = BRAILLE
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        screen = await press(pilot, "4", "p")
+        assert "the arrows go to one" in [notice.message for notice in app._notifications][-1] and not screen.pinned
+        network = screen.query_one(TrafficMap)
+        assert network._web is not None
+        last = next(n for n, node in reversed(list(enumerate(network._web.nodes))) if node.key != OTHERS)
+        network._go_to_node(last)
+        key, before = network._web.nodes[last].key, network._stands[last]
+        await press(pilot, "p")
+        assert screen.pinned == (key,) and "+1 pinned" in lines(app)[1]
+        await press(pilot, "L")
+        network = screen.query_one(TrafficMap)
+        node = network.node()
+        assert node is not None and node.pinned and node.key == key and network._places.grid.place(network._places.slots[key])
+        stand = network._stands[network._web.nodes.index(node)]
+        assert before is not None and stand is not None and stand.y == before.y and abs(stand.x - before.x) <= 1
+        app.view = replace(app.view, limit=2)
+        await settled(pilot)
+        stayed = network.node()
+        assert stayed is not None and stayed.key == key and stayed.sums == node.sums
+        assert any(f"+{network._label(key)[:8]}" in line for line in lines(app))
+        against_golden(f"map-network-pinned-{size[0]}x{size[1]}", lines(app))
+        await press(pilot, "m")
+        assert "pinned" not in lines(app)[1]
+        await press(pilot, "m", "m", "p")
+        assert not screen.pinned and "pinned" not in lines(app)[1]
+        assert network._web is not None and key not in [each.key for each in network._web.nodes]
+
+
+@pytest.mark.row("V09")
+@pytest.mark.parametrize("size", SIZES)
+async def test_compared_with_the_period_before(make: Make, size: tuple[int, int]) -> None:
+    app = make()
+    app.glyphs = BRAILLE
+    async with app.run_test(size=size) as pilot:
+        await settled(pilot)
+        screen = await press(pilot, "4", "c")
+        for kind in KINDS:
+            text = "\n".join(lines(app))
+            assert " change against 20:30:" in text and any(one.name == "change" for one in screen.table.columns)
+            against_golden(f"map-{kind}-compared-{size[0]}x{size[1]}", lines(app))
+            await press(pilot, "m")
+        app.view = replace(app.view, range=Range())
+        await settled(pilot)
+        assert "nothing to compare with here" in "\n".join(lines(app))
+        await press(pilot, "c")
+        assert "compare" not in "\n".join(lines(app)) and "change" not in screen.table.shown_names
 
 
 async def test_list_and_picture_have_one_cursor(make: Make) -> None:

@@ -14,7 +14,7 @@ from tests.screens.conftest import NOW, SECOND, lines, settled
 Make = Callable[..., NftuiApp]
 
 
-@pytest.mark.parametrize(("screen", "keys"), [("2", "cOu"), ("4", "c"), ("3", "O")])
+@pytest.mark.parametrize(("screen", "keys"), [("2", "cOu"), ("4", "S"), ("3", "O")])
 async def test_a_key_that_changes_another_screen_says_which(make: Make, screen: str, keys: str) -> None:
     app = make()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -17,6 +17,7 @@ from nftui.engine.query import Measure
 from nftui.errors import ConfigError, StoreError
 from nftui.screens import exports
 from nftui.screens.flows import FlowsScreen
+from nftui.screens.glyphs import GLYPHS, Glyphs
 from nftui.screens.live import LiveScreen
 from nftui.screens.view import HOUR, View, parse_range
 from nftui.screens.widgets.flow_table import FlowTable
@@ -291,6 +292,25 @@ async def test_keys_of_the_view(make: Make) -> None:
         await pilot.pause(0.1)
         assert any("is no time range" in line for line in lines(app))
         await pilot.press("escape")
+
+
+@pytest.mark.parametrize("drawn", GLYPHS.values(), ids=list(GLYPHS))
+async def test_the_mark_of_the_order_turns_with_it(make: Make, drawn: Glyphs) -> None:
+    app = make()
+    app.glyphs = drawn
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        for keys, column in (("", "octets"), ("2", "start"), ("3x", "octets")):
+            for key in keys:
+                await pilot.press(key)
+                await settled(pilot)
+            for turned in (False, True):
+                if turned:
+                    await pilot.press("S")
+                    await settled(pilot)
+                assert f"{column}{drawn.turned if turned else drawn.marked}" in "\n".join(lines(app)), (keys, turned)
+            await pilot.press("S")
+            await settled(pilot)
 
 
 @pytest.mark.row("V03")

@@ -170,6 +170,22 @@ async def test_sources_stand_in_for_as_numbers_that_nobody_told(make: Make, rich
         assert names_of(await summary(pilot))[1] == "srcas"
 
 
+async def test_the_panel_with_the_keys_is_told_at_once(make: Make) -> None:
+    async with make().run_test(size=(80, 24)) as pilot:
+        screen = await summary(pilot)
+        for place in (1, 2, 3):
+            asked = screen.asked
+            await pilot.press("tab")
+            await pilot.pause()
+            assert screen.asked is asked, "nothing is asked for the panel to be told from the others"
+            told = [panel.render_line(0) for panel in screen.panels]
+            accents = [
+                any(segment.style and segment.style.color == panel.ink.title.color for segment in line)
+                for panel, line in zip(screen.panels, told, strict=True)
+            ]
+            assert [n for n, accent in enumerate(accents) if accent] == [place]
+
+
 async def test_enter_narrows_and_escape_returns_to_the_row(make: Make) -> None:
     app = make()
     async with app.run_test(size=(80, 24)) as pilot:

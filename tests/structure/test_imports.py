@@ -18,7 +18,8 @@ BASE = ("schema", "elements", "errors", "units", "config", "printable")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "capture": ("capture",),
     "engine": ("engine",),
-    "engine.collector": ("engine", "capture"),  # wires capture to the store
+    "allocators": (),
+    "engine.collector": ("engine", "capture", "allocators"),  # wires capture to the store
     "engine.listening": ("engine", "capture"),  # its sockets
     "engine.knowledge": ("engine", "capture"),  # what the decoder learned, as files
     "engine.share": ("engine", "capture"),  # which process an exporter belongs to
@@ -72,10 +73,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "doctor": ("checks",),
     "machine": (),
     "protocols": (),
-    "dashboard": ("app", "demo", "engine", "screens.this_host"),
-    "serving": ("dashboard",),
+    "dashboard": ("allocators", "app", "demo", "engine", "screens.this_host"),
+    "serving": ("dashboard", "engine.local_interfaces"),
     "arguments": (),
     "cli": (
+        "allocators",
         "arguments",
         "capture.probe.rights",
         "account",
@@ -129,10 +131,9 @@ ONE_FILE = ("pyroute2", "scapy", "plotext", "pysnmp", "pyasn1")
 
 WITHOUT_IO = ("time", "socket", "os", "select", "logging", "threading", "asyncio")
 IN_AND_OUT = (
-    "capture.probe.interface_source",
     "capture.sockets", "capture.datagrams", "capture.recvmmsg", "capture.streams",
-    "capture.probe.capture_file", "capture.probe.conntrack",
-    "capture.probe.interface_links", "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.interface_source",
+    "capture.probe.capture_file", "capture.probe.conntrack", "capture.probe.conntrack_socket",
+    "capture.probe.packet_socket", "capture.probe.ring", "capture.probe.interface_source",
     "capture.probe.rights", "capture.probe.scapy_source", "capture.probe.interfaces",
 )  # fmt: skip
 """The modules of capture which touch the outside; the others are decoders: octets in, columns out."""

@@ -59,7 +59,7 @@ def program(text: str, interface: str, link: int, *, snap: int, direction: str =
     Args:
         text: An expression as of tcpdump; empty for all packets.
         interface: Where it is for.
-        link: Link type of the frames, as `HostInterface.link` has it.
+        link: Link type of the frames, as `Interface.link` has it.
         snap: How many octets of a frame that is accepted are taken, at most.
         direction: `BOTH`, `IN` or `OUT`.
     Raises:

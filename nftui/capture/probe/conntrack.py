@@ -1,7 +1,8 @@
-"""Connection tracking as a source of flows: connections that the kernel forgets, and those that it has.
+"""Connection tracking as a source of flows: connections that the kernel forgets, and what those that go on counted meanwhile.
 
-A router or firewall counts each connection already; with this it needs no look at packets. A connection becomes a flow when the
-kernel forgets it, which is some time after its last packet, and both of its directions are rows.
+A router or firewall counts each connection already; with this it needs no look at packets. The kernel tells when it forgets a
+connection, which is some time after its last packet. All that there are it tells when it is asked to; what each of them counted
+since it was told of last is a flow, and so at its end is the rest: flows of a connection add up to what it counted.
 
 Source: netlink(7); linux/netfilter/nfnetlink.h and nfnetlink_conntrack.h; Documentation/networking/nf_conntrack-sysctl.rst.
 """
@@ -9,9 +10,7 @@ Source: netlink(7); linux/netfilter/nfnetlink.h and nfnetlink_conntrack.h; Docum
 from __future__ import annotations
 
 import errno
-import os
 import socket
-import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -19,37 +18,29 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from nftui.capture import biflow
-from nftui.capture.batch import Columns, constant
-from nftui.capture.internet import TCP
-from nftui.capture.layouts import BACK
-from nftui.capture.probe import rights
+from nftui.capture.probe import conntrack_flows, conntrack_socket, rights
 from nftui.capture.probe.beginnings import Beginnings
-from nftui.capture.probe.conntrack_messages import DELETED, NEW, SPARE, Connections, ConntrackReader
+from nftui.capture.probe.conntrack_flows import ACTIVE, FORCED
+from nftui.capture.probe.conntrack_messages import COUNTERS, DELETED, NEW, SPARE, Connections, ConntrackReader
+from nftui.capture.probe.conntrack_socket import DATAGRAM, NAME, ConntrackTable
 from nftui.capture.probe.flows import Labels
+from nftui.capture.probe.tallies import Keys, Tallies
 from nftui.capture.sets import Integers
 from nftui.errors import InterfaceError
-from nftui.schema import COLUMNS
 
-NAME = "conntrack"
 RECEIVE_BUFFER = 32 << 20
 """Octets of events that the kernel keeps until they are taken."""
 BUFFER = 1 << 20
-DATAGRAM = 1 << 16
-"""The kernel sends no longer ones."""
+"""Octets that are taken at a time, of the table some 4500 connections: 10 ms, for which other sources wait."""
 ANSWER_S = 5.0
 """The kernel answers at once."""
-_NETFILTER, _CONNTRACK, _GET, _GROUP_DESTROY = 12, 1, 1, 1 << 2
-_REQUEST, _DUMP = 0x001, 0x300
 _FORCE_BUFFER, _SOL_NETLINK, _JOIN, _LEAVE, _NUMBER_NEW = 33, 270, 1, 2, 1
 _LOOK_US = 10_000_000
 """Microseconds between looks at what the kernel is set to."""
-_IDLE, _ENDED = 1, 3
-_FIN_WAIT = 4
-"""The first of TCP's states in which one side has ended."""
+_DYING = 1 << 9
+"""Bit of the status of a connection whose end is told already (IPS_DYING)."""
 _SETTINGS = "/proc/sys/net/netfilter/nf_conntrack_"
 
 
@@ -83,7 +74,7 @@ class Conntrack:
     Attributes:
         name: `conntrack`.
         counts: Kept up to date by `take`.
-        problem: What is not as it should be and how to mend it, such as that nothing is counted; empty where all is well.
+        tallies: What is known of connections that go on.
     """
 
     def __init__(self, labels: Labels | None = None, *, receive_buffer: int = RECEIVE_BUFFER) -> None:
@@ -95,14 +86,17 @@ class Conntrack:
         Raises:
             InterfaceError: It is not permitted, or the kernel has no connection tracking; the message says how to mend it.
         """
-        self.name, self.problem, self.counts = NAME, "", ConntrackCounts()
+        self.name, self.counts, self.tallies = NAME, ConntrackCounts(), Tallies(len(COUNTERS))
         self._labels = labels or Labels()
         self._reader = ConntrackReader()
         self._octets = bytearray(BUFFER + SPARE)
         self._looked = 0
+        self._unset, self._unanswered = "", ""
         self._beginnings: Beginnings | None = None
+        self._table: ConntrackTable | None = None
+        self._asked, self._reason = 0, ACTIVE
         with rights.raised():
-            self._socket = _opened(_GROUP_DESTROY)
+            self._socket = conntrack_socket.opened(conntrack_socket.GROUP_DESTROY)
             try:
                 self._socket.setsockopt(socket.SOL_SOCKET, _FORCE_BUFFER, receive_buffer)
             except PermissionError:
@@ -110,12 +104,29 @@ class Conntrack:
         self._socket.setblocking(False)
         self._look(_now())
 
+    @property
+    def problem(self) -> str:
+        """What is not as it should be and how to mend it, such as that nothing is counted; empty where all is well."""
+        return self._unset or self._unanswered
+
+    @property
+    def asking(self) -> bool:
+        """Whether the kernel is being asked for its table."""
+        return self._table is not None
+
     def fileno(self) -> int:
         """Return what becomes readable when connections have ended."""
         return self._socket.fileno()
 
+    def handles(self) -> list[int]:
+        """Return what becomes readable when there is something for `take` or `answer`."""
+        return [self.fileno()] if self._table is None else [self.fileno(), self._table.fileno()]
+
     def take(self) -> pl.DataFrame | None:
-        """Return the connections that ended since, as flows; None for none. There may be more after a full megabyte of them."""
+        """Return the connections that ended since, as flows; None where there is nothing more to take.
+
+        The frame is empty where there is nothing to tell of those that were taken, such as that they began.
+        """
         now = _now()
         if now - self._looked >= _LOOK_US:
             self._look(now)
@@ -129,34 +140,66 @@ class Conntrack:
         self.counts.unread = self._reader.unread
         self.counts.connections += ended.size
         self.counts.without_counters += int((ended.number("packets") < 0).sum())
-        return self._flows(ended, now, running=False) if ended.size else None
+        return self._ended(ended, now) if ended.size else pl.DataFrame()
 
-    def running(self) -> pl.DataFrame | None:
-        """Return the connections that there are now, as flows that have not ended; None for none.
+    def base(self) -> None:
+        """Look at all connections that there are, so that only what they count from now on is told: before, nobody was there.
+
+        Whoever was, such as the same probe before it was started again, has told of that already.
 
         Raises:
             InterfaceError: The kernel refuses.
         """
-        with rights.raised(), _opened(0) as asking:
-            asking.settimeout(ANSWER_S)
-            kind, now = _CONNTRACK << 8 | _GET, _now()
-            request = struct.pack("=IHHIIBBH", 20, kind, _REQUEST | _DUMP, 1, 0, socket.AF_UNSPEC, 0, 0)
-            frames = []
-            try:
-                asking.sendto(request, (0, 0))
-                reader = ConntrackReader()
-                while not (reader.done or reader.code):
-                    found = self._answer(asking, reader)
-                    if found.size:
-                        frames.append(self._flows(found, now, running=True))
-            except OSError as error:
-                raise _refused(error) from error
-        if reader.code:
-            raise _refused(OSError(reader.code, os.strerror(reader.code)))
-        return pl.concat(frames, how="diagonal") if frames else None
+        self._ask(0)
+        self._all()
+        if self._unanswered:
+            raise InterfaceError(NAME, self._unanswered)
+
+    def ask(self) -> None:
+        """Begin to ask for all connections that there are; what they counted since they were told of last is in the answers.
+
+        Whoever calls goes on with `answer` while it is `asking`, and looks for those that end meanwhile.
+        """
+        self._ask(ACTIVE)
+
+    def answer(self) -> pl.DataFrame | None:
+        """Take a part of the answer, if it is there, and return the flows in it; None for none."""
+        if self._table is None:
+            return None
+        now, last = _now(), 0
+        try:
+            with memoryview(self._octets) as view:
+                last = self._table.take(view[:BUFFER])
+            if not last and now - self._asked > ANSWER_S * 1e6:
+                raise InterfaceError(NAME, "the kernel does not tell which connections there are")
+            found = self._reader.brief(self._octets, last) if last else None
+            if self._reader.code:
+                raise conntrack_socket.refused(OSError(self._reader.code, "the kernel does not tell which connections there are"))
+        except InterfaceError as error:
+            self._over(str(error))
+            return None
+        flows = self._passed(found, now) if found is not None and found.size else None
+        if self._reader.done:
+            self.tallies.finish()
+            self._over("")
+        return flows
+
+    def rest(self) -> list[pl.DataFrame]:
+        """Return what all connections counted since they were told of last, and tell of none again."""
+        self._ask(FORCED)
+        frames = self._all()
+        # These have ended since `take` was called last; what they counted is told once in any case.
+        while (frame := self.take()) is not None:
+            frames.append(frame)
+        return frames
+
+    def table(self) -> tuple[int, int]:
+        """Return how many connections the kernel's table has, and how many it has room for; 0 where that is not known."""
+        return _setting("count") or 0, _setting("max") or 0
 
     def close(self) -> None:
         """Listen no more."""
+        self._over(self._unanswered)
         self._socket.close()
 
     def __enter__(self) -> Self:
@@ -166,6 +209,8 @@ class Conntrack:
     def __exit__(self, *_: object) -> None:
         """Listen no more."""
         self.close()
+
+    # -- events
 
     def _receive(self) -> int:
         """Take what is there, one message behind the other; return how many octets."""
@@ -179,35 +224,81 @@ class Conntrack:
                 except OSError as error:
                     if error.errno != errno.ENOBUFS:
                         raise
-                    self.counts.lost = max(_lost(self._socket), self.counts.lost + 1)
+                    self.counts.lost = max(conntrack_socket.lost(self._socket), self.counts.lost + 1)
         return last
 
-    @staticmethod
-    def _answer(asking: socket.socket, reader: ConntrackReader) -> Connections:
-        """Receive part of the table: some datagrams, of which the last says that it is the last."""
-        octets, last = bytearray(BUFFER + SPARE), 0
-        with memoryview(octets) as view:
-            last = asking.recv_into(view[:BUFFER])
-            asking.setblocking(False)
-            with suppress(BlockingIOError):
-                while last <= BUFFER - DATAGRAM:
-                    last += asking.recv_into(view[last:BUFFER])
-            asking.settimeout(ANSWER_S)
-        return reader.read(octets, last)
+    def _ended(self, found: Connections, now: int) -> pl.DataFrame:
+        """Make flows of what connections that have ended counted since they were told of last."""
+        counted = self.tallies.ended(self._keys(found), _counts(found))
+        begun, rows = self._begun(found, forget=True), counted.rows
+        if not len(rows):
+            return pl.DataFrame()
+        some, start = found.rows(rows), np.maximum(begun[rows], counted.since)
+        return conntrack_flows.flows(some, counted.counts, start, now, conntrack_flows.reasons_of(some), self._labels)
+
+    # -- the table
+
+    def _ask(self, reason: int) -> None:
+        """Begin to ask; the flows have a reason, and without there are none."""
+        self._over(self._unanswered)
+        self._asked, self._reason = _now(), reason
+        try:
+            self._table = ConntrackTable()
+        except InterfaceError as error:
+            self._unanswered = str(error)
+            return
+        self.tallies.begin()
+
+    def _all(self) -> list[pl.DataFrame]:
+        """Take the whole answer."""
+        frames = []
+        while self._table is not None:
+            self._table.wait(ANSWER_S)
+            found = self.answer()
+            frames += [] if found is None else [found]
+        return frames
+
+    def _over(self, why: str) -> None:
+        """Ask no more."""
+        if self._table is not None:
+            self._table.close()
+        self._table, self._unanswered = None, why
+        self._reader.done, self._reader.code = False, 0
+
+    def _passed(self, found: Connections, now: int) -> pl.DataFrame | None:
+        """Make flows of a part of the table: only of connections that counted something is all read that is said of them."""
+        found = found.rows(np.flatnonzero(found.number("status") & _DYING == 0))
+        counted = self.tallies.passed(self._keys(found), _counts(found), now, tell=bool(self._reason))
+        if not len(counted.rows) or not self._reason:
+            return None
+        at = found.at[counted.rows]
+        whole = self._reader.whole(self._octets, at)
+        if not whole.size:
+            return None
+        rows = np.searchsorted(at, whole.at)
+        start = np.maximum(self._begun(whole, forget=False), counted.since[rows])
+        return conntrack_flows.flows(whole, counted.counts[rows], start, now, np.full(whole.size, self._reason), self._labels)
+
+    def _keys(self, found: Connections) -> Keys:
+        """Return what tells connections apart: the kernel's number for them is a hash, of which two may have the same."""
+        names = ("id", "start_ns", "source_port", "destination_port")
+        return self.tallies.keys(*(found.number(name) for name in names))
+
+    # -- what the kernel is set to
 
     def _look(self, now: int) -> None:
         """See whether the kernel is set to tell and to count."""
         self._looked = now
         self._see_beginnings(told=_setting("timestamp") != 0)
         if _setting("events") == 0:
-            self.problem = "the kernel doesn't tell when connections end: sysctl -w net.netfilter.nf_conntrack_events=1"
+            self._unset = "the kernel doesn't tell when connections end: sysctl -w net.netfilter.nf_conntrack_events=1"
         elif _setting("acct") == 0:
-            self.problem = (
+            self._unset = (
                 "connections come without octets and packets: sysctl -w net.netfilter.nf_conntrack_acct=1, which holds for those "
                 "that begin afterwards"
             )
         else:
-            self.problem = ""
+            self._unset = ""
 
     def _see_beginnings(self, *, told: bool) -> None:
         """Listen to connections that begin, too, unless the kernel tells their beginnings itself when they end."""
@@ -217,114 +308,16 @@ class Conntrack:
             self._socket.setsockopt(_SOL_NETLINK, _LEAVE if told else _JOIN, _NUMBER_NEW)
             self._beginnings = None if told else Beginnings()
 
-    def _flows(self, found: Connections, now: int, *, running: bool) -> pl.DataFrame:
-        """Make flows of connections."""
+    def _begun(self, found: Connections, *, forget: bool) -> Integers:
+        """Return when connections began, 0 or less where that is not known."""
         begun = found.number("start_ns") // 1000
         if self._beginnings is not None:
-            begun = np.where(begun > 0, begun, self._beginnings.of(found.number("id"), forget=not running))
-        return _flows(found, begun, now, self._labels, running=running)
+            begun = np.where(begun > 0, begun, self._beginnings.of(found.number("id"), forget=forget))
+        return begun
 
 
-def _flows(found: Connections, start: Integers, now: int, labels: Labels, *, running: bool) -> pl.DataFrame:
-    """Make flows of connections: a row for each direction in which there was a packet; that of the reply is `reverse`."""
-    stop = found.number("stop_ns") // 1000
-    end = np.where(stop > 0, stop, now)
-    columns: Columns = {
-        "source_address": (found.addresses["source"], None),
-        "destination_address": (found.addresses["destination"], None),
-        "flow_start": (np.where(start > 0, np.minimum(start, end), end), None),
-        "flow_end": (end, None),
-        "received": constant("received", now, 1).new_from_index(0, found.size),
-        "ip_version": (np.where(found.six, 6, 4), None),
-        "client_by": constant("client_by", "first", found.size),
-        **_numbers(found),
-        **_translated(found),
-    }
-    if not running:
-        ended = (found.number("protocol") == TCP) & (found.number("tcp_state") >= _FIN_WAIT)
-        columns["flow_end_reason"] = np.where(ended, _ENDED, _IDLE), None
-    for name in ("exporter_address", "observation_domain", "protocol_version"):
-        if getattr(labels, name) is not None:
-            columns[name] = constant(name, getattr(labels, name), found.size)
-    frames, _ = biflow.frames(columns, found.size)
-    joined = pl.concat(frames, how="diagonal")
-    return joined.select([column.name for column in COLUMNS if column.name in joined.columns])
-
-
-def _numbers(found: Connections) -> Columns:
-    """Return the numbers that connections have, and under `BACK` those of the reply.
-
-    A zone keeps connections with the same addresses apart, as a VRF does.
-    """
-    columns: Columns = {}
-    for name, column in (
-        ("protocol", "protocol"), ("source_port", "source_port"), ("destination_port", "destination_port"),
-        ("icmp_type", "icmp_type"), ("icmp_code", "icmp_code"), ("octets", "octets"), ("packets", "packets"),
-        ("id", "connection_id"), ("zone", "ingress_vrf"), ("reply_octets", BACK + "octets"),
-        ("reply_packets", BACK + "packets"), ("reply_icmp_type", BACK + "icmp_type"), ("reply_icmp_code", BACK + "icmp_code"),
-    ):  # fmt: skip
-        values = found.number(name)
-        known = values >= 0
-        if known.any():
-            columns[column] = values, None if known.all() else known
-    return columns
-
-
-def _translated(found: Connections) -> Columns:
-    """Return what addresses and ports are translated to: the reply goes to the source, and comes from the destination."""
-    sides = (("source", "reply_destination"), ("destination", "reply_source"))
-    ported = np.isin(found.number("protocol"), _PORTED)
-    known = found.addresses["reply_source"].any(axis=1) & found.addresses["reply_destination"].any(axis=1)
-    other: npt.NDArray[np.bool_] = np.zeros(found.size, np.bool_)
-    for side, reply in sides:
-        other |= (found.addresses[side] != found.addresses[reply]).any(axis=1)
-        other |= ported & (found.number(f"{side}_port") != found.number(f"{reply}_port"))
-    other &= known
-    if not other.any():
-        return {}
-    columns: Columns = {}
-    for side, reply in sides:
-        port: Integers = found.number(f"{reply}_port")
-        columns[f"post_nat_{side}_address"] = found.addresses[reply], other
-        columns[f"post_nat_{side}_port"] = port, other & (port >= 0)
-    return columns
-
-
-def _opened(groups: int) -> socket.socket:
-    try:
-        opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETFILTER)
-        try:
-            opened.bind((0, groups))
-        except OSError:
-            opened.close()
-            raise
-    except OSError as error:
-        raise _refused(error) from error
-    return opened
-
-
-def _refused(error: OSError) -> InterfaceError:
-    if error.errno in (errno.EPERM, errno.EACCES):
-        return InterfaceError(
-            NAME,
-            "not permitted to ask for connections: that needs CAP_NET_ADMIN. Run it as root; or in a systemd unit with "
-            "AmbientCapabilities=CAP_NET_ADMIN",
-            refused=True,
-        )
-    if error.errno in (errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL):
-        return InterfaceError(NAME, "the kernel has no connection tracking at hand: modprobe nf_conntrack_netlink")
-    return InterfaceError(NAME, error.strerror or str(error))
-
-
-def _lost(listening: socket.socket) -> int:
-    """Return how many messages the kernel dropped because a socket's buffer was full; 0 where it does not say."""
-    inode = str(os.fstat(listening.fileno()).st_ino)
-    with suppress(OSError):
-        for line in Path("/proc/thread-self/net/netlink").read_text("ascii").splitlines():
-            words = line.split()
-            if words[-1:] == [inode]:
-                return int(words[8])
-    return 0
+def _counts(found: Connections) -> Integers:
+    return np.column_stack([found.number(name) for name in COUNTERS])
 
 
 def _setting(name: str) -> int | None:
@@ -336,7 +329,3 @@ def _setting(name: str) -> int | None:
 
 def _now() -> int:
     return time.time_ns() // 1000
-
-
-_PORTED = (6, 17, 33, 132, 136)
-"""Protocols with ports: TCP, UDP, DCCP, SCTP, UDP-Lite."""

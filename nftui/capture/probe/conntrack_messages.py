@@ -28,6 +28,9 @@ ERROR, DONE = 2, 3
 HEADER, BODY = 16, 20
 """Where in a message the address family stands, and the attributes begin."""
 ADDRESSES = ("source", "destination", "reply_source", "reply_destination")
+COUNTERS = ("packets", "octets", "reply_packets", "reply_octets")
+BRIEF = frozenset((*COUNTERS, "id", "start_ns", "status", "source_port", "destination_port"))
+"""What tells a connection from others, and whether there was a packet."""
 
 _ORDER = "<" if sys.byteorder == "little" else ">"
 _CHAIN = Chain(_ORDER, 0, 0, HEADER)
@@ -52,6 +55,8 @@ _VALUES: dict[tuple[int, ...], tuple[str, str]] = {
 }  # fmt: skip
 """Path of an attribute -> the name of its value, and the value's dtype."""
 _INET6, _MOST = 10, np.uint64((1 << 63) - 1)
+Messages = npt.NDArray[np.void]
+"""Messages of the same length, each a row of so many octets."""
 _MAX_SHAPES = 64
 """Shapes of one length that are kept; there are but a few."""
 
@@ -67,6 +72,7 @@ class Connections:
             kernel has them, ports and ICMP as on the wire. Names that none has are left out.
         addresses: `ADDRESSES` -> shape (connections, 16), uint8, IPv4 as ::ffff:a.b.c.d; zero where there is none.
         six: Shape (connections,), whether they are of IPv6.
+        at: Shape (connections,), ascending, where in the octets their messages begin.
     """
 
     size: int
@@ -74,16 +80,19 @@ class Connections:
     numbers: dict[str, Integers]
     addresses: dict[str, npt.NDArray[np.uint8]]
     six: npt.NDArray[np.bool_]
+    at: Integers
 
     def chosen(self, kind: int) -> Connections:
         """Return those of one kind."""
-        rows = np.flatnonzero(self.kind == kind)
+        return self.rows(np.flatnonzero(self.kind == kind))
+
+    def rows(self, rows: Integers) -> Connections:
+        """Return some of them, by their ascending numbers."""
         if len(rows) == self.size:
             return self
         numbers = {name: values[rows] for name, values in self.numbers.items()}
-        return Connections(
-            len(rows), self.kind[rows], numbers, {name: octets[rows] for name, octets in self.addresses.items()}, self.six[rows]
-        )
+        addresses = {name: octets[rows] for name, octets in self.addresses.items()}
+        return Connections(len(rows), self.kind[rows], numbers, addresses, self.six[rows], self.at[rows])
 
     def number(self, name: str) -> Integers:
         """Return one of `numbers`, of all connections even where none has it."""
@@ -96,14 +105,16 @@ class _Shape:
     """The attributes of a message.
 
     Attributes:
-        headers: Where their headers stand, in octets from the begin of the message.
-        said: What each header says, as one number.
+        mask: Shape (words of 4 octets,), all bits of those that are headers.
+        said: What the headers say there.
         values: Name, place and dtype of the values that matter.
+        brief: Those of them that are `BRIEF`.
     """
 
-    headers: Integers
+    mask: npt.NDArray[np.uint32]
     said: npt.NDArray[np.uint32]
     values: list[tuple[str, int, str]]
+    brief: list[tuple[str, int, str]]
 
 
 @dataclass
@@ -123,6 +134,23 @@ class ConntrackReader:
 
     def read(self, octets: bytearray, last: int) -> Connections:
         """Read the messages that stand in the first `last` octets, of which `SPARE` more are there."""
+        return self.whole(octets, self._begins(octets, last))
+
+    def brief(self, octets: bytearray, last: int) -> Connections:
+        """Read no more of messages than `BRIEF`; `whole` reads those of them that matter, as long as the octets stay."""
+        return self._read(octets, self._begins(octets, last), whole=False)
+
+    def whole(self, octets: bytearray, at: Integers) -> Connections:
+        """Read the messages that begin at some places.
+
+        Args:
+            octets: They lie in it.
+            at: As `Connections.at` of a brief reading of the same octets tells them.
+        """
+        return self._read(octets, at, whole=True)
+
+    def _begins(self, octets: bytearray, last: int) -> Integers:
+        """Return where those messages begin that are of use; note what the kernel says beside them."""
         at = _CHAIN.walk(octets, 0, last, _LikelyMessage(octets, last))
         head = np.ndarray((len(octets) - HEADER + 1,), f"V{HEADER}", octets, strides=(1,))[at].view(_HEAD)
         length, kind = head["length"].astype(np.int64), head["kind"]
@@ -132,8 +160,12 @@ class ConntrackReader:
         self.done = self.done or bool((kind == DONE).any())
         use = (length >= BODY) & (at + length <= last) & (length % 4 == 0) & ((kind == NEW) | (kind == DELETED))
         self.unread += int((~use & (kind > DONE)).sum())
-        found = _Found(octets, at[use], kind[use])
-        length = length[use]
+        begins: Integers = at[use]
+        return begins
+
+    def _read(self, octets: bytearray, at: Integers, *, whole: bool) -> Connections:
+        head = np.ndarray((len(octets) - HEADER + 1,), f"V{HEADER}", octets, strides=(1,))[at].view(_HEAD)
+        length, found = head["length"].astype(np.int64), _Found(octets, at, head["kind"], whole=whole)
         for size in np.unique(length).tolist():
             self._of_length(found, np.flatnonzero(length == size), size)
         connections = found.connections()
@@ -143,57 +175,64 @@ class ConntrackReader:
     def _of_length(self, found: _Found, rows: Integers, size: int) -> None:
         """Read messages of one length, shape by shape."""
         shapes = self._shapes.setdefault(size, [])
+        # One behind the other, each as a row: what is at the same place of all is then read without a place for each.
+        kind = f"V{size}"
+        messages = np.ndarray((len(found.octets) - size + 1,), kind, found.octets, strides=(1,))[found.at[rows]]
         for shape in shapes:
-            rows = found.take(rows, shape)
+            rows, messages = found.take(rows, messages, shape)
             if not len(rows):
                 return
         while len(rows):
             if len(shapes) == _MAX_SHAPES:
                 del shapes[0]
-            begin = int(found.at[rows[0]])
-            shapes.append(_shape(bytes(found.octets[begin : begin + size])))
-            rows = found.take(rows, shapes[-1])
+            shapes.append(_shape(messages[0].tobytes()))
+            rows, messages = found.take(rows, messages, shapes[-1])
 
 
 class _Found:
     """Messages that are being read."""
 
-    def __init__(self, octets: bytearray, at: Integers, kind: npt.NDArray[np.uint16]) -> None:
-        self.octets, self.at, self.kind = octets, at, kind
+    def __init__(self, octets: bytearray, at: Integers, kind: npt.NDArray[np.uint16], *, whole: bool) -> None:
+        self.octets, self.at, self.kind, self._whole = octets, at, kind, whole
         self.read = np.zeros(len(at), np.bool_)
         self._numbers: dict[str, Integers] = {}
-        self._addresses = {name: np.zeros((len(at), 16), np.uint8) for name in ADDRESSES}
+        self._addresses = {name: np.zeros((len(at), 16), np.uint8) for name in ADDRESSES if whole}
 
-    def take(self, rows: Integers, shape: _Shape) -> Integers:
-        """Read those messages that have a shape; return the rows of the others."""
-        at = self.at[rows]
-        words: npt.NDArray[np.uint32] = np.ndarray((len(self.octets) - 3,), "u4", self.octets, strides=(1,))
-        same: npt.NDArray[np.bool_] = (words[at[:, None] + shape.headers] == shape.said).all(axis=1)
-        mine, at = rows[same], at[same]
-        self.read[mine] = True
-        for name, place, dtype in shape.values:
-            size = np.dtype(dtype).itemsize
-            values = np.ndarray((len(self.octets) - size + 1,), f"V{size}", self.octets, strides=(1,))[at + place]
+    def take(self, rows: Integers, messages: Messages, shape: _Shape) -> tuple[Integers, Messages]:
+        """Read those messages that have a shape; return the rows of the others, and themselves."""
+        size = messages.itemsize
+        words = messages.view(np.uint32).reshape(-1, size // 4)
+        same = ~((words ^ shape.said) & shape.mask).any(axis=1)
+        others = rows[:0], messages[:0]
+        if not same.all():
+            others = rows[~same], messages[~same]
+            rows, messages = rows[same], messages[same]
+        self.read[rows] = True
+        every = messages.view(np.uint8).reshape(-1, size)
+        for name, place, dtype in shape.values if self._whole else shape.brief:
+            octets = every[:, place : place + np.dtype(dtype).itemsize]
             if name in ADDRESSES:
                 addresses = self._addresses[name]
-                if size == 4:
-                    addresses[mine, 10:12] = 0xFF
-                addresses[mine, 16 - size :] = values.view(np.uint8).reshape(-1, size)
-            else:
-                column = self._numbers.setdefault(name, np.full(len(self.at), -1, np.int64))
-                column[mine] = np.minimum(values.view(dtype).astype(np.uint64), _MOST).astype(np.int64)
-        return rows[~same]
+                if octets.shape[1] == 4:
+                    addresses[rows, 10:12] = 0xFF
+                addresses[rows, 16 - octets.shape[1] :] = octets
+                continue
+            values = octets.view(dtype)[:, 0]
+            column = self._numbers.setdefault(name, np.full(len(self.at), -1, np.int64))
+            column[rows] = np.minimum(values, _MOST) if dtype == _B8 else values
+        return others
 
     def connections(self) -> Connections:
         """Return what was read; a connection of which addresses or protocol are missing counts as not read."""
-        protocol = self._numbers.get("protocol")
-        self.read &= self._addresses["source"].any(axis=1) & self._addresses["destination"].any(axis=1)
-        self.read &= protocol >= 0 if protocol is not None else False
+        if self._whole:
+            protocol = self._numbers.get("protocol")
+            self.read &= self._addresses["source"].any(axis=1) & self._addresses["destination"].any(axis=1)
+            self.read &= protocol >= 0 if protocol is not None else False
         rows = np.flatnonzero(self.read)
         addresses = {name: octets[rows] for name, octets in self._addresses.items()}
         numbers = {name: values[rows] for name, values in self._numbers.items()}
         family = np.frombuffer(self.octets, np.uint8)[self.at[rows] + HEADER]
-        return Connections(len(rows), self.kind[rows], numbers, addresses, family == _INET6)
+        return Connections(len(rows), self.kind[rows], numbers, addresses, family == _INET6, self.at[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +256,15 @@ class _LikelyMessage:
 
 def _shape(message: bytes) -> _Shape:
     """Walk the attributes of one message."""
-    headers, said, values = list[int](), list[int](), list[tuple[str, int, str]]()
+    words, values = np.frombuffer(message, np.uint32), list[tuple[str, int, str]]()
+    mask = np.zeros_like(words)
     for path, place, size in _attributes(message, BODY, len(message), ()):
-        headers.append(place)
-        said.append(_LENGTH.unpack_from(message, place)[0])
+        mask[place // 4] = 0xFFFFFFFF
         name, dtype = _VALUES.get(path, ("", "u1"))
         if name and size == np.dtype(dtype).itemsize:
             values.append((name, place + 4, dtype))
-    return _Shape(np.array(headers, np.int64), np.array(said, np.uint32), values)
+    brief = [value for value in values if value[0] in BRIEF]
+    return _Shape(mask, words & mask, values, brief)
 
 
 def _attributes(message: bytes, at: int, end: int, above: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], int, int]]:

@@ -1,7 +1,9 @@
-"""The interfaces of this machine: which there are, what they are, and what passed through them.
+"""The interfaces of this machine: which there are, what they are, what their frames begin with, and what passed through them.
 
 All is asked of the kernel for the network that the calling thread is in: names and indices, ioctls (netdevice(7)), and
 `/proc/thread-self/net`. What `/sys` has is of the network that it was mounted in, and taken only for speed.
+
+Source: netdevice(7), packet(7); linux/if_arp.h for the kinds of hardware.
 """
 
 from __future__ import annotations
@@ -13,9 +15,20 @@ import struct
 from array import array
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nftui.capture.links import CISCO_HDLC, ETHERNET, RAW_IP
+from nftui.errors import InterfaceError
+
+FRAMED = {1: ETHERNET, 772: ETHERNET, 513: CISCO_HDLC}
+"""Kind of hardware (ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_CISCO) -> link type of its frames, taken with the header of the link.
+
+Of all others (PPP, tun, WireGuard, tunnels, …) the kernel is asked for packets without what comes before them, and for the
+EtherType instead: their own headers differ by driver and direction, or there are none.
+"""
+IP_VERSIONS = (0x0800, 0x86DD)
+"""EtherTypes that are asked for of those."""
 _NAME, _REQUEST = 16, 40
 """Octets of an interface's name (IFNAMSIZ), and of a `struct ifreq`."""
 _FLAGS, _ADDRESS, _MTU, _HARDWARE = 0x8913, 0x8915, 0x8921, 0x8927
@@ -25,6 +38,7 @@ _JOINING = {"gro": (0x2B, 1), "lro": (0x25, 1 << 15), "gso": (0x23, 1), "tso": (
 """ETHTOOL_GGRO, ETHTOOL_GFLAGS with ETH_FLAG_LRO, ETHTOOL_GGSO, ETHTOOL_GTSO (linux/ethtool.h)."""
 _UP, _LOOPBACK, _RUNNING, _PROMISCUOUS = 0x1, 0x8, 0x40, 0x100
 """IFF_… (linux/if.h)."""
+_LONGEST_NAME = _NAME - 1
 _TOWARDS = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 LOOPBACK_ADDRESS = "127.0.0.1"
 
@@ -35,14 +49,14 @@ class Interface:
 
     Attributes:
         name: `eth0`.
-        index: ifIndex.
+        index: Its ifIndex, which it has until it goes away.
         hardware: Its kind, `ARPHRD_…` of linux/if_arp.h: 1 Ethernet, 772 loopback, 65534 without a link header.
         up: Whether it is switched on.
         running: Whether it has a carrier.
         promiscuous: Whether it takes what is addressed to others.
         loopback: Whether it leads to this machine alone.
         mtu: Octets of its longest packet.
-        addresses: Its own, IPv4 first, as text.
+        addresses: Its own, IPv4 first, as text; this and what follows is told by `interfaces` alone.
         received: Octets and packets so far.
         sent: The same.
         speed: Bits a second; 0 for not known.
@@ -71,6 +85,16 @@ class Interface:
         """The same in packets."""
         return self.received[1] + (0 if self.loopback else self.sent[1])
 
+    @property
+    def link(self) -> int:
+        """Link type of its packets, as they are taken here."""
+        return FRAMED.get(self.hardware, RAW_IP)
+
+    @property
+    def framed(self) -> bool:
+        """Whether the header of the link is taken too."""
+        return self.hardware in FRAMED
+
 
 @dataclass(slots=True)
 class _Asked:
@@ -79,29 +103,86 @@ class _Asked:
     ask: socket.socket = field(default_factory=lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 
     def value(self, name: str, what: int) -> bytes:
-        """Return what an ioctl tells, behind the name; zeros where it tells nothing."""
-        try:
-            return fcntl.ioctl(self.ask, what, name.encode().ljust(_REQUEST, b"\0"))[_NAME:]
-        except OSError:
-            return bytes(_REQUEST - _NAME)
+        """Return what an ioctl tells, behind the name.
+
+        Raises:
+            OSError: There is no such interface, or nothing to tell.
+        """
+        return fcntl.ioctl(self.ask, what, name.encode().ljust(_REQUEST, b"\0"))[_NAME:]
 
     def number(self, name: str, what: int, form: str = "=H") -> int:
         """Return the number that an ioctl tells."""
         found: int = struct.unpack_from(form, self.value(name, what))[0]
         return found
 
+    def address(self, name: str) -> list[str]:
+        """Return an IPv4 address, if there is one."""
+        with suppress(OSError):
+            family, four = struct.unpack_from("=H2x4s", self.value(name, _ADDRESS))
+            if family == socket.AF_INET and four != bytes(4):
+                return [str(ipaddress.IPv4Address(four))]
+        return []
+
+    def interface(self, name: str, index: int) -> Interface:
+        """Return what an interface is."""
+        flags = self.number(name, _FLAGS)
+        return Interface(
+            name,
+            index,
+            hardware=self.number(name, _HARDWARE),
+            up=bool(flags & _UP),
+            running=bool(flags & _RUNNING),
+            promiscuous=bool(flags & _PROMISCUOUS),
+            loopback=bool(flags & _LOOPBACK),
+            mtu=self.number(name, _MTU, "=i"),
+        )
+
 
 def interfaces() -> list[Interface]:
     """Return the interfaces, in the order of their indices."""
-    counted, six = dict(_counted()), _six()
+    counted, six, found = dict(_counted()), _six(), []
     asked = _Asked()
     with asked.ask:
-        return [_interface(asked, index, name, counted, six) for index, name in sorted(socket.if_nameindex())]
+        for index, name in sorted(socket.if_nameindex()):
+            # One that has just gone away is none.
+            with suppress(OSError):
+                received, sent = counted.get(name, ((0, 0), (0, 0)))
+                addresses = (*asked.address(name), *six.get(name, ()))
+                is_now = asked.interface(name, index)
+                found.append(replace(is_now, addresses=addresses, received=received, sent=sent, speed=_speed(name)))
+    return found
 
 
-def interface(name: str) -> Interface | None:
-    """Return an interface by its name; None where there is none."""
-    return next((one for one in interfaces() if one.name == name), None)
+def look(name: str) -> Interface | None:
+    """Return what an interface is now; None where there is none of that name."""
+    # What stands behind a colon names an address, not an interface.
+    if not 0 < len(name.encode()) <= _LONGEST_NAME or ":" in name:
+        return None
+    asked = _Asked()
+    with asked.ask, suppress(OSError):
+        return asked.interface(name, socket.if_nametoindex(name))
+    return None
+
+
+def find(name: str) -> Interface:
+    """Return what an interface is now.
+
+    Raises:
+        InterfaceError: There is none of that name; the message names those there are.
+    """
+    found = look(name)
+    if found is None:
+        there = ", ".join(sorted(one for _, one in socket.if_nameindex())) or "none at all"
+        raise InterfaceError(name, f"there is no such interface; there are: {there}")
+    return found
+
+
+def name_of(index: int) -> str:
+    """Return the name that an interface has now, which may have changed; empty where it is gone."""
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return ""
 
 
 def joined_segments(name: str) -> list[str]:
@@ -128,33 +209,6 @@ def own_address() -> str:
     own = [ipaddress.ip_address(text) for one in interfaces() for text in one.addresses]
     usual = [one for one in own if not one.is_link_local and not one.is_loopback]
     return str(min(usual, key=lambda one: one.version, default=LOOPBACK_ADDRESS))
-
-
-def _interface(
-    asked: _Asked,
-    index: int,
-    name: str,
-    counted: dict[str, tuple[tuple[int, int], tuple[int, int]]],
-    six: dict[str, list[str]],
-) -> Interface:
-    flags = asked.number(name, _FLAGS)
-    family, four = struct.unpack_from("=H2x4s", asked.value(name, _ADDRESS))
-    addresses = [str(ipaddress.IPv4Address(four))] if family == socket.AF_INET and four != bytes(4) else []
-    received, sent = counted.get(name, ((0, 0), (0, 0)))
-    return Interface(
-        name,
-        index,
-        hardware=asked.number(name, _HARDWARE),
-        up=bool(flags & _UP),
-        running=bool(flags & _RUNNING),
-        promiscuous=bool(flags & _PROMISCUOUS),
-        loopback=bool(flags & _LOOPBACK),
-        mtu=asked.number(name, _MTU, "=i"),
-        addresses=(*addresses, *six.get(name, ())),
-        received=received,
-        sent=sent,
-        speed=_speed(name),
-    )
 
 
 def _counted() -> Iterator[tuple[str, tuple[tuple[int, int], tuple[int, int]]]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from nftui.capture.probe import rights
 from nftui.capture.probe.bpf import Program
-from nftui.capture.probe.interface_links import HostInterface
+from nftui.capture.probe.interfaces import Interface
 from nftui.errors import InterfaceError
 
 SOL_PACKET = 263
@@ -23,7 +23,7 @@ TPACKET_V3 = 2
 PROMISCUOUS = 1
 ETH_P_ALL = 3
 SO_ATTACH_FILTER = 26
-FANOUT_HASH, FANOUT_ROUND_ROBIN, FANOUT_CPU, FANOUT_QUEUE = 0, 1, 2, 5
+FANOUT_HASH, FANOUT_ROUND_ROBIN = 0, 1
 _GROUP_STEP = 40503
 FRAME = 2048
 """What the kernel is told of the size of a frame: of no consequence in version 3, but it must divide a block."""
@@ -71,7 +71,7 @@ class Fanout:
     mode: int = FANOUT_HASH
 
 
-def opened(interface: HostInterface, program: Program) -> socket.socket:
+def opened(interface: Interface, program: Program) -> socket.socket:
     """Return a socket with a filter, which takes nothing yet: `listen` has it begin.
 
     Raises:
@@ -122,7 +122,7 @@ def ringed(of: socket.socket, name: str, shape: RingShape) -> mmap.mmap:
         raise failure(name, error, shape.octets) from error
 
 
-def listen(of: socket.socket, interface: HostInterface, *, promiscuous: bool, fanout: Fanout | None) -> None:
+def listen(of: socket.socket, interface: Interface, *, promiscuous: bool, fanout: Fanout | None) -> None:
     """Have a socket begin to take frames, of both directions.
 
     Args:

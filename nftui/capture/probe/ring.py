@@ -18,9 +18,9 @@ import numpy as np
 
 from nftui.capture.dissection import ABSENT, MPLS
 from nftui.capture.links import MPLS_LINK, RAW_IP
-from nftui.capture.probe import bpf, interface_links, packet_socket, rights
+from nftui.capture.probe import bpf, interfaces, packet_socket, rights
 from nftui.capture.probe.frames import FrameBlock, FrameCounts
-from nftui.capture.probe.interface_links import IP_VERSIONS, HostInterface
+from nftui.capture.probe.interfaces import IP_VERSIONS, Interface
 from nftui.capture.probe.packet_socket import Fanout, RingShape
 from nftui.capture.probe.ring_blocks import RingBlocks, RingFrames
 from nftui.capture.sets import Integers
@@ -94,7 +94,7 @@ class Ring:
         self._most = 1
         self._looked = self._taken = 0.0
         try:
-            self._open(interface_links.find(interface))
+            self._open(interfaces.find(interface))
         except Exception:
             self.close()
             raise
@@ -145,8 +145,8 @@ class Ring:
             del self._blocks, self._memory
         self._poll.close()
 
-    def _open(self, interface: HostInterface) -> None:
-        direction = bpf.IN if interface.loops else self._direction
+    def _open(self, interface: Interface) -> None:
+        direction = bpf.IN if interface.loopback else self._direction
         with rights.raised():
             program = bpf.program(self._filter, interface.name, interface.link, snap=self._snap, direction=direction)
             made = packet_socket.opened(interface, program)
@@ -184,8 +184,8 @@ class Ring:
         if not failed and now - self._looked < LOOK_S:
             return
         self._looked = now
-        there = interface_links.look(self.name)
-        if interface_links.name_of(self.interface.index):
+        there = interfaces.look(self.name)
+        if interfaces.name_of(self.interface.index):
             # The same one as before, perhaps under another name.
             renamed = there is None or there.index != self.interface.index
             up = renamed or (there is not None and there.up)
@@ -196,7 +196,7 @@ class Ring:
         else:
             self._open_again(there)
 
-    def _open_again(self, interface: HostInterface) -> None:
+    def _open_again(self, interface: Interface) -> None:
         assert self._socket is not None
         before = self._socket
         try:

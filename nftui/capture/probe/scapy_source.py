@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nftui.capture.dissection import MARGIN
-from nftui.capture.probe import bpf, interface_links, packet_socket, rights
+from nftui.capture.probe import bpf, interfaces, packet_socket, rights
 from nftui.capture.probe.frames import FrameBlock, FrameCounts
 from nftui.errors import NftuiError
 
@@ -76,8 +76,8 @@ class ScapySource:
         from scapy.arch.linux import L2ListenSocket
         from scapy.error import Scapy_Exception
 
-        self.interface = interface_links.find(self.name)
-        direction = bpf.IN if self.interface.loops else self._direction
+        self.interface = interfaces.find(self.name)
+        direction = bpf.IN if self.interface.loopback else self._direction
         with rights.raised():
             program = bpf.program(self._filter, self.name, self.interface.link, snap=SNAP, direction=direction)
             try:
@@ -98,7 +98,7 @@ class ScapySource:
         if not self.problem or time.monotonic() - self._looked < LOOK_S:
             return
         self._looked = time.monotonic()
-        there = interface_links.look(self.name)
+        there = interfaces.look(self.name)
         if there is not None and there.up and there.index != self.interface.index:
             before = self._listener
             try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -119,6 +120,7 @@ class FlowTable(Painted, can_focus=True):
         self.cursor = 0
         self.cursor_column = 0
         self.marked = ""
+        self.ascending = False
         self._shown: list[tuple[TableColumn, int]] = []
         self._top = 0
         self._identity: tuple[str, ...] = ()
@@ -147,6 +149,7 @@ class FlowTable(Painted, can_focus=True):
         identity: tuple[str, ...] = (),
         marked: str = "",
         notice: Sequence[str] = (),
+        ascending: bool = False,
     ) -> None:
         """Replace the rows; the cursor stays on its row where that can be told by `identity`, except on the first row.
 
@@ -156,9 +159,10 @@ class FlowTable(Painted, can_focus=True):
             identity: Columns by which a row is known again.
             marked: Name of the column whose heading is marked as the order.
             notice: Lines to show where there are no rows.
+            ascending: Whether the smallest is first.
         """
         before = self.row() if self.cursor and identity and identity == self._identity else None
-        self.frame, self.columns, self.marked = frame, tuple(columns), marked
+        self.frame, self.columns, self.marked, self.ascending = frame, tuple(columns), marked, ascending
         self._identity, self._notice = identity, tuple(notice)
         if before is not None and frame is not None:
             self._find_again(frame, before)
@@ -242,12 +246,18 @@ class FlowTable(Painted, can_focus=True):
         return lines
 
     def _heading(self, width: int) -> Strip:
-        styles = self.ink
+        styles, mark = self.ink, self.glyphs.turned if self.ascending else self.glyphs.marked
         parts = [Segment(" ", styles.dim)]
         for column, cells in self._shown:
-            label = f"{column.label}{self.glyphs.marked}" if column.name == self.marked else column.label
-            parts.append(piece(fit(label, cells, column.right), styles.accent if column.name == self.marked else styles.dim))
-            parts.append(Segment(" ", styles.dim))
+            ordered = column.name == self.marked
+            style = styles.accent if ordered else styles.dim
+            # Where the heading takes all of its column, the mark takes the blank behind it: it says which way round.
+            behind = ordered and cell_len(column.label) >= cells
+            label = f"{column.label}{mark}" if ordered and not behind else column.label
+            parts += [
+                piece(fit(label, cells, column.right), style),
+                Segment(mark if behind else " ", style if behind else styles.dim),
+            ]
         return Strip(parts).adjust_cell_length(width, styles.dim)
 
     def _line(self, index: int, row: Row, offset: int, room: int, width: int) -> Strip:

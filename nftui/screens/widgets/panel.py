@@ -231,7 +231,7 @@ class Panel(FlowTable):
         if shown.told.earlier:
             columns.append(TableColumn("change", "before", 6, lambda n, row: shown.change(row), True))
         columns.append(TableColumn("trend", "trend", TREND, lambda n, row: cells.spark(shown.trend(row), TREND), rank=9))
-        self.marked = shown.answer.query.order
+        self.marked, self.ascending = shown.answer.query.order, shown.answer.query.ascending
         return columns
 
     def _slices(self) -> list[TableColumn]:

@@ -31,6 +31,8 @@ HEAVY, MEDIUM = 0.5, 0.1
 LONGEST = 24
 """Cells of a label."""
 
+PINNED = "+"
+"""In front of the name of a node that is pinned."""
 BOLD = Style(bold=True)
 Pair = tuple[Hashable, Hashable]
 
@@ -46,6 +48,7 @@ class TrafficMap(Picture):
         self._web: Web | None = None
         self._label: Callable[[Any], str] = str
         self._figures: Callable[[int], str] = scaled
+        self._edge_words: Callable[[Edge], str] = str
         self._places = Places()
         self._stands: list[Stand | None] = []
         self._colours: dict[Hashable, int] = {}
@@ -56,7 +59,14 @@ class TrafficMap(Picture):
         self._inks: Ink  # of the theme, while painting: looked up once
         self._at: tuple[int | None, int | None] = (None, None)  # node and line under the cursor, while painting
 
-    def show(self, web: Web | None, label: Callable[[Any], str], figures: Callable[[int], str], *notice: str) -> None:
+    def show(
+        self,
+        web: Web | None,
+        label: Callable[[Any], str],
+        figures: Callable[[int], str],
+        *notice: str,
+        sizes: Callable[[Edge], str] | None = None,
+    ) -> None:
         """Replace nodes and lines; the cursor stays where it was, and begins on the greatest line.
 
         Args:
@@ -64,6 +74,7 @@ class TrafficMap(Picture):
             label: Makes the name of a node of its key.
             figures: Makes words of the value of a line.
             notice: Lines in its place where there is nothing.
+            sizes: Makes the words beside a line; those of its value unless told.
         """
         before = {node.key for node in self._web.nodes} if self._web is not None else set()
         if web is not None and web != self._web:
@@ -72,6 +83,7 @@ class TrafficMap(Picture):
                 {node.key for node in web.nodes} - before if before & {node.key for node in web.nodes} - {OTHERS} else set()
             )
         self._web, self._label, self._figures, self._notice = web, label, figures, notice
+        self._edge_words = sizes or (lambda edge: figures(edge.value))
         for node in () if web is None else web.nodes:
             self._colours.setdefault(node.key, len(self._colours))
         self.repaint()
@@ -210,12 +222,16 @@ class TrafficMap(Picture):
             weights[edge.source, edge.target] += share
             weights[edge.target, edge.source] += share
         np.fill_diagonal(weights, 0.0)
-        slots = self._places.arrange([node.key for node in web.nodes], weights, width, height, self._anew)
+        # Those that are pinned come first where there is no room for all, and stay where they are.
+        order = sorted(range(count), key=lambda number: not web.nodes[number].pinned)
+        keys, fixed = [web.nodes[number].key for number in order], sum(node.pinned for node in web.nodes)
+        given = self._places.arrange(keys, weights[np.ix_(order, order)], width, height, self._anew, fixed)
+        slots = [slot for _, slot in sorted(zip(order, given, strict=True), key=lambda pair: pair[0])]
         self._anew = False
         grid = self._places.grid
         room = max(min(int(grid.slot_width) - 4, LONGEST, width), 1)
         deep = 2 if grid.slot_height >= 3 else 1
-        names = [middle(self._label(node.key), room - 2, self.glyphs.ellipsis) if room > 4 else "" for node in web.nodes]
+        names = [self._named(node, room - 2) if room > 4 else "" for node in web.nodes]
         self._stands = []
         for name, slot, node in zip(names, slots, web.nodes, strict=True):
             if slot is None:
@@ -228,8 +244,14 @@ class TrafficMap(Picture):
             )
         return names
 
+    def _named(self, node: Node, room: int) -> str:
+        mark = PINNED if node.pinned else ""
+        return mark + middle(self._label(node.key), room - len(mark), self.glyphs.ellipsis)
+
     def _amount(self, node: Node) -> str:
-        return self._figures(node.sums.value(self._web.measure)) if self._web is not None else ""
+        if self._web is None:
+            return ""
+        return self._figures(node.sums.value(self._web.measure)) if node.sums.flows else "no flows"
 
     def _chosen(self, web: Web) -> list[int]:
         """Return the numbers of the lines to draw, the least important first: later ones are drawn over earlier ones."""
@@ -304,7 +326,7 @@ class TrafficMap(Picture):
         told = sorted(drawn, key=lambda n: (not self._bright(web, n), n))
         bright = sum(self._bright(web, n) for n in drawn)
         for number in told[: bright + SIZED]:
-            text = f" {self._figures(web.edges[number].value)} "
+            text = f" {self._edge_words(web.edges[number])} "
             line = smooth(points[number], 21) if self.glyphs.dots else _along(corners(points[number], number, canvas.width))
             for share in (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8):
                 x, y = line[int(share * (len(line) - 1))]
