@@ -187,7 +187,7 @@ def _expire_while_others_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
             if step in (5, 9):
                 assert reasons == {"size" if step == 5 else "free"}
             assert [one.since for one, _ in going] == sorted(one.since for one, _ in going)
-            time.sleep(0.25)
+            time.sleep(0.5)
     finally:
         for reader in readers:
             reader.over.set()

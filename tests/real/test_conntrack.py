@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from nftui.capture.datagrams import MAPPED_PREFIX
-from nftui.capture.probe import rights
+from nftui.capture.probe import rights, tallies
 from nftui.capture.probe.conntrack import Conntrack
 from nftui.capture.probe.flows import Labels
 from nftui.errors import InterfaceError
@@ -342,7 +342,8 @@ def _counters_that_somebody_resets() -> None:
         assert set(taken(source, 1, 0.2)["octets"].drop_nulls()) <= {56, 84, 156, 256}, "answers to nobody, and no more"
 
 
-def test_ends_that_are_lost_are_forgotten_and_nothing_is_told_twice() -> None:
+def test_ends_that_are_lost_are_forgotten_and_nothing_is_told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallies, "LOST_US", 0)
     tracked(_ends_that_are_lost_are_forgotten)
 
 
@@ -362,3 +363,23 @@ def _ends_that_are_lost_are_forgotten() -> None:
         assert len(source.tallies) == 0
         client.sendto(b"x", ("127.0.1.1", 10_000))
         assert 1 <= answered(source)["packets"].sum() <= 2, "the same ends again are another connection"
+
+
+@pytest.mark.parametrize("timestamp", [0, 1])
+def test_what_had_expired_before_is_not_told(timestamp: int) -> None:
+    """The kernel's table has it no more, but of its end the kernel tells when it cleans up: as the table is asked for."""
+    tracked(_what_had_expired_before, timestamp=timestamp, events=1, udp_timeout=1, udp_timeout_stream=1)
+
+
+def _what_had_expired_before() -> None:
+    exchange(socket.AF_INET, "127.0.0.1", [100] * 3, [100])
+    time.sleep(1.2)
+    with Conntrack() as source:
+        source.base()
+        client, _ = exchange(socket.AF_INET, "127.0.0.1", [700], [])
+        assert source.counts.connections == 0
+        forget()
+        told = taken(source, 2)
+        assert source.counts.connections >= 2, "both ends were heard of"
+        assert set(told["source_port"]) | set(told["destination_port"]) >= {client}
+        assert told["octets"].drop_nulls().to_list() == [728]

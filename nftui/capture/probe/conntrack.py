@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from nftui.capture.probe import conntrack_flows, conntrack_socket, rights
@@ -26,7 +27,7 @@ from nftui.capture.probe.conntrack_flows import ACTIVE, FORCED
 from nftui.capture.probe.conntrack_messages import COUNTERS, DELETED, NEW, SPARE, Connections, ConntrackReader
 from nftui.capture.probe.conntrack_socket import DATAGRAM, NAME, ConntrackTable
 from nftui.capture.probe.flows import Labels
-from nftui.capture.probe.tallies import Keys, Tallies
+from nftui.capture.probe.tallies import LOST_US, MOST, Keys, Tallies
 from nftui.capture.sets import Integers
 from nftui.errors import InterfaceError
 
@@ -94,7 +95,7 @@ class Conntrack:
         self._unset, self._unanswered = "", ""
         self._beginnings: Beginnings | None = None
         self._table: ConntrackTable | None = None
-        self._asked, self._reason = 0, ACTIVE
+        self._asked, self._reason, self._based = 0, ACTIVE, 0
         with rights.raised():
             self._socket = conntrack_socket.opened(conntrack_socket.GROUP_DESTROY)
             try:
@@ -150,6 +151,7 @@ class Conntrack:
         Raises:
             InterfaceError: The kernel refuses.
         """
+        self._based = _now()
         self._ask(0)
         self._all()
         if self._unanswered:
@@ -180,7 +182,7 @@ class Conntrack:
             return None
         flows = self._passed(found, now) if found is not None and found.size else None
         if self._reader.done:
-            self.tallies.finish()
+            self.tallies.finish(now)
             self._over("")
         return flows
 
@@ -230,11 +232,19 @@ class Conntrack:
     def _ended(self, found: Connections, now: int) -> pl.DataFrame:
         """Make flows of what connections that have ended counted since they were told of last."""
         counted = self.tallies.ended(self._keys(found), _counts(found))
-        begun, rows = self._begun(found, forget=True), counted.rows
-        if not len(rows):
+        start = np.maximum(self._begun(found, forget=True)[counted.rows], counted.since)
+        tell = np.flatnonzero(~self._before(start, now))
+        if not len(tell):
             return pl.DataFrame()
-        some, start = found.rows(rows), np.maximum(begun[rows], counted.since)
-        return conntrack_flows.flows(some, counted.counts, start, now, conntrack_flows.reasons_of(some), self._labels)
+        some = found.rows(counted.rows[tell])
+        return conntrack_flows.flows(some, counted.counts[tell], start[tell], now, conntrack_flows.reasons_of(some), self._labels)
+
+    def _before(self, start: Integers, now: int) -> npt.NDArray[np.bool_]:
+        """Return which of those that ended were there before `base`, which did not come across them.
+
+        What has expired the kernel leaves out of its table, and tells of its end when it cleans up.
+        """
+        return (start < self._based) & (now - self._based < LOST_US) & (len(self.tallies) < MOST)
 
     # -- the table
 

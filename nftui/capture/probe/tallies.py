@@ -1,8 +1,9 @@
 """Tallies: what connections had counted when they were told of last, so that only what came since is told of next.
 
-The kernel's table is gone through again and again, in rounds. A connection that two whole rounds did not come across is forgotten:
-its end got lost. One round is too few, since the end of a connection that is gone already may wait to be read. What has ended stays
-known until the round is over, as a part of the table may have been read before the end, and come afterwards.
+The kernel's table is gone through again and again, in rounds. A connection that two whole rounds and some minutes did not come
+across is forgotten: its end got lost. Rounds alone are too few: what has expired the kernel leaves out of its table at once, and
+tells of its end when it cleans up, a minute later where there is little to do. What has ended stays known until the round is over,
+as a part of the table may have been read before the end, and come afterwards.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ MOST = 1 << 20
 WORDS = 4
 """Numbers that a key is made of, at most."""
 Keys = npt.NDArray[np.uint64]
+LOST_US = 300_000_000
+"""Microseconds after which an end that wasn't told of is lost: several times as long as the kernel takes to clean up."""
 _GONE = -1
 _SEEN, _ROUND = -2, -1
 
@@ -59,9 +62,10 @@ class _Known:
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         return at, self.keys[at] == keys
 
-    def since(self, least: int) -> _Known:
-        """Return those that some round, or a later one, came across."""
-        kept = self.facts[:, _ROUND] >= least
+    def since(self, least: int, oldest: int = 0) -> _Known:
+        """Return those that some round, or a later one, came across, or that were come across at a time or later."""
+        rounds = self.facts[:, _ROUND]
+        kept = (rounds >= least) | ((rounds != _GONE) & (self.facts[:, _SEEN] >= oldest))
         return self if kept.all() else _Known(self.keys[kept], self.facts[kept])
 
     def joined(self, other: _Known) -> _Known:
@@ -107,9 +111,14 @@ class Tallies:
         self._round += not self._in_round
         self._in_round = True
 
-    def finish(self) -> None:
-        """End a round: forget those that have ended, and those that two rounds did not come across."""
-        self._old, self._new = self._old.joined(self._new).since(max(self._round - 1, 0)), self._none()
+    def finish(self, now: int) -> None:
+        """End a round: forget those that have ended, and those whose end got lost.
+
+        Args:
+            now: Microseconds since 1970.
+        """
+        kept = self._old.joined(self._new).since(max(self._round - 1, 0), now - LOST_US)
+        self._old, self._new = kept, self._none()
         self._in_round = False
 
     def passed(self, keys: Keys, counts: Integers, now: int, *, tell: bool = True) -> Counted:

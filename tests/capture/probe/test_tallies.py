@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from nftui.capture.probe.tallies import Counted, Tallies
+from nftui.capture.probe.tallies import LOST_US, Counted, Tallies
 from nftui.capture.sets import Integers
 
 pytestmark = pytest.mark.row("B01")
@@ -32,7 +32,7 @@ def one_round(tallies: Tallies, numbers: tuple[int, ...], some: Integers, now: i
     """Come across connections in a round of their own."""
     tallies.begin()
     found = tallies.passed(keys(*numbers), some, now)
-    tallies.finish()
+    tallies.finish(now)
     return found
 
 
@@ -50,7 +50,7 @@ def test_what_was_counted_before_is_not_told() -> None:
     tallies = Tallies(2)
     tallies.begin()
     assert told(tallies.passed(keys(1, 2), counts((5, 5), (6, 6)), 10, tell=False)) == NONE
-    tallies.finish()
+    tallies.finish(10)
     assert told(one_round(tallies, (1, 2), counts((5, 5), (7, 9)), 20)) == ([1], [[1, 3]], [10])
     assert told(tallies.ended(keys(1), counts((5, 5)))) == NONE
 
@@ -70,17 +70,25 @@ def test_what_ends_within_a_round_is_told_once() -> None:
     assert told(tallies.ended(keys(1, 2), counts((6, 6), (9, 9)))) == ([0, 1], [[1, 1], [9, 9]], [10, 0])
     assert told(tallies.passed(keys(2, 1, 3), counts((8, 8), (6, 6), (1, 1)), 20)) == ([2], [[1, 1]], [0])
     assert told(tallies.ended(keys(3), counts((1, 1)))) == NONE
-    tallies.finish()
+    tallies.finish(20)
     assert len(tallies) == 0
 
 
 def test_an_end_that_is_heard_of_late_is_of_what_is_known() -> None:
-    """The table had it no more, and the round is over, before its end is read; a second round forgets one whose end got lost."""
+    """The kernel leaves out what has expired, and tells of its end many rounds later, as it cleans up; lost ones are forgotten."""
     tallies = Tallies(2)
     one_round(tallies, (1, 2), counts((5, 5), (5, 5)), 10)
-    one_round(tallies, (), counts(), 20)
+    for now in (20, 30, 40, 10 + LOST_US):
+        one_round(tallies, (), counts(), now)
     assert told(tallies.ended(keys(1), counts((6, 7)))) == ([0], [[1, 2]], [10])
-    one_round(tallies, (), counts(), 30)
+    assert told(tallies.ended(keys(1), counts((6, 7)))) == ([0], [[6, 7]], [0]), "another one"
+    one_round(tallies, (), counts(), 11 + LOST_US)
+    assert len(tallies) == 0
+    # Two rounds in any case, however far apart they are.
+    one_round(tallies, (3,), counts((1, 1)), 10)
+    one_round(tallies, (), counts(), 20 + 2 * LOST_US)
+    assert len(tallies) == 1
+    one_round(tallies, (), counts(), 30 + 2 * LOST_US)
     assert len(tallies) == 0
     # A round that was given up forgets nothing.
     one_round(tallies, (4,), counts((1, 1)), 40)
@@ -163,7 +171,7 @@ def test_all_that_is_told_adds_up(seed: int) -> None:
             live()
             hear()
             note(ahead, tallies.passed(keys(*(one for one, _ in ahead)), counts(*((n, 2 * n) for _, n in ahead)), now))
-        tallies.finish()
+        tallies.finish(now)
         assert len(tallies) <= len(alive) + len(final)
     while late:
         hear()
