@@ -385,6 +385,7 @@ class NftuiApp(App[None], inherit_bindings=False):
 HELD_S = 0.05
 """Seconds between two looks whether a terminal that doesn't answer takes more."""
 LAID_OUT_S = 0.005
+"""For so long nothing is painted while another screen is opened."""
 _ABLE = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
 _SPELT = {"⏎": "ret", "␣": "spc"}
 
