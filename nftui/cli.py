@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nftui.allocators import keep_little
 from nftui.arguments import parsed
 from nftui.errors import FilterError, NftuiError, UsageError
 
@@ -30,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command, options = parsed(arguments)
         if own:
+            # Not for those that end while they are parsed, such as --version.
+            from nftui.allocators import keep_little
+
             keep_little(os.environ)
         if own and command in OPENING:
             _drop_rights()
