@@ -75,9 +75,12 @@ class Session(AppService):
         return process
 
     async def stop(self) -> None:
-        """End the process: it is asked first, and killed when it doesn't listen."""
+        """End the process: it is asked first, given time to end, and killed when it doesn't listen."""
         try:
-            await asyncio.wait_for(super().stop(), STOP_S)
+            async with asyncio.timeout(STOP_S):
+                await super().stop()
+                if self._process is not None:
+                    await self._process.wait()
         except TimeoutError:
             pass
         finally:

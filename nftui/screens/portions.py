@@ -8,9 +8,12 @@ from time import monotonic
 from nftui.engine.account import Account
 from nftui.engine.query import Answer, BackEnd, Interval, Query
 from nftui.screens.questions import Reply
+from nftui.units import SECOND
 
-SHARE = 0.01
-"""Of the time that one panel may take at most, while the range moves along."""
+SHARE, MOST_SHARE = 0.01, 0.04
+"""Of the time that one panel may take, while the range moves along; and the most where it is old for its range."""
+OLD = 1 / 20
+"""From this part of its range on a panel is old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +88,32 @@ class Told:
         self.account = reply.more["account"] or self.account
         self.since, self.seconds = monotonic(), reply.more["seconds"]
 
+    def same(self, queries: tuple[Query, ...], before: Interval | None, follows: bool) -> bool:
+        """Tell whether this was asked; while the range follows the clock, also where it has moved along since."""
+        if (self.queries, self.before) == (queries, before):
+            return True
+        alike = len(self.queries) == len(queries) and (self.before is None) == (before is None)
+        return follows and alike and all(map(moved, self.queries, queries))
+
     def due(self, queries: tuple[Query, ...], before: Interval | None, refresh: float, follows: bool, flows: int) -> bool:
         """Tell whether to ask again.
 
         Something else is asked at once. While the range follows the clock the same is asked again after a time of which it takes
         but a small share, and soon where there were no flows and now are some.
         """
-        if (queries, before) != (self.queries, self.before):
+        if not self.same(queries, before, follows):
             return True
         if not follows:
             return False
         nothing = bool(flows) and not any(one.total.flows for one in self.answers)
-        return self.age >= (refresh / 2 if nothing else max(refresh * 0.9, self.seconds / SHARE))
+        lengths = [one.interval.length for one in queries if one.interval is not None]
+        old = OLD * max(lengths, default=0) / SECOND if lengths else self.seconds / SHARE
+        pause = min(self.seconds / SHARE, max(old, self.seconds / MOST_SHARE))
+        return self.age >= (refresh / 2 if nothing else max(refresh * 0.9, pause))
+
+
+def moved(query: Query, other: Query) -> bool:
+    """Tell whether two questions are the same but for when their range of one length is."""
+    if query.interval is None or other.interval is None:
+        return query == other
+    return query.interval.length == other.interval.length and replace(query, interval=other.interval) == other

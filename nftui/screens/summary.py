@@ -16,7 +16,7 @@ from nftui.engine.query import Answer, Interval, Query
 from nftui.screens.breakdown import Breakdown
 from nftui.screens.dimensions import EXPLORER, FIRST, INSTEAD, OFFERED, TREND, Dimension, Shape, dimension
 from nftui.screens.investigation import MEASURES, InvestigationScreen
-from nftui.screens.portions import Portion, Told
+from nftui.screens.portions import Portion, Told, moved
 from nftui.screens.questions import Question, Reply
 from nftui.screens.totals import first_line, second_line
 from nftui.screens.view import DAY, Range, time_text
@@ -117,19 +117,28 @@ class SummaryScreen(InvestigationScreen):
     def _main(self) -> Query:
         return replace(self.view.groups(self.host.clock()), keys=(), limit=1, ascending=False)
 
-    def _portion(self, main: Query, known: Answer | None = None) -> Portion | None:
-        """Return what is most due of the panels: the one with the keys, then in their order; None where nothing is."""
-        flows = 0 if self.answer is None else self.answer.total.flows
-        for place in self._in_turn():
-            queries, before = self._wanted(place)
-            if self.told[place].due(queries, before, self.host.display_settings.refresh, self.view.follows, flows):
-                return Portion(main, place, queries, before, known, self.dimensions[place].shape is Shape.INTERFACES)
-        return None
+    def _portion(self, main: Query, known: Answer | None = None, *, waiting: bool = False) -> Portion | None:
+        """Return what is most due of the panels, None where nothing is.
 
-    def _in_turn(self) -> list[int]:
-        shown = [self._front] if self.alone else sorted(range(len(FIRST)), key=lambda place: place != self._front)
-        # Days by hours reach back furthest, and cost most.
-        return sorted(shown, key=lambda place: self.dimensions[place].shape is Shape.HOURS and place != self._front)
+        What was not asked yet goes before what is known of late, the panel with the keys before others, the oldest before newer.
+
+        Args:
+            main: The totals.
+            known: An answer to them that will do.
+            waiting: Whether only what was not asked yet is looked at.
+        """
+        flows = 0 if self.answer is None else self.answer.total.flows
+        follows, refresh = self.view.follows, self.host.display_settings.refresh
+        found: list[tuple[tuple[bool, bool, bool, float], Portion]] = []
+        for place in [self._front] if self.alone else range(len(FIRST)):
+            told, wanted, (queries, before) = self.told[place], self.dimensions[place], self._wanted(place)
+            asked = told.same(queries, before, follows)
+            if not (asked and waiting) and told.due(queries, before, refresh, follows, flows):
+                # Days by hours reach back furthest, and cost most.
+                last = wanted.shape is Shape.HOURS and place != self._front
+                portion = Portion(main, place, queries, before, known, wanted.shape is Shape.INTERFACES)
+                found.append(((asked, last, place != self._front, -told.age if asked else place), portion))
+        return min(found, key=lambda one: one[0])[1] if found else None
 
     def _wanted(self, place: int) -> tuple[tuple[Query, ...], Interval | None]:
         """Return what a panel asks now, and the period that it is compared with."""
@@ -161,8 +170,14 @@ class SummaryScreen(InvestigationScreen):
             self._ask_on(asked.main, reply.main)
 
     def _ask_on(self, main: Query, known: Answer) -> None:
-        """Ask for the panel that is due next, with totals that are known; what was changed meanwhile waits already."""
-        portion = self._portion(main, known) if main == self._main() else None
+        """Ask for the panel that is due next, with totals that are known; what was changed meanwhile waits already.
+
+        Totals that have moved along are asked for first, but where a panel has nothing yet.
+        """
+        now = self._main()
+        if main != now and not (self.view.follows and moved(main, now)):
+            return
+        portion = self._portion(main, known, waiting=main != now)
         if portion is not None and self._asker is not None and not self._asker.busy:
             self.asked = portion
             self._asker.ask(portion)

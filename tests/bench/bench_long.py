@@ -114,7 +114,7 @@ def screens(terminal: Terminal, number: int, dice: random.Random) -> Iterator[Fi
         for step in range(number):
             found.append(timed(terminal, steps[step % len(steps)], body))
             terminal.listen(dice.uniform(0.05, 0.25))
-        yield from figure(name, found)
+        yield from figure(name, found, steps)
         yield memory(terminal, name)
     for _, key, _ in SCREENS * 3:
         again.append(timed(terminal, key, tab))
@@ -151,8 +151,8 @@ def close(terminal: Terminal) -> None:
             return
 
 
-def figure(what: str, times: list[float | None]) -> Iterator[Figure]:
-    """Yield the lines of one kind of key."""
+def figure(what: str, times: list[float | None], steps: str = "") -> Iterator[Figure]:
+    """Yield the lines of one kind of key; of keys that were pressed in turn, which one was the slowest."""
     found = sorted(one for one in times if one is not None)
     lost = len(times) - len(found)
     if not found:
@@ -162,7 +162,10 @@ def figure(what: str, times: list[float | None]) -> Iterator[Figure]:
             f"{what}: p50", statistics.median(found), form=figures.seconds, remark=f"{len(times)} keys, {lost} without effect"
         )
         place = min(int(len(found) * 0.99), len(found) - 1)
-        yield Figure("  p99", found[place], form=figures.seconds, goal="<= 100 ms", remark=f"slowest {figures.seconds(found[-1])}")
+        number = times.index(found[-1])
+        which = f", key {number + 1}: {steps[number % len(steps)]!r}" if steps else ""
+        remark = f"slowest {figures.seconds(found[-1])}{which}"
+        yield Figure("  p99", found[place], form=figures.seconds, goal="<= 100 ms", remark=remark)
 
 
 def measure(data: Path, work: Path, rate: int, keys: int) -> list[Figure]:

@@ -227,7 +227,7 @@ class _Reader(threading.Thread):
         """Ask until it is over; what is asked for is always whole segments."""
         kept = LocalBackEnd(self.root)
         last = 6000
-        while not self.over.is_set():
+        while not self.over.wait(0.1):
             for back_end in (kept, LocalBackEnd(self.root, keep=False)):
                 try:
                     total = back_end.answer(Query(keys=("exporter_address",))).total

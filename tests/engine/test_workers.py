@@ -215,12 +215,15 @@ def test_a_process_killed_under_load_is_started_again_and_little_is_lost(tmp_pat
     assert told in err
     assert [one["restarts"] for one in status["processes"]] == [0, 1, 0]
     stored = flows_of(tmp_path)["octets"]
-    assert stored.n_unique() == stored.len() == status["flows_stored"]
+    assert stored.n_unique() == stored.len()
+    last = load.flows(killed - 1.15, killed + 0.1)
+    # What it had written since it last gave account of itself is stored, and counted by nobody.
+    assert 0 <= stored.len() - status["flows_stored"] <= 30 * len(last)
     missing = sent - set(stored.to_list())
     owners = {place: Share(1, 3).owner(sixteen(EXPORTERS[place])) for place in range(load.number)}
     assert {owners[number // EACH] for number in missing} <= {2}
     assert 2 in owners.values()
-    assert missing <= load.flows(killed - 1.15, killed + 0.1), "only what it had not written yet"
+    assert missing <= last, "only what it had not written yet"
     assert not list((tmp_path / "tail").iterdir())
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,15 @@ from nftui.app import NftuiApp
 from nftui.config import DisplaySettings
 from nftui.engine.account import Account
 from nftui.engine.local import LocalBackEnd
-from nftui.engine.query import Interval, Measure
+from nftui.engine.query import Answer, Interval, Measure, Query
+from nftui.engine.watch import Watch
 from nftui.engine.writer import StoreWriter
 from nftui.errors import StoreError
 from nftui.schema import POLARS
 from nftui.screens.dimensions import FIRST, PRESETS, dimension, hours
+from nftui.screens.portions import Told
 from nftui.screens.summary import SummaryScreen
-from nftui.screens.view import DAY, HOUR
+from nftui.screens.view import DAY, HOUR, MINUTE, Range
 from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, against_golden, flows, lines, octets_of, settled, status
 
 Make = Callable[..., NftuiApp]
@@ -159,6 +163,40 @@ async def test_each_is_asked_once_and_the_one_with_the_keys_first(make: Make, st
         await settled(pilot)
         assert [query.keys for query in back_end.asked] == [()], "what is not older than a refresh isn't asked again"
         assert screen.told[0].queries[0].interval == app.view.interval(NOW)
+
+
+class Slow(Scripted):
+    """A back end that takes two seconds for an answer, by the clock of the screen."""
+
+    now = NOW
+
+    def answer(self, query: Query, watch: Watch | None = None) -> Answer:
+        """Answer, and be late."""
+        self.now += 2 * SECOND
+        return super().answer(query, watch)
+
+
+async def test_none_waits_while_the_range_moves_faster_than_answers_come(make: Make, store: Path) -> None:
+    back_end = Slow(LocalBackEnd(store), status())
+    app = make(back_end, clock=lambda: back_end.now)
+    app.view = replace(app.view, range=Range(MINUTE))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        back_end.asked.clear()
+        screen = await summary(pilot, "tab", "tab")
+        # Each is asked for once before the totals, which have moved on, are asked for again.
+        queries = [query for query in back_end.asked if query.keys or (query.interval and query.interval.length > DAY)]
+        assert [query.keys for query in queries] == [
+            ("service",), ("source_as",), ("source_address",), ("exporter_address", "ingress_interface"),
+            ("exporter_address", "egress_interface"), ("protocol", "service_port"), ("size_class",), (),
+        ], "days by hours last; sources stand in for AS numbers that nobody told"  # fmt: skip
+        # All are old, the fifth most: the one with the keys is asked for again, then that.
+        for place, told in enumerate(screen.told):
+            told.since, told.seconds = time.monotonic() - 60 - (place == 4), 0.5
+        for fresh in ([2], [2, 4]):
+            await pilot.press("r")
+            await settled(pilot)
+            assert [place for place, one in enumerate(screen.told) if one.age < 30] == fresh, "one with each refresh"
 
 
 async def test_sources_stand_in_for_as_numbers_that_nobody_told(make: Make, rich_store: Path) -> None:
@@ -386,3 +424,22 @@ async def test_a_period_before_that_is_held_in_part_is_no_growth(make: Make) -> 
         assert shown.earlier_length < shown.told.before.length / 4
         changes = [shown.change(row) for row in screen.panel.frame.iter_rows(named=True)]
         assert all(change[0] in "+-" and change[-1] == "%" for change in changes), changes
+
+
+MOVING = Query(Interval(0, MINUTE), keys=("service",))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pause"), [(0.001, 0.9), (0.02, 2.0), (0.1, 3.0), (1.0, 25.0)], ids=["at each refresh", "1 %", "old", "4 %"]
+)
+def test_a_panel_is_asked_for_again_in_proportion_to_what_it_costs(seconds: float, pause: float) -> None:
+    later = replace(MOVING, interval=Interval(SECOND, MINUTE + SECOND))
+    told = Told((MOVING,), seconds=seconds)
+    for age, due in ((pause - 0.2, False), (pause + 0.2, True)):
+        told.since = time.monotonic() - age
+        assert told.due((later,), None, 1.0, True, 0) == due
+        assert told.due((later,), None, 1.0, False, 0), "another range that was chosen is asked for at once"
+    told.since = time.monotonic()
+    for other in (replace(later, keys=("protocol",)), replace(later, interval=Interval(0, 2 * MINUTE)), replace(later, limit=3)):
+        assert told.due((other,), None, 1.0, True, 0), "something else is asked at once"
+    assert told.due((later,), Interval(0, 1), 1.0, True, 0), "so is the period before"
