@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nftui.engine.matrix import Matrix
-from nftui.engine.query import Answer
+from nftui.engine.query import Answer, Measure
 from nftui.screens import displays
 from nftui.screens.collector import Collector
 from nftui.screens.glyphs import BLOCKS
@@ -38,9 +38,11 @@ def totals(
     ways = crossing(ranking, reply) if answer.total.flows else []
     left = [Part(" ")]
     if answer.total.flows:
-        rates = [Part(f"{ranking.rate_text(each)}  ", "strong" if each is ranking.measure else "text") for each in MEASURES]
-        place = MEASURES.index(ranking.measure) + 1
-        left += [*rates[:place], *ways, *rates[place:]] if not ways or width >= WIDE else [*ways, *rates]
+        # Beside what comes in and goes out, a narrow line has room for two rates.
+        shown = [each for each in MEASURES if each is not _least(ranking.measure)] if ways and width < WIDE else list(MEASURES)
+        rates = [Part(f"{ranking.rate_text(each)}  ", "strong" if each is ranking.measure else "text") for each in shown]
+        place = shown.index(ranking.measure) + 1
+        left += [*rates[:place], *ways, *rates[place:]]
         if not ways or width >= WIDE:
             left.append(Part(f"avg over {_rounded(ranking.elapsed)}", "dim"))
         if ranking.total_change:
@@ -98,6 +100,11 @@ def notes(view: View, display: str, answer: Answer | None, ranking: Ranking | No
     start = time_text(view.before(answer.query.interval).start)
     partly = f", {compared} of {bins} bins" if compared < bins else ""
     return [*told, Part(f" against {start}{partly} ", "accent")]
+
+
+def _least(measure: Measure) -> Measure:
+    """Return the unit that is least missed where one is left out."""
+    return Measure.PACKETS if measure is Measure.FLOWS else Measure.FLOWS
 
 
 def _rounded(length: int) -> str:
