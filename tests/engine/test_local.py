@@ -56,7 +56,7 @@ def test_a_question_asked_again_while_the_store_grows_is_answered_as_if_asked_on
         monkeypatch.setattr(open_questions, "SLICED_ROWS", 10)
     writer, sealer = StoreWriter(tmp_path), Sealer(tmp_path, interval_s=8)
     kept = LocalBackEnd(tmp_path)
-    for second in range(40):
+    for second in range(30):
         now = BASE + second * SECOND
         writer.append([flows_frame(_second(chance, now))])
         writer.write_tail()
