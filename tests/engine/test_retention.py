@@ -90,6 +90,17 @@ def test_days_are_kept_and_0_keeps_all(tmp_path: Path, days: int, left: int) -> 
     assert len(list(tmp_path.rglob("*.parquet"))) == len(list(tmp_path.rglob("*.*"))) == left == _flows(tmp_path)
 
 
+def test_what_expired_stays_for_a_grace_and_goes_after_it(tmp_path: Path) -> None:
+    _store(tmp_path, 3)
+    one = Retention(tmp_path, Limits(DAY), Leaving())
+    for _ in range(2):
+        one.sweep(BASE + 30 * DAY)
+        assert len(list(tmp_path.rglob("*.parquet"))) == 3
+    for more, left in ((-1, 3), (1, 0)):
+        one._remove_hidden(time.monotonic() + retention.GRACE_S + more)
+        assert len(list(tmp_path.rglob("*.parquet"))) == left
+
+
 def test_what_was_imported_is_kept_from_its_import_on(tmp_path: Path) -> None:
     ((flows, times),) = halved([flows_frame([{"flow_start": BASE, "received": BASE, "octets": 1}])])
     path = write_segment(tmp_path, "i01", 1, flows, times)

@@ -203,8 +203,8 @@ def test_a_clock_that_is_set_loses_nothing(tmp_path: Path, jump: int) -> None:
     clock, library, data = tmp_path / "clock", tmp_path / "clock.so", tmp_path / "store"
     clock.write_text("0")
     subprocess.run([require("cc"), "-shared", "-fPIC", "-nostdlib", "-o", library, Path(__file__).with_name("clock.c")], check=True)
-    collector = Collecting(data, "--interval", "2", env={"LD_PRELOAD": str(library), "CLOCK_FILE": str(clock)})
-    with _exporting(collector) as exporter:
+    environment = {"LD_PRELOAD": str(library), "CLOCK_FILE": str(clock)}
+    with collecting(data, "--interval", "2", env=environment) as collector, _exporting(collector) as exporter:
         exporter.send(50)
         collector.wait_for(lambda: collector.status().get("flows_stored") == exporter.sent)
         clock.write_text(str(jump))
@@ -217,7 +217,6 @@ def test_a_clock_that_is_set_loses_nothing(tmp_path: Path, jump: int) -> None:
         exporter.send(50)
         collector.wait_for(lambda: collector.status().get("flows_stored") == exporter.sent)
         assert _stored(data) == exporter.sent
-    collector.stop()
     assert _stored(data) == exporter.sent
     assert len(Store(data).parts()) >= 3
     assert not list((data / "tail").iterdir())
