@@ -110,10 +110,13 @@ class Places:
         Returns:
             The slot of each node; None where there is none left.
         """
+        grid = grid_for(len(nodes), width, height)
         resized = (self.grid.width, self.grid.height) != (width, height)
-        fresh = anew or resized or len(nodes) > self.grid.count or self.grid.count > 3 * len(nodes) + 4
+        # A short and wide area has more slots than a few nodes want in any case.
+        sparse = self.grid.count > 3 * len(nodes) + 4 and self.grid != grid
+        fresh = anew or resized or sparse or len(nodes) > self.grid.count
         if fresh:
-            self._begin(grid_for(len(nodes), width, height), nodes[:fixed])
+            self._begin(grid, nodes[:fixed])
         distances = distances_of(self.grid)
         shown = nodes[: self.grid.count]
         taken = {self.slots[node]: number for number, node in enumerate(shown) if node in self.slots}

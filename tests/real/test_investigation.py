@@ -68,14 +68,20 @@ class Investigation:
             before = found[1] if found is not None else ""
         pytest.fail("no moment is read:\n" + "\n".join(self.console.screen()))
 
-    def risen(self, source: str, clock: str, seconds: int) -> str:
-        """Check that what a source sent rose at a time of today by more than at any other in the range; return the time."""
-        now = datetime.now().astimezone()
+    def risen(self, source: str, asked: datetime, clock: str, seconds: int) -> str:
+        """Check that what a source sent rose at a time of today by more than at any other in the range; return the time.
+
+        Args:
+            source: The address.
+            asked: When it was asked for: what settled later was not looked at.
+            clock: The time, as the screen tells it.
+            seconds: Of a bin.
+        """
         hour, minute, second = map(int, clock.split(":"))
-        start = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
-        start -= timedelta(days=start > now)
-        before = max(int((start - now).total_seconds() + 870) // seconds, 1)  # bins of the quarter of an hour before it
-        behind = max(int((now - start).total_seconds() - 80) // seconds, 1)  # and from it on, those that have settled
+        start = asked.replace(hour=hour, minute=minute, second=second, microsecond=0)
+        start -= timedelta(days=start > asked)
+        before = max(int((start - asked).total_seconds() + 870) // seconds, 1)  # bins of the quarter of an hour before it
+        behind = max(int((asked - start).total_seconds() - 80) // seconds, 1)  # and from it on, those that have settled
         first, last = start - timedelta(seconds=before * seconds), start + timedelta(seconds=behind * seconds)
         words = ["-t", f"{first:{LOCAL}}/{last:{LOCAL}}", "--by", "none", "--resolution", str(before + behind), "-o", "json"]
         done = nftui("series", "--data", self.data, *words, "src", "ip", source)
@@ -130,8 +136,9 @@ def test_five_questions_in_twenty_five_keys(tmp_path: Path) -> None:
             source = best(one.keys(who, r"top 10 by srcip"))
             assert source == one.top("srcip/bytes")
 
+            asked_at = datetime.now().astimezone()
             one.keys(since, rf"filter: src ip {re.escape(source)} ")
-            began = one.risen(source, *one.moment())
+            began = one.risen(source, asked_at, *one.moment())
 
             destination = best(one.keys(whom, r"top 10 by dstip of "))
             assert destination == one.top("dstip/bytes", "src", "ip", source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nftui.screens.circle import NOTHING, donut, ring
@@ -131,6 +131,7 @@ def weights_of(count: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np
 
 @pytest.mark.row("M01")
 @given(st.lists(st.integers(0, 30), unique=True, min_size=1, max_size=20), st.integers(0, 99), WIDTHS, HEIGHTS)
+@example([0, 1], 0, 263, 6)
 @settings(max_examples=40, deadline=None)
 def test_places_are_the_same_each_time_and_nobody_shares_one(nodes: list[int], seed: int, width: int, height: int) -> None:
     weights = weights_of(len(nodes), seed)
