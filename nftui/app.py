@@ -327,6 +327,11 @@ class NftuiApp(App[None], inherit_bindings=False):
         """Take note that a terminal of another size shows who knows what."""
         self.shown.forget()
 
+    def give_terminal_back(self) -> None:
+        """Leave the terminal as it was, where an end amid the start has not."""
+        if isinstance(self._driver, MeteredDriver):
+            self._driver.give_back()
+
     def get_driver_class(self) -> type[Driver]:
         """Return the driver: ours in the place of Textual's for terminals."""
         driver = super().get_driver_class()

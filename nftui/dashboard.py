@@ -241,9 +241,15 @@ def free_port() -> int:
 
 
 def end_with_terminal() -> None:
-    """Have a terminal that goes away, or a polite kill, end our children too, and remove what is only ours."""
+    """Have a terminal that goes away, or a polite kill, end our children too, and remove what is only ours; once is enough."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        for each in (signal.SIGHUP, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
     for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+        signal.signal(number, end)
 
 
 def _show(
@@ -286,8 +292,11 @@ def _show(
         config_path=config_path,
         environ=os.environ,
     )
-    app.run()
-    resolver.close()
+    try:
+        app.run()
+    finally:
+        app.give_terminal_back()
+        resolver.close()
     return app.return_code or 0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from time import monotonic
 from typing import IO
 
@@ -144,20 +145,23 @@ class Link:
 
 
 class Metered:
-    """A terminal's file, which tells a link what was written."""
+    """A terminal's file, which tells a link what was written; a terminal that is gone takes everything."""
 
     def __init__(self, file: IO[str], link: Link) -> None:
         self._file, self._link = file, link
 
     def write(self, text: str) -> None:
         """Write text, and wait until the terminal's buffer has it."""
-        self._file.write(text)
-        self._file.flush()
+        # Whoever hands over more would wait for ever for a thread that an error has ended.
+        with suppress(OSError):
+            self._file.write(text)
+            self._file.flush()
         self._link.wrote(len(text))
 
     def flush(self) -> None:
         """Write what waits."""
-        self._file.flush()
+        with suppress(OSError):
+            self._file.flush()
 
     def fileno(self) -> int:
         """Return the file's number."""
