@@ -238,7 +238,7 @@ class _Reader(threading.Thread):
         """Ask until it is over; what is asked for is always whole segments."""
         kept = LocalBackEnd(self.root)
         last = 6000
-        while not self.over.wait(0.1):
+        while not self.over.wait(0.3):
             for back_end in (kept, LocalBackEnd(self.root, keep=False)):
                 try:
                     total = back_end.answer(Query(keys=("exporter_address",))).total
