@@ -107,7 +107,7 @@ class Told:
             return False
         nothing = bool(flows) and not any(one.total.flows for one in self.answers)
         lengths = [one.interval.length for one in queries if one.interval is not None]
-        old = OLD * max(lengths, default=0) / SECOND if lengths else self.seconds / SHARE
+        old = OLD * max(lengths) / SECOND if lengths else self.seconds / SHARE
         pause = min(self.seconds / SHARE, max(old, self.seconds / MOST_SHARE))
         return self.age >= (refresh / 2 if nothing else max(refresh * 0.9, pause))
 
