@@ -24,7 +24,7 @@ from tests.fuzz.shrink import fails, shrink
 from tests.fuzz.steps import LONGEST, STALE, Sent, Step, load, save
 from tests.fuzz.traffic import Session
 
-SESSIONS = {"v1": 8, "v5": 6, "v7": 8, "v9": 5, "ipfix": 5, "sflow": 8}
+SESSIONS = {"v1": 5, "v5": 4, "v7": 5, "v9": 4, "ipfix": 4, "sflow": 4}
 """Sessions for each protocol: about a second."""
 
 

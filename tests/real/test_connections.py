@@ -135,6 +135,7 @@ def test_what_is_forwarded_is_told_while_it_lasts_and_once(tmp_path: Path) -> No
                     near(line)
                 forget()
                 probe.wait_for(is_told)
+                near("datagrams 4 10")  # told of by its end alone
                 probe.stop()
                 assert is_told()
 

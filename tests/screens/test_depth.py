@@ -87,8 +87,9 @@ def test_a_terminal_shows_that_it_takes_utf8(store: Path, first: bytes, blocks: 
     with line(store, said, answers=bool(first)) as one:
         one.first = first or one.first
         one.until(b"LIVE", 30)
-        if blocks:
-            one.until("\N{BOX DRAWINGS LIGHT HORIZONTAL}".encode(), 10)
+        horizontal = "\N{BOX DRAWINGS LIGHT HORIZONTAL}".encode()
+        if blocks and horizontal not in one.octets:  # the answer may come before the first frame
+            one.until(horizontal, 10)
         one.rest(1.5)
         sent = one.octets.split(b"\x1b[2;1H\xc3\xa9\x1b[6n")
         assert len(sent) == 2, "it is asked once, before the first frame"
