@@ -105,14 +105,17 @@ def screens(terminal: Terminal, number: int, dice: random.Random) -> Iterator[Fi
     """Open each screen and move about in it; yield the figures of each, and those of the changes between them."""
     first: list[float | None] = []
     again: list[float | None] = []
-    for name, key, steps in SCREENS:
+    for name, opening, steps in SCREENS:
         processes.most_resident(terminal.process.pid, anew=True)
-        first.append(timed(terminal, key, tab))
+        first.append(timed(terminal, opening, tab))
         terminal.listen(2.5)
         ready(terminal, steps)
         found: list[float | None] = []
         for step in range(number):
-            found.append(timed(terminal, steps[step % len(steps)], body))
+            key = steps[step % len(steps)]
+            # The cursor follows its row, which newer flows push down to where there is none below it.
+            at_end = name == "Flows" and cursor(terminal.screen) > LAST
+            found.append(timed(terminal, "k" if at_end else key, body))
             terminal.listen(dice.uniform(0.05, 0.25))
         yield from figure(name, found, steps)
         yield memory(terminal, name)
