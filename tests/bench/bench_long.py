@@ -111,13 +111,15 @@ def screens(terminal: Terminal, number: int, dice: random.Random) -> Iterator[Fi
         terminal.listen(2.5)
         ready(terminal, steps)
         found: list[float | None] = []
+        pressed = ""
         for step in range(number):
             key = steps[step % len(steps)]
             # The cursor follows its row, which newer flows push down to where there is none below it.
             at_end = name == "Flows" and cursor(terminal.screen) > LAST
-            found.append(timed(terminal, "k" if at_end else key, body))
+            pressed += "k" if at_end else key
+            found.append(timed(terminal, pressed[-1], body))
             terminal.listen(dice.uniform(0.05, 0.25))
-        yield from figure(name, found, steps)
+        yield from figure(name, found, pressed)
         yield memory(terminal, name)
     for _, key, _ in SCREENS * 3:
         again.append(timed(terminal, key, tab))
@@ -154,8 +156,8 @@ def close(terminal: Terminal) -> None:
             return
 
 
-def figure(what: str, times: list[float | None], steps: str = "") -> Iterator[Figure]:
-    """Yield the lines of one kind of key; of keys that were pressed in turn, which one was the slowest."""
+def figure(what: str, times: list[float | None], pressed: str = "") -> Iterator[Figure]:
+    """Yield the lines of one kind of key; where it is known what was pressed, which one was the slowest."""
     found = sorted(one for one in times if one is not None)
     lost = len(times) - len(found)
     if not found:
@@ -166,7 +168,7 @@ def figure(what: str, times: list[float | None], steps: str = "") -> Iterator[Fi
         )
         place = min(int(len(found) * 0.99), len(found) - 1)
         number = times.index(found[-1])
-        which = f", key {number + 1}: {steps[number % len(steps)]!r}" if steps else ""
+        which = f", key {number + 1}: {pressed[number]!r}" if pressed else ""
         remark = f"slowest {figures.seconds(found[-1])}{which}"
         yield Figure("  p99", found[place], form=figures.seconds, goal="<= 100 ms", remark=remark)
 
