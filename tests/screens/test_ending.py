@@ -1,4 +1,4 @@
-"""The dashboard ended amid its start, when Textual doesn't know yet that it has a terminal to give back."""
+"""The dashboard ended amid its start, when Textual doesn't know yet that it has a terminal to give back, or by one that is gone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, cast
 
+from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
+
+from nftui.screens.link import Link, Metered
 from tests.running import ROOT
 from tests.screens.outlet import UTF8
 
@@ -83,3 +87,23 @@ def test_without_its_terminal_it_ends_amid_the_start(store: Path) -> None:
         process.send_signal(signal.SIGHUP)
         # Python's own status where it can't write its last words, too.
         assert process.wait(20) in (128 + signal.SIGHUP, 120)
+
+
+def test_a_terminal_that_is_gone_takes_everything() -> None:
+    ours, theirs = pty.openpty()
+    os.close(ours)
+    file = os.fdopen(theirs, "w")
+    writer = WriterThread(cast(Any, Metered(file, Link())))
+    writer.start()
+
+    def write() -> None:
+        for _ in range(3 * MAX_QUEUED_WRITES):
+            writer.write("more than the queue has room for")
+        writer.stop()
+
+    writing = Thread(target=write, daemon=True)
+    writing.start()
+    writing.join(10)
+    assert not writing.is_alive() and not writer.is_alive()
+    with suppress(OSError):
+        file.close()
