@@ -4,8 +4,10 @@
 # make lock    the locks, anew                       make soak    a collector under load, for 30 minutes
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo test lint format types check docs pictures bench fuzz soak lock clean
+.PHONY: help setup run demo test lint format types compiled check docs pictures bench fuzz soak lock clean
 MAKEFLAGS += --no-print-directory
+# Compiled modules are kept, whatever the environment says: the tests begin hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,7 +44,9 @@ run: setup
 demo: setup
 	@$(BIN)/nftui demo $(ARGS)
 
-test: lint types check
+test: lint
+	@$(MAKE) -j 2 types compiled
+	@$(MAKE) check
 
 lint: setup
 	@$(BIN)/ruff check --quiet .
@@ -54,6 +58,10 @@ format: setup
 
 types: setup
 	@$(BIN)/mypy --no-error-summary
+
+# The tests as modules: else each of the processes that run them would make its own of all.
+compiled: setup
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null 2>&1 || true  # what is wrong is said by `check`
 
 check: setup
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -127,7 +127,7 @@ def _small() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(steps, max_size=25))
 def test_every_flow_counts_once_whatever_happens_to_its_segment(plan: list[tuple[str, object]]) -> None:
     with tempfile.TemporaryDirectory() as folder, _small():

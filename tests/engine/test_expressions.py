@@ -427,13 +427,13 @@ def grown(inner: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
 TREES = st.recursive(LEAVES, grown, max_leaves=6)
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=80)
 @given(st.lists(FLOWS, min_size=1, max_size=20), TREES, st.booleans())
 def test_agrees_with_the_plain_evaluator(rows: list[Row], tree: Filter, sampling: bool) -> None:
     assert matching(frame(rows), tree, sampling) == [holds(tree, row, sampling) for row in rows]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(FLOWS, min_size=1, max_size=10), TREES, TREES)
 def test_de_morgan_holds_where_columns_are_absent(rows: list[Row], one: Filter, other: Filter) -> None:
     flows = frame([*rows, {}])

@@ -42,7 +42,7 @@ rows_of_files = st.lists(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(
     files=rows_of_files,
     order=st.sampled_from(["flow_start", "flow_end", "received", "octets"]),

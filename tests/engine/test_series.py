@@ -75,7 +75,7 @@ def _exact(row: dict[str, Any], start: int, end: int, measure: str) -> Fraction:
 
 
 @pytest.mark.row("V05")
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(rows=flow_rows, interval=ranges, bins=st.integers(1, 40), measure=st.sampled_from(list(Measure)), keep=st.booleans())
 def test_bins_sum_to_the_total_and_stand_where_exact_arithmetic_stands(
     rows: list[dict[str, Any]], interval: Interval | None, bins: int, measure: Measure, keep: bool
@@ -104,7 +104,7 @@ def test_bins_sum_to_the_total_and_stand_where_exact_arithmetic_stands(
             assert abs(series[f"g{column}"][index] - exact) <= 2 + len(rows), (index, port)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rows=flow_rows, cut=st.integers(0, 5_000_000))
 def test_disjoint_ranges_add_up(rows: list[dict[str, Any]], cut: int) -> None:
     rows = _rows(rows)

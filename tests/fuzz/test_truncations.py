@@ -21,7 +21,7 @@ from tests.capture import corpus
 from tests.fuzz.accounting import SFLOW, asks, counters, moved
 
 STALE = 0xAA
-MOST = 8
+MOST = 5
 """Datagrams of one capture, spread over it; NFTUI_EVERY_DATAGRAM=1 takes all, for minutes."""
 
 

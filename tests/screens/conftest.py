@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import os
@@ -28,6 +29,9 @@ from nftui.screens.investigation import InvestigationScreen
 
 SECOND = 1_000_000
 NOW = 1_795_467_605_000_000  # 2026-11-23T21:00:05Z
+WORK_S = 0.001
+"""More of CPU time in 5 ms is work."""
+LONGEST_WORK_S = 5.0
 GOLDENS = Path(__file__).parent / "goldens"
 HOSTS = ("93.184.216.34", "151.101.1.69", "10.9.0.2", "8.8.8.8", "2001:db8:85a3::8a2e:370:7334", "203.0.113.7")
 HOSTILE = "user \x1b]52;c;ZXZpbA==\x07 [@click=app.quit]x[/] \u202egnp.exe\u200b"
@@ -149,6 +153,33 @@ class Scripted:
         return Account(self.told)
 
 
+async def quiet(pilot: Pilot[None], seconds: float = 0.0) -> None:
+    """Wait for at least some seconds, and until no other thread has work: on a slow machine what they do takes longer."""
+    before, still = _of_others(), 0
+    until = time.monotonic() + seconds + LONGEST_WORK_S
+    await pilot.pause(seconds)
+    while still < 2 and time.monotonic() < until:
+        await pilot.pause(0.005)
+        now = _of_others()
+        still = still + 1 if now - before < WORK_S and not _others_wait_for_the_processor() else 0
+        before = now
+    await pilot.pause(0)
+
+
+def _of_others() -> float:
+    """Return the seconds of CPU that the other threads of this process have taken."""
+    return time.process_time() - time.thread_time()
+
+
+def _others_wait_for_the_processor() -> bool:
+    this = str(threading.get_native_id())
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # it ended
+            if thread.name != this and (thread / "stat").read_text().rpartition(")")[2].split()[0] in "RD":
+                return True
+    return False
+
+
 async def settled(pilot: Pilot[None]) -> InvestigationScreen:
     """Wait until the screen has its answer; return the screen."""
     for _ in range(200):
@@ -161,7 +192,7 @@ async def settled(pilot: Pilot[None]) -> InvestigationScreen:
         )
         if heard and screen._asker is not None and not screen._asker.busy:
             break
-    await pilot.pause(0.05)
+    await quiet(pilot, 0.02)
     assert isinstance(pilot.app.screen, InvestigationScreen)
     return pilot.app.screen
 
@@ -180,15 +211,34 @@ def box(app: NftuiApp) -> list[str]:
     return [line[left : right + 1] for line in shown[top : bottom + 1]]
 
 
+async def shows(pilot: Pilot[None], name: str, taken: Callable[[], list[str]]) -> list[str]:
+    """Wait until the screen shows the characters that are committed; return them."""
+    await quiet(pilot)
+    until = time.monotonic() + LONGEST_WORK_S
+    while not os.environ.get("NFTUI_UPDATE_GOLDENS") and time.monotonic() < until and _text(taken()) != _golden(name):
+        await pilot.pause(0.05)
+    shown = taken()
+    against_golden(name, shown)
+    return shown
+
+
 def against_golden(name: str, shown: list[str]) -> None:
     """Compare the characters of a screen with those committed; NFTUI_UPDATE_GOLDENS=1 commits what is shown."""
-    text = "\n".join(line.rstrip() for line in shown) + "\n"
-    path = GOLDENS / f"{name}.txt"
+    text = _text(shown)
     if os.environ.get("NFTUI_UPDATE_GOLDENS"):
-        path.write_text(text, "utf-8")
-    wanted = path.read_text("utf-8") if path.exists() else ""
+        (GOLDENS / f"{name}.txt").write_text(text, "utf-8")
+    wanted = _golden(name)
     if text != wanted:
         difference = difflib.unified_diff(
             wanted.splitlines(), text.splitlines(), f"{name} as committed", f"{name} now", lineterm=""
         )
         pytest.fail("\n".join(difference), pytrace=False)
+
+
+def _text(shown: list[str]) -> str:
+    return "\n".join(line.rstrip() for line in shown) + "\n"
+
+
+def _golden(name: str) -> str:
+    path = GOLDENS / f"{name}.txt"
+    return path.read_text("utf-8") if path.exists() else ""

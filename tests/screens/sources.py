@@ -13,7 +13,7 @@ from nftui.app import NftuiApp
 from nftui.engine.local import LocalBackEnd
 from nftui.screens.sources import SourcesScreen
 from nftui.units import rfc3339
-from tests.screens.conftest import HOSTILE, NOW, SECOND, lines
+from tests.screens.conftest import HOSTILE, NOW, SECOND, lines, quiet
 
 SIZES = [(80, 24), (120, 36), (200, 50)]
 MINUTE = 60 * SECOND
@@ -96,7 +96,7 @@ async def opened(pilot: Pilot[None]) -> SourcesScreen:
         screen = pilot.app.screen
         if isinstance(screen, SourcesScreen) and screen.heard:
             break
-    await pilot.pause(0.1)
+    await quiet(pilot, 0.1)
     assert isinstance(pilot.app.screen, SourcesScreen)
     return pilot.app.screen
 
@@ -105,7 +105,7 @@ async def looked(pilot: Pilot[None], back_end: LocalBackEnd, status: dict[str, A
     """Have the screen look at another account."""
     (back_end.store.root / "status.json").write_text(json.dumps(status))
     await pilot.press("r")
-    await pilot.pause(0.3)
+    await quiet(pilot, 0.1)
 
 
 def text(app: NftuiApp) -> str:

@@ -22,7 +22,7 @@ from nftui.screens.summary import SummaryScreen
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.picture import Picture
 from nftui.screens.widgets.sheet import Sheet
-from tests.screens.conftest import against_golden, lines, settled
+from tests.screens.conftest import against_golden, lines, quiet, settled, shows
 
 OWNERS: tuple[type[DOMNode], ...] = (NftuiApp, *keys.owners())
 INVESTIGATIONS: tuple[type[ShellScreen], ...] = (LiveScreen, FlowsScreen, SummaryScreen, MapScreen, FiltersScreen)
@@ -87,10 +87,10 @@ async def test_help_is_made_of_the_bindings(make: Callable[..., NftuiApp]) -> No
     async with app.run_test(size=(80, 60)) as pilot:
         await settled(pilot)
         await pilot.press("question_mark")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         text = "\n".join(lines(app))
         assert "Edit the filter" in text and "view.filter" in text
-        against_golden("help-80x60", lines(app))
+        await shows(pilot, "help-80x60", lambda: lines(app))
         await pilot.press("q")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert isinstance(app.screen, LiveScreen), "q closes a window before it leaves the program"

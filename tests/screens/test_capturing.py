@@ -20,7 +20,7 @@ from nftui.errors import InterfaceError
 from nftui.schema import POLARS
 from nftui.screens.flows import FlowsScreen
 from tests.capture.probe.test_pcap_files import read
-from tests.screens.conftest import NOW, SECOND, Scripted, against_golden, lines, octets_of, settled, status
+from tests.screens.conftest import NOW, SECOND, Scripted, lines, octets_of, quiet, settled, shows, status
 
 Make = Callable[..., NftuiApp]
 HERE = octets_of("127.0.0.1")
@@ -98,13 +98,13 @@ async def test_packets_of_a_flow_go_to_a_file(
         await until(pilot, lambda: "2 packets" in lines(app)[2])
         assert "REC 2" in lines(app)[0] and f"port {ports['source_port']}" in lines(app)[2] and "w stops" in lines(app)[2]
         await pilot.press(key)
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert "REC" not in "\n".join(lines(app)) and isinstance(app.screen, FlowsScreen)
         assert said(app)[0].startswith(f"2 packets in {tmp_path}"[:60])
         _, frames = read(tmp_path / "nftui-packets-20261123-210005-1.pcap")
         assert [octets[42:] for _, _, octets in frames] == [b"there", b"and back"]
         await pilot.press("escape")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert not isinstance(app.screen, FlowsScreen), "nothing runs any more: esc goes up"
 
 
@@ -116,20 +116,20 @@ async def test_without_a_probe_the_interface_is_asked_for(make: Make, tmp_path: 
     async with app.run_test(size=(80, 24)) as pilot:
         await on_flows(pilot)
         await pilot.press("w")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert "capture on which interface?" in "\n".join(lines(app))
         await pilot.press("escape", "w", "up", "enter")  # the loopback is the last
         await until(pilot, lambda: app.capture is not None and app.capture.files)
         assert app.capture is not None and app.capture.interface == "lo"
         await until(pilot, lambda: "REC lo" in lines(app)[2] and "24 B" in lines(app)[2] and "LIVE" in lines(app)[0])
-        against_golden("flows-capture-80x24", lines(app))
+        await shows(pilot, "flows-capture-80x24", lambda: lines(app))
         await pilot.press("1", "q")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert app.is_running and not app.capture.running
         assert said(app)[0].startswith("no packet came: no file is left") and "q once more leaves" in said(app)[0]
         assert not list(tmp_path.glob("nftui-*"))  # noqa: ASYNC240  a folder of a test
         await pilot.press("q")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert not app.is_running
 
 
@@ -153,5 +153,5 @@ async def test_a_flow_without_addresses_has_no_filter(make: Make, tmp_path: Path
     async with app.run_test(size=(80, 24)) as pilot:
         await on_flows(pilot)
         await pilot.press("w")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert said(app) == ["no packet filter can say this flow"] and app.capture is None

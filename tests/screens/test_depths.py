@@ -11,7 +11,7 @@ import pytest
 import nftui.screens
 from nftui.app import NftuiApp
 from nftui.config import DisplaySettings
-from tests.screens.conftest import lines
+from tests.screens.conftest import lines, quiet
 
 Make = Callable[..., NftuiApp]
 SCREENS = ("1", "2", "3", "4", "5", "7", "8")
@@ -25,7 +25,7 @@ async def test_every_screen_and_window_opens(make: Make, colours: str, glyphs: s
     async with app.run_test(size=(80, 24)) as pilot:
         for screen in SCREENS:
             await pilot.press(screen)
-            await pilot.pause(0.05)
+            await quiet(pilot, 0.05)
             below = app.screen
             for window in WINDOWS + OF_LIVE * (screen == "1"):
                 await pilot.press(window)

@@ -10,7 +10,7 @@ from textual.widgets import Input
 
 from nftui.app import NftuiApp
 from nftui.screens.dialogs import Pick, narrowed
-from tests.screens.conftest import lines, settled
+from tests.screens.conftest import lines, quiet, settled
 from tests.screens.keyboard import burst
 
 CHOICES = [("srcip", "source"), ("dstip", "destination"), ("dstport", "destination port"), ("as", "as, either side")]
@@ -61,13 +61,13 @@ async def test_what_leads_nowhere_is_said_in_little_room(make: Callable[..., Nft
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         await pilot.press("b", *"zzz", "enter")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert isinstance(app.screen, Pick)
         shown = lines(app)
         assert any("group-by 'zzz': no such key" in line for line in shown)
         assert shown[-1].strip().startswith("f Filter"), "the window stays within the screen"
         await pilot.press(*["backspace"] * 3, "enter")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert not isinstance(app.screen, Pick)
 
 
@@ -81,7 +81,7 @@ async def test_keys_right_behind_the_one_that_opens_the_list_are_typed_in_it(
         assert app._driver is not None
         for key in ("b", *keys):  # as a line over which they come in one piece
             app._driver.send_message(events.Key(key, key if len(key) == 1 else None))
-        await pilot.pause(0.3)
+        await quiet(pilot, 0.1)
         await settled(pilot)
         assert app.view.by == by
 
@@ -119,12 +119,12 @@ async def test_the_keys_of_the_screen_come_first_and_half_pages_lead_to_the_othe
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         await pilot.press("7", "?")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         first = lines(app)
         assert any("sources.interfaces" in line for line in first) and not any("table.open" in line for line in first)
         await pilot.press("ctrl+d")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert any("table.up" in line for line in lines(app))
         await pilot.press("ctrl+u")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert lines(app) == first

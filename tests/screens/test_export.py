@@ -21,7 +21,7 @@ from nftui.engine.ordered import Records
 from nftui.engine.query import Query
 from nftui.screens.export_dialog import FORMS, ExportDialog
 from nftui.screens.exports import with_suffix
-from tests.screens.conftest import HOSTILE, Scripted, against_golden, box, lines, settled
+from tests.screens.conftest import HOSTILE, Scripted, box, lines, quiet, settled, shows
 
 Make = Callable[..., NftuiApp]
 
@@ -48,7 +48,7 @@ async def opened(pilot: Pilot[None]) -> ExportDialog:
     await settled(pilot)
     await pilot.press("e")
     await until(pilot, lambda: isinstance(pilot.app.screen, ExportDialog) and pilot.app.screen.query("#name"))
-    await pilot.pause(0.05)
+    await quiet(pilot, 0.05)
     assert isinstance(pilot.app.screen, ExportDialog)
     return pilot.app.screen
 
@@ -152,7 +152,7 @@ async def test_a_file_that_exists_is_asked_about(make: Make, here: Path) -> None
         dialog.query_one("#name", Input).value = "kept.csv"
         await pilot.press("enter")
         await until(pilot, lambda: "exists" in words(dialog))
-        against_golden("export-exists-80x24", box(app))
+        await shows(pilot, "export-exists-80x24", lambda: box(app))
         dialog.query_one("#name", Input).value = "kept2.csv"
         await pilot.pause(0.02)
         assert "exists" not in words(dialog)
@@ -222,7 +222,7 @@ async def test_looks(make: Make, size: tuple[int, int]) -> None:
     app = make()
     async with app.run_test(size=size) as pilot:
         await opened(pilot)
-        against_golden(f"export-{size[0]}x{size[1]}", box(app))
+        await shows(pilot, f"export-{size[0]}x{size[1]}", lambda: box(app))
 
 
 async def test_a_screen_without_an_answer_has_its_picture_alone(make: Make, store: Path) -> None:
@@ -230,12 +230,12 @@ async def test_a_screen_without_an_answer_has_its_picture_alone(make: Make, stor
     slow.gate.clear()
     app = make(slow)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert not app.screen.query_one("#what").display
-        against_golden("export-empty-80x24", box(app))
+        await shows(pilot, "export-empty-80x24", lambda: box(app))
         slow.gate.set()
 
 

@@ -25,7 +25,7 @@ from nftui.screens.filters import FiltersScreen
 from nftui.screens.live import LiveScreen
 from nftui.screens.widgets.choice import Choice
 from nftui.screens.widgets.prompt import Prompt
-from tests.screens.conftest import NOW, Scripted, against_golden, lines, settled
+from tests.screens.conftest import NOW, Scripted, lines, quiet, settled, shows
 from tests.screens.keyboard import press
 
 Make = Callable[..., NftuiApp]
@@ -153,8 +153,8 @@ async def test_save_as_new_and_update(make: Make, saved: SavedFilters) -> None:
         await settled(pilot)
         assert "to ssh* src port 22 and proto tcp" in lines(app)[1]
         await press(pilot, "A")
-        await pilot.pause(0.1)
-        against_golden("save-80x24", box(app))
+        await quiet(pilot, 0.1)
+        await shows(pilot, "save-80x24", lambda: box(app))
         await press(pilot, "enter")
         await until(pilot, lambda: saved.load("to ssh").expression == "src port 22 and proto tcp")
         assert saved.load("to ssh").aggregate_by == "dstip"
@@ -209,10 +209,10 @@ async def test_without_custom_filters_nothing_can_be_typed_or_saved(make: Make, 
         await until(pilot, lambda: app.shelf.revision > 0)
         for key in ("f", "A"):
             await press(pilot, key)
-            await pilot.pause(0.1)
+            await quiet(pilot, 0.1)
             assert isinstance(app.screen, Pick) and not app.screen.query(Input), "a list, and no line to type in"
             if key == "f":
-                against_golden("choose-saved-80x24", box(app))
+                await shows(pilot, "choose-saved-80x24", lambda: box(app))
             await press(pilot, "escape")
         await press(pilot, "f", "down", "down", "enter")
         await settled(pilot)
@@ -241,13 +241,12 @@ async def test_layout(make: Make, saved: SavedFilters, size: tuple[int, int]) ->
     app = make(config_path=config(saved))
     async with app.run_test(size=size) as pilot:
         await opened(pilot, saved)
-        found = lines(app)
-        against_golden(f"filters-{size[0]}x{size[1]}", found)
+        await shows(pilot, f"filters-{size[0]}x{size[1]}", lambda: lines(app))
         assert {cell_len(line) for line in lines(app)} == {size[0]}
         await press(pilot, "j", "j")
         await settled(pilot)
-        await pilot.pause(0.1)
-        against_golden(f"filters-row-{size[0]}x{size[1]}", lines(app))
+        await quiet(pilot, 0.1)
+        await shows(pilot, f"filters-row-{size[0]}x{size[1]}", lambda: lines(app))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -257,7 +256,7 @@ async def test_empty(make: Make, folder: SavedFilters, size: tuple[int, int]) ->
     async with app.run_test(size=size) as pilot:
         await opened(pilot, saved)
         await until(pilot, lambda: "no saved filters yet" in text(app))
-        against_golden(f"filters-empty-{size[0]}x{size[1]}", lines(app))
+        await shows(pilot, f"filters-empty-{size[0]}x{size[1]}", lambda: lines(app))
         for key in ("enter", "a", "o", "x", "d", "E", "D", "K", "m"):
             await press(pilot, key)
         assert isinstance(app.screen, FiltersScreen)
@@ -289,13 +288,13 @@ async def test_hostile_names_and_expressions(make: Make, folder: SavedFilters) -
                 assert character not in text(app)
             assert {cell_len(line) for line in lines(app)} == {80}
             await press(pilot, "j")
-            await pilot.pause(0.05)
-        against_golden("filters-hostile-80x24", lines(app))
+            await quiet(pilot, 0.05)
+        await shows(pilot, "filters-hostile-80x24", lambda: lines(app))
         await press(pilot, "G", "k", "E")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert isinstance(app.screen, FilterForm)
         await press(pilot, "escape", "g", "d")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert screen is not app.screen and "\x1b" not in text(app)
 
 
@@ -308,10 +307,10 @@ async def test_hits_are_counted_one_by_one_and_no_more_when_left(make: Make, sav
         await press(pilot, "5")
         await until(pilot, lambda: any("…" in line[60:72] for line in lines(app)[3:8]), "not counted yet")
         await press(pilot, "1")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         back_end.gate.set()
         await settled(pilot)
-        await pilot.pause(0.3)
+        await quiet(pilot, 0.1)
         asked = [query for query in back_end.asked if query.where == parse("port 53")]
         assert len(asked) <= 1, "those whose turn had not come were not asked for"
 
@@ -324,7 +323,7 @@ async def test_a_failing_store_is_told(make: Make, saved: SavedFilters, store: P
         back_end.error = StoreError("/data: permission denied")
         await press(pilot, "5")
         await until(pilot, lambda: "permission denied" in text(app))
-        against_golden("filters-failing-80x24", lines(app))
+        await shows(pilot, "filters-failing-80x24", lambda: lines(app))
 
 
 @pytest.mark.row("F10")
@@ -397,10 +396,10 @@ async def test_several_are_deleted_once_asked(make: Make, saved: SavedFilters) -
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot, saved)
         await press(pilot, "m", "space", "d")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert "delete 2 filters?" in text(app)
         await press(pilot, "enter")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert len(saved.names()) == 4, "Enter alone keeps them"
         await press(pilot, "d", "down", "enter")
         await until(pilot, lambda: saved.names() == ["intranet", "web-lan"], "broken and dns should be gone")
@@ -446,8 +445,8 @@ async def test_a_basic_filter_shows_its_expression_as_it_is_made(make: Make, sav
         words = "(router ip 192.0.2.1) and (src net 10.0.0.0/8 or src ip 10.9.9.9) and"
         await until(pilot, lambda: words in text(app))
         await until(pilot, lambda: " of 886 flows" in text(app))
-        await pilot.pause(0.1)
-        against_golden("filter-form-80x24", [line for line in lines(app) if " ms" not in line])
+        await quiet(pilot, 0.1)
+        await shows(pilot, "filter-form-80x24", lambda: [line for line in lines(app) if " ms" not in line])
         await press(pilot, "enter")
         await until(pilot, lambda: "ssh in" in saved.names())
         made = saved.load("ssh in")
@@ -499,17 +498,17 @@ async def test_switching_the_kind_clears_the_other_and_is_undone(make: Make, sav
         else:
             form.query_one("#kind", Choice).focus()
             await press(pilot, "right")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert form.advanced and form.query_one(Prompt).text == "(src net 10.0.0.0/8) and (dst port 443 or dst port 22)"
         assert form.query_one("#source_ip", Input).value == ""
-        against_golden("filter-form-advanced-80x24", [line for line in lines(app) if " ms" not in line])
+        await shows(pilot, "filter-form-advanced-80x24", lambda: [line for line in lines(app) if " ms" not in line])
         await press(pilot, "shift+tab", "f10")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert not form.advanced and form.query_one("#source_ip", Input).value == "10.0.0.0/8"
         await press(pilot, "f2")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         form.query_one(Prompt).put("src port 1")
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         form.query_one(Prompt).entry.focus()
         await press(pilot, "enter")
         await until(pilot, lambda: saved.load("intranet").kind == "advanced")

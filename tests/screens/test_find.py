@@ -10,7 +10,7 @@ import polars as pl
 
 from nftui.app import NftuiApp
 from nftui.config import DisplaySettings
-from tests.screens.conftest import lines, settled
+from tests.screens.conftest import lines, quiet, settled
 
 LONG = 30_000
 
@@ -44,7 +44,7 @@ async def test_a_long_table_is_searched_with_keys_in_between(make: Callable[...,
         screen._words = "nowhere at all"
         await pilot.press("n", "j", "j")
         assert table.cursor == 20_002
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert table.cursor == 20_002, "what moves the cursor ends the search"
         assert not any("no row shows nowhere" in line for line in lines(app))
 

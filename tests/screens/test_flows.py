@@ -25,7 +25,7 @@ from nftui.screens.flow_rows import FlowRows, Listed
 from nftui.screens.flows import FlowsScreen
 from nftui.screens.this_host import ThisHost
 from tests import mmdb
-from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, against_golden, flows, lines, octets_of, settled, status
+from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, flows, lines, octets_of, settled, shows, status
 
 Make = Callable[..., NftuiApp]
 RICH: dict[str, Any] = {
@@ -80,7 +80,7 @@ async def test_all_that_a_record_tells(make: Make, rich_store: Path, size: tuple
         ):
             assert words in text
         assert "\x1b" not in text and "\u202e" not in text
-        against_golden(f"flows-rich-{size[0]}x{size[1]}", lines(app))
+        await shows(pilot, f"flows-rich-{size[0]}x{size[1]}", lambda: lines(app))
 
 
 async def test_a_pair_leaves_room_for_other_columns(make: Make, rich_store: Path) -> None:

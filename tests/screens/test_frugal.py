@@ -18,7 +18,7 @@ from nftui.app import NftuiApp
 from nftui.screens.frugal import FrugalUpdate
 from nftui.screens.investigation import InvestigationScreen
 from nftui.screens.shown import Cell, Shown, cells
-from tests.screens.conftest import settled
+from tests.screens.conftest import quiet, settled
 
 
 class Terminal:
@@ -135,11 +135,11 @@ async def test_a_window_costs_its_own_cells(make: Callable[..., NftuiApp], monke
 
         monkeypatch.setattr(App, "_display", show)
         await pilot.press("r")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         whole, sent = sent, 0
         for key in ("t", "escape"):
             await pilot.press(key)
-            await pilot.pause(0.2)
+            await quiet(pilot, 0.1)
             assert 0 < sent < whole * 2 / 3, key
             sent = 0
         await settled(pilot)

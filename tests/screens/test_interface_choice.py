@@ -19,7 +19,7 @@ from nftui.engine.local import LocalBackEnd
 from nftui.screens.interface_choice import InterfaceChoice
 from nftui.screens.shell import ShellScreen
 from nftui.screens.this_host import ThisHost
-from tests.screens.conftest import HOSTILE, against_golden, box, lines
+from tests.screens.conftest import HOSTILE, box, lines, quiet, shows
 
 Make = Callable[..., NftuiApp]
 INTERFACES = [
@@ -81,9 +81,9 @@ async def test_first_start(start: Callable[..., NftuiApp], tmp_path: Path, size:
     app = start(take_up=lambda: again.append(True))
     async with app.run_test(size=size) as pilot:
         assert await asked(pilot) is not None
-        against_golden(f"interfaces-{size[0]}x{size[1]}", box(app))
+        await shows(pilot, f"interfaces-{size[0]}x{size[1]}", lambda: box(app))
         await pilot.press("down", "space")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert any("takes what is marked" in line for line in lines(app)), "the cursor's line is not what Enter takes then"
         await pilot.press("up", "space", "enter")
         await until(pilot, lambda: app._notifications)
@@ -143,9 +143,9 @@ async def test_without_rights_it_says_what_to_grant(
         assert await asked(pilot) is not None
         words = " ".join(line.strip("│ ") for line in box(app))
         assert "sudo setcap cap_net_raw+ep" in words and "AmbientCapabilities=CAP_NET_RAW" in words
-        against_golden("interfaces-refused-80x24", box(app))
+        await shows(pilot, "interfaces-refused-80x24", lambda: box(app))
         await pilot.press("enter")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert isinstance(app.screen, InterfaceChoice) and kept(tmp_path) is None, "it would not work"
         await pilot.press("end", "enter")
         await until(pilot, lambda: kept(tmp_path) == [])
@@ -173,10 +173,10 @@ async def test_later(start: Callable[..., NftuiApp], tmp_path: Path) -> None:
         for opened in (["7", "p"], ["colon", *"choose interf", "enter"], ["8", "slash", *"interfaces", "enter", "enter"]):
             for key in opened:
                 await pilot.press(key)
-                await pilot.pause(0.05)
+                await quiet(pilot, 0.05)
             assert await asked(pilot) is not None, opened
             await pilot.press("escape")
-            await pilot.pause(0.1)
+            await quiet(pilot, 0.1)
             assert kept(tmp_path) is None and isinstance(app.screen, ShellScreen), "left as it was"
         await pilot.press("7", "p")
         assert await asked(pilot) is not None
@@ -185,7 +185,7 @@ async def test_later(start: Callable[..., NftuiApp], tmp_path: Path) -> None:
         await until(pilot, lambda: app._notifications)
         assert "as soon as a collector reads " in next(one.message for one in app._notifications)
         await pilot.press("8", "g", "slash", *"interfaces", "enter")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert any("interfaces" in line and "eth0" in line for line in lines(app))
 
 

@@ -29,7 +29,7 @@ from nftui.screens.widgets.pair_matrix import PairMatrix
 from nftui.screens.widgets.timeline import TimeLine
 from nftui.screens.widgets.treemap import Treemap
 from nftui.units import bits_per_second, flows_per_second
-from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, against_golden, lines, settled, status
+from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, lines, quiet, settled, shows, status
 
 Make = Callable[..., NftuiApp]
 SIZES = [(80, 24), (120, 36), (200, 50)]
@@ -50,7 +50,7 @@ async def live(pilot: Pilot[None], **view: object) -> LiveScreen:
         await pilot.pause(0.02)
     before: list[str] = []
     while before != (before := lines(app)):  # the focus shows a moment after it came
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
     return screen
 
 
@@ -71,7 +71,7 @@ async def test_displays(make: Make, size: tuple[int, int]) -> None:
         for display in DISPLAYS[1:]:
             await live(pilot, display=display)
             whole(app, size)
-            against_golden(f"live-{display}-{size[0]}x{size[1]}", lines(app))
+            await shows(pilot, f"live-{display}-{size[0]}x{size[1]}", lambda: lines(app))
 
 
 @pytest.mark.row("V16")
@@ -115,7 +115,7 @@ async def test_empty(make: Make, tmp_path: Path, size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         await live(pilot)
         whole(app, size)
-        against_golden(f"live-empty-{size[0]}x{size[1]}", lines(app))
+        await shows(pilot, f"live-empty-{size[0]}x{size[1]}", lambda: lines(app))
 
 
 async def test_v_goes_through_all_displays_and_a_name_to_one(make: Make) -> None:
@@ -126,7 +126,7 @@ async def test_v_goes_through_all_displays_and_a_name_to_one(make: Make) -> None
             await pilot.press("v")
             await settled(pilot)
             assert app.view.display == name
-            await pilot.pause(0.1)
+            await quiet(pilot, 0.1)
             assert screen.focused is screen.panel, "the keys are those of what is shown"
         await screen.run_action("display('circle')")
         await live(pilot)
@@ -281,10 +281,10 @@ async def test_the_chart_reads_a_moment(make: Make) -> None:
         screen = await live(pilot)
         chart = screen.query_one(AreaChart)
         await pilot.press("tab")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert screen.focused is chart and chart.areas is not None and chart.place is not None
         await pilot.press("h", "h", "left")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         row = chart.areas.series.row(chart.place)
         shown = lines(app)
         assert "20:58:40 +20s" in "\n".join(shown)
@@ -294,9 +294,9 @@ async def test_the_chart_reads_a_moment(make: Make) -> None:
         for key, place in (("g", 0), ("l", 1), ("L", 11), ("H", 1), ("G", 44), ("l", 44), ("pageup", 34), ("pagedown", 44)):
             await pilot.press(key)
             assert chart.place == place, key
-        against_golden("live-moment-80x24", lines(app))
+        await shows(pilot, "live-moment-80x24", lambda: lines(app))
         await pilot.press("escape")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert screen.focused is screen.table and chart.place is None
         assert "+20s" not in "\n".join(lines(app))
 
@@ -349,7 +349,7 @@ async def test_marks_are_set_shown_and_found_again(make: Make) -> None:
         assert window is not None and window.start <= mark < window.end
         chart = screen.query_one(AreaChart)
         assert chart.moment is not None and chart.areas is not None and chart.moment <= mark < chart.moment + chart.areas.width
-        against_golden("live-mark-120x36", lines(app))
+        await shows(pilot, "live-mark-120x36", lambda: lines(app))
         await pilot.press("escape", "0")
         await live(pilot)
         await pilot.press("m")
@@ -383,7 +383,7 @@ async def test_what_comes_in_and_goes_out_of_named_networks_is_told(make: Make, 
             total = LocalBackEnd(store).answer(Query(reply.main.query.interval, where=filters.parse(words))).total
             assert reply.more[way] == total and total.flows
             assert f"{way} {bits_per_second(ranking.rate(total.octets))}  " in lines(app)[2]
-        against_golden(f"live-ways-{size[0]}x{size[1]}", lines(app))
+        await shows(pilot, f"live-ways-{size[0]}x{size[1]}", lambda: lines(app))
         for display in DISPLAYS[1:]:
             await live(pilot, display=display)
             assert " in " in lines(app)[2] and " out " in lines(app)[2], display
@@ -418,7 +418,7 @@ async def test_compare_tells_of_settled_time_alone(make: Make) -> None:
         assert ranking.before.query.interval == View().before(screen.asked.main.interval)  # type: ignore[union-attr,arg-type]
         text = "\n".join(lines(app))
         assert "against 20:30:15, 59 of 60 bins" in text and "change" in text
-        against_golden("live-compare-120x36", lines(app))
+        await shows(pilot, "live-compare-120x36", lambda: lines(app))
         await pilot.press("c")
         await live(pilot)
         assert "change" not in "\n".join(lines(app))
@@ -528,10 +528,9 @@ async def test_without_colours_letters_tell_areas_apart(make: Make) -> None:
     app = make(environ={"TERM": "xterm-256color", "NO_COLOR": "1", "LANG": "C.UTF-8"})
     async with app.run_test(size=(80, 24)) as pilot:
         await live(pilot)
-        shown = lines(app)
+        shown = await shows(pilot, "live-letters-80x24", lambda: lines(app))
         assert any("AAAA" in line for line in shown) and any(" A 93.184.216.34" in line for line in shown)
         assert any(line.startswith(("▌A", "▌ A")) for line in shown), "the table has the same letters"
-        against_golden("live-letters-80x24", shown)
 
 
 async def test_maximise(make: Make) -> None:

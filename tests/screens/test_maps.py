@@ -31,7 +31,7 @@ from nftui.screens.widgets.pair_matrix import PairMatrix
 from nftui.screens.widgets.ring import Ring
 from nftui.screens.widgets.traffic_map import TrafficMap
 from nftui.screens.widgets.treemap import Treemap
-from tests.screens.conftest import HOSTILE, HOSTS, NOW, SECOND, Scripted, against_golden, lines, octets_of, settled, status
+from tests.screens.conftest import HOSTILE, HOSTS, NOW, SECOND, Scripted, lines, octets_of, quiet, settled, shows, status
 
 Make = Callable[..., NftuiApp]
 SIZES = [(80, 24), (120, 36), (200, 50)]
@@ -57,12 +57,11 @@ async def test_layout(make: Make, size: tuple[int, int]) -> None:
         await settled(pilot)
         for kind, key in zip(KINDS, "4mm", strict=True):
             await press(pilot, key)
-            shown = lines(app)
+            shown = await shows(pilot, f"map-{kind}-{size[0]}x{size[1]}", lambda: lines(app))
             assert {cell_len(line) for line in shown} == {size[0]}
             for widget in app.screen.query("*"):
                 inside = widget.region.intersection(app.screen.region)
                 assert not widget.region or inside == widget.region, f"{widget} is cut"
-            against_golden(f"map-{kind}-{size[0]}x{size[1]}", shown)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -73,7 +72,7 @@ async def test_an_empty_store_says_what_to_do(make: Make, tmp_path: Path, size: 
         for kind, key in zip(KINDS, "4mm", strict=True):
             await press(pilot, key)
             assert "point an exporter at 10.1.2.3:9995" in "\n".join(lines(app))
-            against_golden(f"map-{kind}-empty-{size[0]}x{size[1]}", lines(app))
+            await shows(pilot, f"map-{kind}-empty-{size[0]}x{size[1]}", lambda: lines(app))
 
 
 async def test_ascii_and_other_looks(make: Make) -> None:
@@ -83,7 +82,7 @@ async def test_ascii_and_other_looks(make: Make) -> None:
         await settled(pilot)
         for name, keys in (("network", "4"), ("pairs", "m"), ("ring", "v"), ("portions", "m"), ("donut", "v")):
             await press(pilot, *keys)
-            against_golden(f"map-{name}-ascii-80x24", lines(app))
+            await shows(pilot, f"map-{name}-ascii-80x24", lambda: lines(app))
             drawn = "".join(line for widget in app.screen.query("#pictures > *") for line in _drawn(widget))
             assert drawn.replace("…", "").isascii()
 
@@ -104,7 +103,7 @@ async def test_a_failing_store_says_so_and_keeps_what_was_shown(make: Make, stor
             await press(pilot, "r")
             text = "\n".join(lines(app))
             assert "permission denied" in text and "93.184.216.34" in text
-            against_golden(f"map-{kind}-failing-80x24", lines(app))
+            await shows(pilot, f"map-{kind}-failing-80x24", lambda: lines(app))
             back_end.error = None
             await press(pilot, "r")
             assert "permission denied" not in "\n".join(lines(app))
@@ -120,10 +119,9 @@ async def test_hostile_and_wide_names(make: Make, tmp_path: Path) -> None:
         await press(pilot, "4", "a")
         for kind, keys in zip(KINDS, ("", "m", "m"), strict=True):
             await press(pilot, *keys)
-            shown = lines(app)
+            shown = await shows(pilot, f"map-{kind}-hostile-80x24", lambda: lines(app))
             assert {cell_len(line) for line in shown} == {80}
             assert "日本" in "\n".join(shown) and "\x1b" not in "\n".join(shown) and "\u202e" not in "\n".join(shown)
-            against_golden(f"map-{kind}-hostile-80x24", shown)
 
 
 @pytest.mark.parametrize("size", [(40, 10), (79, 24)])
@@ -328,14 +326,14 @@ async def test_who_is_ranked_and_how_many(make: Make) -> None:
                 {"talkers": "source_address", "listeners": "destination_address"}.get(side, "address"),
             )
         await pilot.press("M")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         text = "\n".join(lines(app))
         assert all(f"top {count}" in text for count in (5, 10, 15, 20, 25, 50, 100, 250))
         await pilot.press("up", "enter")
         await settled(pilot)
         assert app.view.limit == 5 and "top 5 addresses" in lines(app)[2]
         await pilot.press("b")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         await pilot.press("down", "enter")
         await settled(pilot)
         assert app.view.by == "port" and "top 5 ports" in lines(app)[2]
@@ -386,7 +384,7 @@ async def test_a_pinned_node_stays_where_it_is(make: Make, size: tuple[int, int]
         stayed = network.node()
         assert stayed is not None and stayed.key == key and stayed.sums == node.sums
         assert any(f"+{network._label(key)[:8]}" in line for line in lines(app))
-        against_golden(f"map-network-pinned-{size[0]}x{size[1]}", lines(app))
+        await shows(pilot, f"map-network-pinned-{size[0]}x{size[1]}", lambda: lines(app))
         await press(pilot, "m")
         assert "pinned" not in lines(app)[1]
         await press(pilot, "m", "m", "p")
@@ -405,7 +403,7 @@ async def test_compared_with_the_period_before(make: Make, size: tuple[int, int]
         for kind in KINDS:
             text = "\n".join(lines(app))
             assert " change against 20:30:" in text and any(one.name == "change" for one in screen.table.columns)
-            against_golden(f"map-{kind}-compared-{size[0]}x{size[1]}", lines(app))
+            await shows(pilot, f"map-{kind}-compared-{size[0]}x{size[1]}", lambda: lines(app))
             await press(pilot, "m")
         app.view = replace(app.view, range=Range())
         await settled(pilot)

@@ -12,7 +12,7 @@ from nftui.screens.dialogs import Page
 from nftui.screens.flows import FlowsScreen
 from nftui.screens.widgets.flow_table import FlowTable
 from nftui.screens.widgets.legend import Legend
-from tests.screens.conftest import lines, settled
+from tests.screens.conftest import lines, quiet, settled
 
 Make = Callable[..., NftuiApp]
 
@@ -23,7 +23,7 @@ async def click(pilot: Pilot[None], words: str, row: int) -> None:
     line = lines(pilot.app)[row]
     assert words in line, line
     await pilot.click(offset=(line.index(words) + 1, row % len(lines(pilot.app))))
-    await pilot.pause(0.05)
+    await quiet(pilot, 0.05)
 
 
 async def test_tabs_and_keys_can_be_clicked(make: Make) -> None:
@@ -38,7 +38,7 @@ async def test_tabs_and_keys_can_be_clicked(make: Make) -> None:
         await click(pilot, "Pause", 23)
         assert app.view.paused_at is not None
         await click(pilot, "? Help", 23)
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert isinstance(app.screen, Page)
 
 
@@ -48,10 +48,10 @@ async def test_rows_headings_legend_and_wheel(make: Make) -> None:
         screen = await settled(pilot)
         table = screen.query_one("#table", FlowTable)
         await pilot.click(FlowTable, offset=(20, 3))
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert table.cursor == 2
         await pilot.click(Legend, offset=(5, screen.query_one(Legend)._above + 1))
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert table.cursor == 1
         heading = next(y for y, line in enumerate(lines(app)) if "packets" in line and "octets" in line and "share" in line)
         await click(pilot, "packets", heading)

@@ -20,7 +20,7 @@ from nftui.engine import places
 from nftui.engine.local import LocalBackEnd
 from nftui.engine.resolving import Resolver
 from nftui.engine.writer import StoreWriter
-from tests.screens.conftest import NOW, flows, lines, octets_of, settled
+from tests.screens.conftest import NOW, flows, lines, octets_of, quiet, settled
 
 
 async def test_addresses_by_their_names(make: Callable[..., NftuiApp], tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ async def test_addresses_by_their_names(make: Callable[..., NftuiApp], tmp_path:
         assert time.monotonic() - began < 2, "no key waits for a name"
         gate.set()
         for _ in range(100):
-            await pilot.pause(0.05)
+            await quiet(pilot, 0.05)
             if any("cdn.example" in line for line in lines(app)):
                 break
         assert any("cdn.example" in line for line in lines(app))
@@ -63,7 +63,7 @@ async def test_a_hostile_name_is_not_obeyed(make: Callable[..., NftuiApp], tmp_p
     async with app.run_test(size=(120, 36)) as pilot:
         await settled(pilot)
         await pilot.press("2", "a")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         told = list(app._notifications)
         await settled(pilot)
         shown = "\n".join(lines(app))

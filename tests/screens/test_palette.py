@@ -23,7 +23,7 @@ from nftui.screens.export_dialog import ExportDialog
 from nftui.screens.fuzzy import match
 from nftui.screens.palette import CommandList, Palette
 from nftui.screens.widgets.painted import Line, Part
-from tests.screens.conftest import HOSTILE, Scripted, against_golden, box, lines, settled
+from tests.screens.conftest import HOSTILE, Scripted, box, lines, quiet, settled, shows
 
 Make = Callable[..., NftuiApp]
 
@@ -35,7 +35,7 @@ async def opened(pilot: Pilot[None]) -> Palette:
         await pilot.pause(0.02)
         if isinstance(pilot.app.screen, Palette) and pilot.app.screen._listed and not pilot.app.screen.workers:
             break
-    await pilot.pause(0.05)
+    await quiet(pilot, 0.05)
     assert isinstance(pilot.app.screen, Palette)
     return pilot.app.screen
 
@@ -52,7 +52,7 @@ async def ran(pilot: Pilot[None], text: str, down: int = 0) -> None:
     """Run what is found first, or some below it."""
     await typed(pilot, text)
     await pilot.press(*["down"] * down, "enter")
-    await pilot.pause(0.1)
+    await quiet(pilot, 0.1)
 
 
 # ---------------------------------------------------------------- what it does
@@ -81,7 +81,7 @@ async def test_exports_open_the_dialog_on_their_form(make: Make) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         for text, form in (("parquet", "parquet"), ("picture", "svg")):
             await ran(pilot, text)
-            await pilot.pause(0.1)
+            await quiet(pilot, 0.1)
             assert isinstance(app.screen, ExportDialog) and app.screen.form == form
             await pilot.press("escape")
 
@@ -115,7 +115,7 @@ async def test_goes_to_what_is_typed(make: Make, down: int, mode: str) -> None:
         assert (app.view.text, app.current_mode) == ("ip 10.0.4.17", mode)
         await settled(pilot)
         await pilot.press("escape")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert (app.view.text, app.current_mode) == ("", "live"), "Esc undoes it"
 
 
@@ -166,10 +166,10 @@ async def test_nothing_is_found(make: Make) -> None:
         assert await typed(pilot, "dst port 443 adn proto tcp") == []
         assert any("adn" in line or "expected" in line for line in lines(app)[-6:])
         await pilot.press("enter")
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert isinstance(app.screen, Palette), "there is nothing to run"
         await pilot.press("escape")
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert app.view.text == ""
 
 
@@ -178,7 +178,7 @@ async def test_no_palette_over_a_dialog(make: Make) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         await pilot.press("question_mark")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         app.action_command_palette()
         assert len(app.screen_stack) == 2
 
@@ -190,7 +190,7 @@ async def test_tab_completes_and_the_mouse_chooses(make: Make) -> None:
         await pilot.press(*"flows", "tab")
         assert palette.query_one("#typed").value == "Go to Flows"  # type: ignore[attr-defined]
         await pilot.click("#commands", offset=(5, 0))
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert app.current_mode == "flows"
 
 
@@ -204,8 +204,8 @@ async def test_looks(make: Make, name: str, text: str, size: tuple[int, int]) ->
     app = make()
     async with app.run_test(size=size) as pilot:
         await typed(pilot, text)
-        await pilot.pause(0.05)
-        against_golden(f"palette-{name}-{size[0]}x{size[1]}", box(app))
+        await quiet(pilot, 0.05)
+        await shows(pilot, f"palette-{name}-{size[0]}x{size[1]}", lambda: box(app))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)])
@@ -232,7 +232,7 @@ async def test_hostile_names_are_shown_as_text(make: Make, store: Path, tmp_path
         text = "\n".join(lines(app))
         assert "\\x1b]52" in text and "\x1b" not in text and "\u202e" not in text
         await pilot.press("down", "enter")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert app.view.text == "exporter ip 192.0.2.9"
         await typed(pilot, "[b]x")
         assert any("[b]x" in line for line in lines(app))
@@ -262,7 +262,7 @@ async def test_the_screen_below_is_not_painted(make: Make, monkeypatch: pytest.M
         display = NftuiApp._display
         monkeypatch.setattr(app, "_display", lambda over, update: (painted.append(update), display(app, over, update)))
         screen.query_one("#title", Line).show([Part("another title")])
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert not [update for update in painted if isinstance(update, LayoutUpdate)]
         app.view = replace(app.view, order=Measure.FLOWS)
         await pilot.press("escape")

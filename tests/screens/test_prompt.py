@@ -20,7 +20,7 @@ from nftui.screens.flows import FlowsScreen
 from nftui.screens.live import LiveScreen
 from nftui.screens.widgets.prompt import Prompt
 from nftui.screens.widgets.suggestions import Suggestions
-from tests.screens.conftest import HOSTILE, NOW, Scripted, against_golden, lines, settled
+from tests.screens.conftest import HOSTILE, NOW, Scripted, lines, quiet, settled, shows
 from tests.screens.keyboard import burst, press
 
 Make = Callable[..., NftuiApp]
@@ -48,7 +48,7 @@ async def until_offered(pilot: Pilot[None], value: str) -> None:
     for _ in range(200):
         await pilot.pause(0.01)
         if value in offered(pilot.app):  # type: ignore[arg-type]
-            await pilot.pause(0.05)
+            await quiet(pilot, 0.05)
             return
     pytest.fail(f"{value!r} was not offered")
 
@@ -64,7 +64,7 @@ async def test_layout(make: Make, size: tuple[int, int]) -> None:
         await until_offered(pilot, "93.184.216.34")
         told = lines(app)[2]
         assert "expected a field after 'dst'" in told and "^" not in told, "it isn't wrong, it goes on"
-        against_golden(f"prompt-{size[0]}x{size[1]}", [*lines(app)[:9], lines(app)[-1]])
+        await shows(pilot, f"prompt-{size[0]}x{size[1]}", lambda: [*lines(app)[:9], lines(app)[-1]])
         assert lines(app)[9:-1] == before[9:-1], "nothing moves below the list"
         await press(pilot, "escape")
         await settled(pilot)
@@ -81,7 +81,7 @@ async def test_what_is_typed_is_counted_and_noted(make: Make) -> None:
         text = "\n".join(lines(app))
         assert "note: column 9: 'and' binds before 'or'" in text
         await press(pilot, "space", "=8")
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert "^ unexpected '8'" in lines(app)[2] or "'8'" in lines(app)[2]
 
 
@@ -133,7 +133,7 @@ async def test_a_click_takes_what_is_listed(make: Make) -> None:
         await press(pilot, "f", "=dst ")
         await until_offered(pilot, "93.184.216.34")
         await pilot.click(Suggestions, offset=(15, 0))
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert prompt(app).text == "dst ip "
 
 
@@ -182,7 +182,7 @@ async def test_recent_and_saved_filters_are_listed_by_a_plain_key(make: Make, tm
         await settled(pilot)
         assert app.view.text == "dst port 443" and app.view.saved == "web"
         await press(pilot, "f", "ctrl+u", "=we")
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert offered(app)[-1] == "dst port 443", "a saved filter is offered by its name"
 
 
@@ -253,12 +253,12 @@ async def test_answers_to_older_texts_are_dropped(make: Make, store: Path) -> No
         await settled(pilot)
         back_end.gate.clear()
         await press(pilot, "f", "=dst port 443")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         await press(pilot, "backspace", "backspace", "backspace", "=22")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         back_end.gate.set()
         await until(pilot, " of 886 flows")
-        await pilot.pause(0.3)
+        await quiet(pilot, 0.1)
         asked = replace(app.view, where=parse("dst port 22")).groups(NOW)
         expected = LocalBackEnd(store).answer(asked).total.flows
         assert f"ok  {expected} of 886 flows" in lines(app)[2]
@@ -296,14 +296,14 @@ async def test_hostile_texts_stay_text(make: Make, tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         await press(pilot, "f", "pageup")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         text = "\n".join(lines(app))
         assert "[@click=app.quit]x" in text
         for character in "\x1b\x07\u202e\u200b":
             assert character not in text
         app.screen.query_one(Prompt).entry.post_message(events.Paste("dst port 443 # web\nand \x1b[31msrc port > 1023\n"))
         await press(pilot, "escape")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert prompt(app).text == "dst port 443 and [31msrc port > 1023", "lines become one, without comments and escapes"
 
 
@@ -314,5 +314,5 @@ async def test_names_are_looked_up_only_once_they_are_entered(make: Make, store:
         await settled(pilot)
         count = len(back_end.asked)
         await press(pilot, "f", "=host www.example.net")
-        await pilot.pause(0.3)
+        await quiet(pilot, 0.1)
         assert not any("example" in repr(query.where) for query in back_end.asked[count:])

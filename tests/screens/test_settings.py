@@ -17,7 +17,7 @@ from nftui.screens import keys
 from nftui.screens.depth import Depth
 from nftui.screens.dialogs import Pick, PressKey
 from nftui.screens.settings import SettingsScreen
-from tests.screens.conftest import against_golden, lines, settled
+from tests.screens.conftest import lines, quiet, settled, shows
 
 Make = Callable[..., NftuiApp]
 FILE = """\
@@ -64,7 +64,7 @@ async def opened(pilot: Pilot[None]) -> SettingsScreen:
             break
         screen = pilot.app.screen
     assert isinstance(screen, SettingsScreen)
-    await pilot.pause(0.05)
+    await quiet(pilot, 0.05)
     return screen
 
 
@@ -87,8 +87,8 @@ async def test_pictures(make: Make, path: Path, size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         await opened(pilot)
         # How many keys there are is pinned elsewhere.
-        shown = [re.sub("^ key .*? default", " key", line).replace("┃", "│") for line in lines(app)]
-        against_golden(f"settings-{size[0]}x{size[1]}", shown)
+        shape = f"settings-{size[0]}x{size[1]}"
+        await shows(pilot, shape, lambda: [re.sub("^ key .*? default", " key", line).replace("┃", "│") for line in lines(app)])
 
 
 @pytest.mark.row("K10")
@@ -102,12 +102,12 @@ async def test_changes_hold_at_once_and_are_saved_with_comments(make: Make, path
         await pilot.press("space")
         assert app.display_settings.units == "iec" and screen.iec
         await to(pilot, screen, "names.resolve")
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert any("tells DNS servers" in line for line in lines(app))
         await pilot.press("space")
         assert app.resolver.asks and app.config.names.resolve
         await pilot.press("T")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert app.theme == "terminal"
         assert "! 3 unsaved" in lines(app)[1]
         assert text_of(path) == FILE
@@ -129,13 +129,13 @@ async def test_a_typed_value_is_checked(make: Make, path: Path) -> None:
         screen = await opened(pilot)
         await to(pilot, screen, "display.maximum_chart_resolution")
         await pilot.press("enter")
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert isinstance(app.screen, Pick)
         await pilot.press(*"1001", "enter")
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert any("2 to 1000" in line for line in lines(app))
         await pilot.press(*["backspace"] * 4, *"8", "enter")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert app.display_settings.maximum_chart_resolution == 8 and app.view.bins == 8
 
 
@@ -148,10 +148,10 @@ async def test_revert_brings_back_what_was(make: Make, path: Path) -> None:
         await pilot.press("space")
         assert app.theme != "light" and app.view.range.text == "-1h"
         await pilot.press("R")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert app.theme == "light" and app.view.range.text == "-15m" and screen.changed == {}
         await pilot.press("S")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert text_of(path) == FILE
 
 
@@ -161,7 +161,7 @@ async def test_colours_and_characters_change_at_once(make: Make, path: Path) -> 
         screen = await opened(pilot)
         screen.change("display.colours", "none")
         screen.change("display.glyphs", "ascii")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert app.depth is Depth.NONE and app.theme == "terminal" and screen.table.ink.letters
         assert any("light: terminal" in line for line in lines(app))
         screen.change("display.theme", "nosuch")
@@ -174,16 +174,16 @@ async def test_a_key_is_changed_by_pressing_another(make: Make, path: Path) -> N
         screen = await opened(pilot)
         await to(pilot, screen, "display.keys.view.pause")
         await pilot.press("enter")
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert isinstance(app.screen, PressKey)
         await pilot.press("f")
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert any("f is the key of view.filter" in line for line in lines(app))
         await pilot.press("ctrl+b")
-        await pilot.pause(0.05)
+        await quiet(pilot, 0.05)
         assert any("ctrl+b is kept by" in line for line in lines(app))
         await pilot.press("f11")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert app.screen is screen and app.display_settings.keys == {"view.pause": "f11"}
         await saved(pilot, screen)
         await pilot.press("1")
@@ -209,12 +209,12 @@ async def test_a_file_that_cannot_be_written_is_said_in_a_line(make: Make, folde
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot)
         await pilot.press("8")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         screen = app.screen
         assert isinstance(screen, SettingsScreen)
         screen.change("display.units", "iec")
         await saved(pilot, screen)
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert "Is a directory" in lines(app)[1]
         assert app.display_settings.units == "iec"
 

@@ -12,7 +12,7 @@ from nftui.config import DisplaySettings
 from nftui.engine.local import LocalBackEnd
 from nftui.screens.live import LiveScreen
 from nftui.screens.sources import SourcesScreen
-from tests.screens.conftest import against_golden, lines
+from tests.screens.conftest import lines, quiet, shows
 from tests.screens.sources import SIZES, account, exporter, looked, opened, text
 
 Make = Callable[..., NftuiApp]
@@ -26,7 +26,9 @@ async def test_layout(make: Make, data: Callable[..., LocalBackEnd], size: tuple
     async with app.run_test(size=size) as pilot:
         await opened(pilot)
         await pilot.press("j")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
+        if theme == "dark":
+            await shows(pilot, f"sources-{size[0]}x{size[1]}", lambda: lines(app))
         shown = lines(app)
         assert len(shown) == size[1]
         assert {cell_len(line) for line in shown} == {size[0]}
@@ -45,8 +47,6 @@ async def test_layout(make: Make, data: Callable[..., LocalBackEnd], size: tuple
             "1 silent",
         ):
             assert words in "\n".join(shown)
-        if theme == "dark":
-            against_golden(f"sources-{size[0]}x{size[1]}", shown)
 
 
 @pytest.mark.parametrize("size", [(60, 18), (40, 10), (79, 24), (80, 23)])
@@ -68,22 +68,22 @@ async def test_detail_alone_has_all_and_scrolls(make: Make, data: Callable[..., 
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         await pilot.press("j")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert "more lines" in text(app)
         await pilot.press("enter")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert not screen.table.display
-        against_golden("sources-detail-80x24", lines(app))
+        await shows(pilot, "sources-detail-80x24", lambda: lines(app))
         for words in (
             "1 ge0/uplink 1G in 412 Mb/s", "2 ge1/lan 1G down", "30 xe0", "1 in 1,000 by options", "3 × record cut short",
             "1m12s behind", "times are corrected by +1m12s", "1 restart seen", "30s left", "12 × basicList passed over",
         ):  # fmt: skip
             assert words in text(app), words
         await pilot.press("G")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert "silent: nothing" not in text(app).split("── 10.0.0.2")[1].split("! 21:00")[0]
         await pilot.press("escape")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert screen.table.display
         assert screen.table.cursor == 1
         assert screen.focused is screen.table
@@ -96,7 +96,7 @@ async def test_panels_by_tab_and_by_z(make: Make, data: Callable[..., LocalBackE
         seen = []
         for key in ("tab", "tab", "tab", "shift+tab"):
             await pilot.press(key)
-            await pilot.pause(0.05)
+            await quiet(pilot, 0.05)
             seen.append(screen.focused.id if screen.focused else "")
         assert seen == ["detail", "announced", "table", "announced"]
         await pilot.press("escape")
@@ -104,7 +104,7 @@ async def test_panels_by_tab_and_by_z(make: Make, data: Callable[..., LocalBackE
         shown = []
         for _ in range(3):
             await pilot.press("z")
-            await pilot.pause(0.1)
+            await quiet(pilot, 0.1)
             shown.append((screen.table.display, screen.query_one("#detail").region.height > 0))
         assert shown == [(False, True), (True, False), (True, True)]
 
@@ -149,16 +149,16 @@ async def test_filter_to_an_exporter_goes_to_live_and_esc_comes_back(make: Make,
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         await pilot.press("G", "f")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert isinstance(app.screen, LiveScreen)
         assert app.view.text == "exporter ip 2001:db8:85a3::8a2e:370:7334"
         await pilot.press("escape")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert app.screen is screen
         assert (app.view.text, screen.table.cursor) == ("", 4)
         app.view = app.view.down("x", "proto tcp", app.view.where, "live", 0)
         await pilot.press("g", "i")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert app.view.text == "proto tcp and exporter ip 10.0.0.1"
 
 
@@ -167,7 +167,7 @@ async def test_what_is_no_address_can_be_no_filter(make: Make, data: Callable[..
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
         await pilot.press("f")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert isinstance(app.screen, SourcesScreen)
         assert app.view.text == ""
 
@@ -177,14 +177,14 @@ async def test_find_copy_and_help(make: Make, data: Callable[..., LocalBackEnd])
     async with app.run_test(size=(80, 60)) as pilot:
         screen = await opened(pilot)
         await pilot.press("slash", *"sflow", "enter")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert screen.table.cursor == 2
         await pilot.press("y")
         assert app.clipboard == "10.0.0.9"
         await pilot.press("n")
         assert screen.table.cursor == 2
         await pilot.press("question_mark")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert "sources.filter" in text(app)
 
 
@@ -194,10 +194,10 @@ async def test_pause_freezes_what_is_shown(make: Make, data: Callable[..., Local
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
         await pilot.press("space")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert "PAUSED 21:00:05" in lines(app)[0]
         await looked(pilot, back_end, account(flows_per_s=5.0))
         assert "1.7k flows/s" in text(app)
         await pilot.press("space")
-        await pilot.pause(0.3)
+        await quiet(pilot, 0.1)
         assert "5 flows/s" in text(app)

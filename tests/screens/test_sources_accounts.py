@@ -22,7 +22,7 @@ from nftui.errors import StoreError
 from nftui.screens.exporters import Exporters, since
 from nftui.screens.widgets.sheet import Sheet
 from tests.capture import build
-from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, against_golden, lines
+from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, lines, quiet, shows
 from tests.screens.sources import (
     EXPORTERS,
     INTERFACES,
@@ -47,7 +47,7 @@ async def test_no_collector(make: Make, data: Callable[..., LocalBackEnd]) -> No
         await opened(pilot)
         assert "no collector" in lines(app)[0]
         assert "nftui demo" in text(app)
-        against_golden("sources-none-80x24", lines(app))
+        await shows(pilot, "sources-none-80x24", lambda: lines(app))
 
 
 async def test_a_collector_that_is_only_starting(make: Make, data: Callable[..., LocalBackEnd], tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ async def test_no_exporters_yet(make: Make, data: Callable[..., LocalBackEnd]) -
         await opened(pilot)
         assert "point one at 10.1.2.3:9995" in text(app)
         assert "0 exporters" in text(app)
-        against_golden("sources-empty-80x24", lines(app))
+        await shows(pilot, "sources-empty-80x24", lambda: lines(app))
 
 
 async def test_stale_and_stopped_accounts_are_dated(make: Make, data: Callable[..., LocalBackEnd]) -> None:
@@ -105,7 +105,7 @@ async def test_a_back_end_that_fails_and_a_collector_that_ended(make: Make, stor
         assert "port 9995 in use\\x1b[2J" in text(app)
         back_end.error = StoreError("[b]gone\x1b")
         await pilot.press("r")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert "[b]gone\\x1b" in text(app)
 
 
@@ -118,7 +118,7 @@ async def test_the_store_and_who_is_not_allowed(make: Make, data: Callable[..., 
     app = make(data(account(store=told, unknown_exporters=strangers)))
     async with app.run_test(size=(120, 36)) as pilot:
         await opened(pilot)
-        against_golden("sources-store-120x36", lines(app))
+        await shows(pilot, "sources-store-120x36", lambda: lines(app))
         assert "12.3 GB, 41 segments since 11-22" in text(app)
         assert "not allowed 1,234 datagrams  203.0.113.7 1,200" in text(app)
     app = make(data(account(store={"state": "the disk is full: flows wait in memory"})))
@@ -145,7 +145,7 @@ async def test_an_account_that_lies_harms_nothing(make: Make, data: Callable[...
         assert not screen.problem, screen.problem
         for key in ("j", "s", "G", "enter", "G", "escape", "l", "s"):
             await pilot.press(key)
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         shown = text(app)
         assert not {"\x1b", "\x07", "\u202e", "\u200b"} & set(shown)
         assert {cell_len(line) for line in lines(app)} == {SIZES[seed % 3][0]}
@@ -168,7 +168,7 @@ async def test_hostile_words_everywhere(make: Make, data: Callable[..., LocalBac
         await pilot.press("y", "Y")
         assert "\x1b" not in app.clipboard
         assert "[@click=app.quit]x[/]" in text(app)
-        against_golden("sources-hostile-120x36", lines(app))
+        await shows(pilot, "sources-hostile-120x36", lambda: lines(app))
 
 
 # ---------------------------------------------------------------- a real decoder, and many exporters
@@ -218,10 +218,10 @@ async def test_ten_thousand_exporters(make: Make, data: Callable[..., LocalBackE
         await pilot.press("G")
         assert (time.process_time() - began) / 41 < 0.1, "a key took a tenth of a second of CPU time"
         assert screen.table.cursor == 9_999
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert "10.0.39.15" in text(app)
         await pilot.press("s")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         row = screen.table.row(0)
         assert row is not None and row["address"] == "10.0.0.0"
 
@@ -292,7 +292,7 @@ async def test_an_exporter_is_given_a_name(make: Make, data: Callable[..., Local
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(pilot)
         await pilot.press("j", "a")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert "name:" in text(app)
         await pilot.press("ctrl+u", *"core r2", "enter")
         for _ in range(100):
@@ -302,7 +302,7 @@ async def test_an_exporter_is_given_a_name(make: Make, data: Callable[..., Local
         address = str(screen.table.row()["address"])  # type: ignore[index]
         assert f'[exporters."{address}"]' in path.read_text() and 'name = "core r2"' in path.read_text()
         assert path.read_text().startswith("# mine\n"), "the rest of the file stays"
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert any("as soon as the collector reads" in notice.message for notice in app._notifications)
 
 

@@ -15,7 +15,7 @@ from nftui.engine.packet_source import PacketSource
 from nftui.screens.live import LiveScreen
 from nftui.screens.side_watch import Looked
 from nftui.units import address_octets
-from tests.screens.conftest import HOSTILE, against_golden, lines
+from tests.screens.conftest import HOSTILE, lines, quiet, shows
 from tests.screens.sources import EXPORTERS, SIZES, account, ago, opened, text
 
 Make = Callable[..., NftuiApp]
@@ -61,13 +61,13 @@ async def test_probes_stand_beside_exporters(make: Make, data: Callable[..., Loc
             ("conntrack", ("250,000 of 262,144 connections, 95 %", "17 events in the kernel", "every 60s while it goes on")),
         ):
             await pilot.press("j")
-            await pilot.pause(0.1)
+            await quiet(pilot, 0.1)
             row = screen.table.row()
             assert row is not None and str(row["address"]).removeprefix("probe ") == name
             if size[0] > 80:
                 for each in words:
                     assert each in text(app), each
-            against_golden(f"sources-{name}-{size[0]}x{size[1]}", lines(app))
+            await shows(pilot, f"sources-{name}-{size[0]}x{size[1]}", lambda: lines(app))
         assert {cell_len(line) for line in lines(app)} == {size[0]}
 
 
@@ -79,22 +79,22 @@ async def test_a_view_of_one_direction_is_said(make: Make, data: Callable[..., L
         assert "one-sided" not in text(app)
         app.post_message(Looked((ONE_SIDED,)))
         await pilot.press("j", "k")  # the first is the one
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert "one-sided" in lines(app)[0]
         assert "214 of 220 TCP connections without answer" in text(app)
         await pilot.press("j")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert "without answer" not in text(app)
         await pilot.press("question_mark")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         await pilot.press("end")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert "mirror port" in text(app) and "both directions" in text(app)
         await pilot.press("escape", "1")
-        await pilot.pause(0.3)
+        await quiet(pilot, 0.1)
         assert "one-sided" in lines(app)[0]
         await pilot.press("C")
-        await pilot.pause(0.3)
+        await quiet(pilot, 0.1)
         assert "192.0.2.10: 214 of 220 TCP connections without answer" in text(app)
 
 
@@ -103,10 +103,10 @@ async def test_filter_to_a_probe(make: Make, data: Callable[..., LocalBackEnd]) 
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(pilot)
         await pilot.press("j", "a")
-        await pilot.pause(0.3)
+        await quiet(pilot, 0.1)
         assert [one.message for one in app._notifications] == ["only exporters can be named"]
         await pilot.press("f")
-        await pilot.pause(0.2)
+        await quiet(pilot, 0.1)
         assert isinstance(app.screen, LiveScreen)
         assert app.view.text == "exporter ip 192.0.2.10 and observation domain id 2"
 

@@ -27,7 +27,7 @@ from nftui.screens.dimensions import FIRST, PRESETS, dimension, hours
 from nftui.screens.portions import Told
 from nftui.screens.summary import SummaryScreen
 from nftui.screens.view import DAY, HOUR, MINUTE, Range
-from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, against_golden, flows, lines, octets_of, settled, status
+from tests.screens.conftest import HOSTILE, NOW, SECOND, Scripted, flows, lines, octets_of, quiet, settled, shows, status
 
 Make = Callable[..., NftuiApp]
 SIZES = [(80, 24), (120, 36), (200, 50)]
@@ -83,7 +83,7 @@ async def test_full(make: Make, rich_store: Path, size: tuple[int, int]) -> None
     app = make(Known(LocalBackEnd(rich_store), status()))
     async with app.run_test(size=size) as pilot:
         await summary(pilot)
-        shown = lines(app)
+        shown = await shows(pilot, f"summary-{size[0]}x{size[1]}", lambda: lines(app))
         assert {cell_len(line) for line in shown} == {size[0]} and len(shown) == size[1]
         for widget in app.screen.query("*"):
             assert not widget.region or widget.region.intersection(app.screen.region) == widget.region, f"{widget} is cut"
@@ -91,7 +91,6 @@ async def test_full(make: Make, rich_store: Path, size: tuple[int, int]) -> None
         for words in ("by app", "by source AS", "by interface", "top ports", "flows by size", "total", "p95", "max", "packet"):
             assert words in text
         assert "\x1b" not in text and "\u202e" not in text
-        against_golden(f"summary-{size[0]}x{size[1]}", shown)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -101,7 +100,7 @@ async def test_empty(make: Make, tmp_path: Path, size: tuple[int, int]) -> None:
         await summary(pilot)
         text = "\n".join(lines(app))
         assert "nftui" in text and "10.1.2.3:9995" in text and "no flows" in text
-        against_golden(f"summary-empty-{size[0]}x{size[1]}", lines(app))
+        await shows(pilot, f"summary-empty-{size[0]}x{size[1]}", lambda: lines(app))
 
 
 async def test_failing(make: Make, store: Path) -> None:
@@ -116,7 +115,7 @@ async def test_failing(make: Make, store: Path) -> None:
         assert len(back_end.asked) == before + 1, "what fails is not asked over and over"
         assert "permission denied" in "\n".join(lines(app))
         assert "by app" in "\n".join(lines(app)), "what was known stays"
-        against_golden("summary-failing-80x24", lines(app))
+        await shows(pilot, "summary-failing-80x24", lambda: lines(app))
 
 
 @pytest.mark.parametrize("size", [(60, 18), (79, 24), (80, 23)])
@@ -279,7 +278,7 @@ async def test_explorer(make: Make) -> None:
         assert names_of(screen)[0] == "tcp ports"
         shown = [screen.panel.breakdown.label(row) for row in screen.panel.frame.iter_rows(named=True)]
         assert sorted(shown) == ["22", "443"], "UDP's port is not among them"
-        against_golden("summary-explorer-120x36", lines(app))
+        await shows(pilot, "summary-explorer-120x36", lambda: lines(app))
         await pilot.press("enter")
         await settled(pilot)
         assert app.view.text.startswith("proto tcp and dst port ") and names_of(screen)[0] == "ip"
@@ -314,7 +313,7 @@ async def test_compared_with_the_period_before(make: Make, store: Path) -> None:
         assert screen.told[0].before == before and shown.change(row).endswith("%")
         assert screen.told[3].before is None, "days by hours are compared by looking at them"
         assert "against 20:30:20-20:45:20" in "\n".join(lines(app)), "and all of that is held"
-        against_golden("summary-compared-80x24", lines(app))
+        await shows(pilot, "summary-compared-80x24", lambda: lines(app))
         await pilot.press("c")
         await settled(pilot)
         assert screen.told[0].before is None
@@ -325,7 +324,7 @@ async def test_another_dimension_for_a_panel(make: Make) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await summary(pilot)
         await pilot.press("b")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         await pilot.press(*"srcip,dstport", "enter")
         await settled(pilot)
         assert names_of(screen)[0] == "srcip,dstport"
@@ -352,7 +351,7 @@ async def test_find_goes_to_a_row(make: Make) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         screen = await summary(pilot, "x", "x")
         await pilot.press("slash", *"10.0.4.7", "enter")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert screen.panel.breakdown.label(screen.panel.row()).startswith("10.0.4.7")
 
 
@@ -375,7 +374,7 @@ async def test_parts_of_a_whole(make: Make, size: tuple[int, int]) -> None:
     async with app.run_test(size=size) as pilot:
         screen = await summary(pilot, "v", "v", "tab", "v", "v", "v", "tab", "v", "v")
         assert screen.views[:3] == ["donut", "treemap", "bars"], "what came in and went out is no whole"
-        against_golden(f"summary-parts-{size[0]}x{size[1]}", lines(app))
+        await shows(pilot, f"summary-parts-{size[0]}x{size[1]}", lambda: lines(app))
         await pilot.press("tab", "v")
         assert screen.views[3] == "bars"
 
@@ -411,7 +410,7 @@ async def test_whois(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         await pilot.press("escape", "escape", "tab", "tab", "tab", "tab")
         await settled(pilot)
         await pilot.press("W")
-        await pilot.pause(0.1)
+        await quiet(pilot, 0.1)
         assert any("no address in this row" in notice.message for notice in app._notifications)
 
 
