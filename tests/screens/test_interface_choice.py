@@ -16,6 +16,7 @@ from nftui.app import NftuiApp
 from nftui.capture.probe.interfaces import Interface
 from nftui.engine import local_interfaces
 from nftui.engine.local import LocalBackEnd
+from nftui.screens import interface_choice
 from nftui.screens.interface_choice import InterfaceChoice
 from nftui.screens.shell import ShellScreen
 from nftui.screens.this_host import ThisHost
@@ -32,7 +33,8 @@ INTERFACES = [
 
 @pytest.fixture(autouse=True)
 def there(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There are these interfaces, which count nothing, and taking packets is permitted."""
+    """There are these interfaces, looked at once, and taking packets is permitted."""
+    monkeypatch.setattr(interface_choice, "LOOK_S", 600)
     monkeypatch.delenv("NFTUI_CONFIG", raising=False)
     monkeypatch.setattr(local_interfaces, "interfaces", lambda: INTERFACES)
     monkeypatch.setattr(local_interfaces, "refusal", lambda: "")
@@ -154,6 +156,7 @@ async def test_without_rights_it_says_what_to_grant(
 async def test_rates_and_interfaces_that_come_and_go(start: Callable[..., NftuiApp], monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
+    monkeypatch.setattr(interface_choice, "LOOK_S", 0.5)
     app = start()
     async with app.run_test(size=(80, 24)) as pilot:
         window = await asked(pilot)
