@@ -25,20 +25,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     own = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options = argparse.Namespace()
+    command, options = "", argparse.Namespace()
     try:
         command, options = parsed(arguments)
-        if own:
-            # Not for those that end while they are parsed, such as --version.
-            from nftui.allocators import keep_little
+        if not own:
+            return _run(command, options)
+        # Not for those that end while they are parsed, such as --version.
+        from nftui.allocators import keep_little
+        from nftui.interrupts import Interrupts
 
-            keep_little(os.environ)
-        if own and command in OPENING:
+        keep_little(os.environ)
+        if command in OPENING:
             _drop_rights()
-        status = COMMANDS[command](options)
-        if hasattr(options, "naming"):
-            options.naming.close()
-        return status
+        with Interrupts():
+            return _run(command, options)
     except UsageError as error:
         return _fail(str(error), 2)
     except FilterError as error:
@@ -50,12 +50,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        # Polars raises it, and then Python once more: here both have been.
+        if command == "import":
+            return _fail("interrupted; the same command goes on where it stopped", 130)
         if (out := getattr(options, "out", None)) is not None:
             return _fail(f"interrupted; {out} was not written", 130)
         return 130
     except OSError as error:
         return _fail(f"{error.filename or 'system'}: {error.strerror or error}", 1)
+
+
+def _run(command: str, options: argparse.Namespace) -> int:
+    status = COMMANDS[command](options)
+    if hasattr(options, "naming"):
+        options.naming.close()
+    return status
 
 
 def _fail(text: str, status: int) -> int:

@@ -55,10 +55,6 @@ def import_files(
     try:
         for progress in importer.run(paths, packets=packets, again=again):
             bar.show(progress)
-    except KeyboardInterrupt:
-        bar.clear()
-        print("nftui: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        raise
     finally:
         bar.clear()
     counts = importer.close()

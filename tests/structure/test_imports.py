@@ -76,6 +76,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "dashboard": ("allocators", "app", "demo", "engine", "screens.this_host"),
     "serving": ("dashboard", "engine.local_interfaces"),
     "arguments": (),
+    "interrupts": (),
     "cli": (
         "allocators",
         "arguments",
@@ -89,6 +90,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "doctor",
         "filters",
         "importing",
+        "interrupts",
         "output",
         "probing",
         "protocols",
