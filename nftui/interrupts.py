@@ -36,7 +36,7 @@ class Interrupts:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Raise KeyboardInterrupt where an interrupt led to any error."""
-        if self._taken:
+        if self._taken and signal.getsignal(signal.SIGINT) == self._strike:  # not where the command took them itself
             signal.signal(signal.SIGINT, signal.default_int_handler)
         if self._error_output is not None:
             ours, sys.stderr = sys.stderr, self._error_output
