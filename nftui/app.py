@@ -23,7 +23,7 @@ from nftui.engine.resolving import Resolver
 from nftui.engine.saved_filter import SavedFilters
 from nftui.errors import ConfigError, UsageError
 from nftui.printable import printable
-from nftui.screens import capturing, chosen_interfaces, errands, glyphs, keys, side_watch, themes
+from nftui.screens import capturing, chosen_interfaces, errands, glyphs, keys, loading, side_watch, themes
 from nftui.screens.depth import Depth, depth
 from nftui.screens.driver import MeteredDriver
 from nftui.screens.frugal import Outlet, frugal
@@ -178,6 +178,7 @@ class NftuiApp(App[None], inherit_bindings=False):
         """Say which of the user's themes can't be used, and begin to watch."""
         for problem in self.themes.problems.values():
             self.notify(printable(problem), severity="warning", timeout=10, markup=False)
+        self.set_timer(loading.FIRST_S, lambda: loading.begin(self))
         if self.here.sides is not None:
             self.set_timer(side_watch.FIRST_S, self._look_at_sides)
         if self.here.first:
