@@ -7,6 +7,7 @@ code writes to stderr from then on is nobody's.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -40,9 +41,9 @@ class Interrupts:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         if self._error_output is not None:
             ours, sys.stderr = sys.stderr, self._error_output
-            ours.flush()
             os.dup2(ours.fileno(), 2)
-            ours.close()
+            with contextlib.suppress(OSError):  # whoever read it is gone
+                ours.close()
         if self.struck and error is not None:
             raise KeyboardInterrupt from error
 
@@ -54,12 +55,16 @@ class Interrupts:
 
     def _keep_error_output(self) -> None:
         """Have only what we write ourselves reach stderr."""
+        sys.unraisablehook = _ignore
+        try:
+            kept = os.dup(2)
+        except OSError:
+            return  # there is none
         self._error_output = sys.stderr
-        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+        sys.stderr = os.fdopen(kept, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
         os.close(nowhere)
-        sys.unraisablehook = _ignore
 
 
 def _ignore(_: sys.UnraisableHookArgs) -> None:

@@ -68,6 +68,14 @@ def test_an_import_says_how_it_goes_on(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
 
 
+def test_without_a_stderr_there_is_nothing_to_keep(store: Path) -> None:
+    out = store.parent / "unsaid.ndjson"
+    code = STRUCK.format(of="pl.ScanCastOptions", method="_default", wrapped="staticmethod(struck)")
+    words = [sys.executable, "-c", code, "flows", "--data", str(store), "-o", "ndjson", "--out", str(out)]
+    done = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *words], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, out.exists()) == (130, b"", False)
+
+
 def test_an_error_that_an_interrupt_led_to_is_the_interrupt() -> None:
     before, hook = sys.stderr, sys.unraisablehook
     try:
