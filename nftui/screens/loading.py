@@ -1,4 +1,4 @@
-"""What other screens need, loaded before they are opened: the first opening of one takes half as long then."""
+"""What other screens need, loaded before they are opened: the first opening of Filters or Settings takes a third less then."""
 
 from __future__ import annotations
 
