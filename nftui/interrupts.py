@@ -56,12 +56,10 @@ class Interrupts:
     def _keep_error_output(self) -> None:
         """Have only what we write ourselves reach stderr."""
         sys.unraisablehook = _ignore
-        try:
-            kept = os.dup(2)
-        except OSError:
-            return  # there is none
+        if sys.__stderr__ is None:
+            return  # it was closed before we began: its descriptor is another file's
         self._error_output = sys.stderr
-        sys.stderr = os.fdopen(kept, "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
         os.close(nowhere)

@@ -68,12 +68,25 @@ def test_an_import_says_how_it_goes_on(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stderr
 
 
-def test_without_a_stderr_there_is_nothing_to_keep(store: Path) -> None:
-    out = store.parent / "unsaid.ndjson"
-    code = STRUCK.format(of="pl.ScanCastOptions", method="_default", wrapped="staticmethod(struck)")
-    words = [sys.executable, "-c", code, "flows", "--data", str(store), "-o", "ndjson", "--out", str(out)]
-    done = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *words], cwd=ROOT, capture_output=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout, out.exists()) == (130, b"", False)
+def test_without_a_stderr_the_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    code = f"""
+import os, signal
+from nftui.interrupts import Interrupts
+file = open({str(path)!r}, "wb", buffering=0)
+assert file.fileno() == 2
+try:
+    with Interrupts():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            file.write(b"whole")
+except KeyboardInterrupt:
+    os._exit(130)
+"""
+    words = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=ROOT, stdout=subprocess.DEVNULL, timeout=60, check=False)
+    assert (done.returncode, path.read_bytes()) == (130, b"whole")
 
 
 def test_an_error_that_an_interrupt_led_to_is_the_interrupt() -> None:
