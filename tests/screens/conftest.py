@@ -213,6 +213,15 @@ def box(app: NftuiApp) -> list[str]:
     return [line[left : right + 1] for line in shown[top : bottom + 1]]
 
 
+async def until(pilot: Pilot[None], holds: Callable[[], object], words: str = "it did not come") -> None:
+    """Wait until something holds."""
+    for _ in range(MOST_LOOKS):
+        await pilot.pause(0.02)
+        if holds():
+            return
+    pytest.fail("\n".join([words, *lines(pilot.app)]))  # type: ignore[arg-type]
+
+
 async def shows(pilot: Pilot[None], name: str, taken: Callable[[], list[str]]) -> list[str]:
     """Wait until the screen shows the characters that are committed; return them."""
     await quiet(pilot)

@@ -20,7 +20,7 @@ from nftui.errors import InterfaceError
 from nftui.schema import POLARS
 from nftui.screens.flows import FlowsScreen
 from tests.capture.probe.test_pcap_files import read
-from tests.screens.conftest import NOW, SECOND, Scripted, lines, octets_of, quiet, settled, shows, status
+from tests.screens.conftest import NOW, SECOND, Scripted, lines, octets_of, quiet, settled, shows, status, until
 
 Make = Callable[..., NftuiApp]
 HERE = octets_of("127.0.0.1")
@@ -63,14 +63,6 @@ async def on_flows(pilot: Pilot[None]) -> FlowsScreen:
     await settled(pilot)
     assert isinstance(pilot.app.screen, FlowsScreen)
     return pilot.app.screen
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    for _ in range(200):
-        if holds():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError(lines(pilot.app))  # type: ignore[arg-type]
 
 
 def said(app: NftuiApp) -> list[str]:

@@ -21,7 +21,7 @@ from nftui.engine.ordered import Records
 from nftui.engine.query import Query
 from nftui.screens.export_dialog import FORMS, ExportDialog
 from nftui.screens.exports import with_suffix
-from tests.screens.conftest import HOSTILE, Scripted, box, lines, quiet, settled, shows
+from tests.screens.conftest import HOSTILE, Scripted, box, quiet, settled, shows, until
 
 Make = Callable[..., NftuiApp]
 
@@ -34,14 +34,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def listed(folder: Path) -> list[Path]:
     return list(folder.iterdir())
-
-
-async def until(pilot: Pilot[None], what: Callable[[], object]) -> None:
-    for _ in range(250):
-        await pilot.pause(0.02)
-        if what():
-            return
-    pytest.fail("\n".join(lines(pilot.app)))
 
 
 async def opened(pilot: Pilot[None]) -> ExportDialog:

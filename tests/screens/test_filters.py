@@ -25,7 +25,7 @@ from nftui.screens.filters import FiltersScreen
 from nftui.screens.live import LiveScreen
 from nftui.screens.widgets.choice import Choice
 from nftui.screens.widgets.prompt import Prompt
-from tests.screens.conftest import NOW, Scripted, lines, quiet, settled, shows
+from tests.screens.conftest import NOW, Scripted, lines, quiet, settled, shows, until
 from tests.screens.keyboard import press
 
 Make = Callable[..., NftuiApp]
@@ -60,15 +60,6 @@ def box(app: NftuiApp) -> list[str]:
 
 def text(app: NftuiApp) -> str:
     return "\n".join(lines(app))
-
-
-async def until(pilot: Pilot[None], true: Callable[[], bool], words: str = "it did not come") -> None:
-    for _ in range(300):
-        await pilot.pause(0.01)
-        if true():
-            await pilot.pause(0.02)
-            return
-    pytest.fail(f"{words}\n{text(pilot.app)}")  # type: ignore[arg-type]
 
 
 async def opened(pilot: Pilot[None], saved: SavedFilters) -> FiltersScreen:

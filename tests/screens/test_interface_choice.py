@@ -20,7 +20,7 @@ from nftui.screens import interface_choice
 from nftui.screens.interface_choice import InterfaceChoice
 from nftui.screens.shell import ShellScreen
 from nftui.screens.this_host import ThisHost
-from tests.screens.conftest import HOSTILE, box, lines, quiet, shows
+from tests.screens.conftest import HOSTILE, box, lines, quiet, shows, until
 
 Make = Callable[..., NftuiApp]
 INTERFACES = [
@@ -66,14 +66,6 @@ async def asked(pilot: Pilot[None]) -> InterfaceChoice | None:
         if isinstance(screen, InterfaceChoice) and screen.query_one(OptionList).option_count > 1:
             return screen
     return None
-
-
-async def until(pilot: Pilot[None], holds: Callable[[], object]) -> None:
-    for _ in range(150):
-        if holds():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError(lines(pilot.app))  # type: ignore[arg-type]
 
 
 @pytest.mark.row("B01")
